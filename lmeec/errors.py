@@ -1,0 +1,21 @@
+"""Errors whose message is written for the user: what is wrong, in which file or take, and how to mend it."""
+
+
+class LmeecError(Exception):
+    """Base of every error that the command line shows without a traceback."""
+
+
+class DataError(LmeecError):
+    """Takes, annotations, masks or videos that cannot be used as they are."""
+
+
+class CheckpointError(LmeecError):
+    """A checkpoint that is missing, damaged or made for another model."""
+
+
+class OutputError(LmeecError):
+    """A result file that exists already, cannot be written or is not one of ours."""
+
+
+class ConfigError(LmeecError, ValueError):
+    """A setting outside of what it may be; the message names the setting and the value."""

@@ -1,0 +1,45 @@
+"""The `lmeec` command: joins the subcommands and turns errors meant for the user into one line and a status."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from lmeec.errors import LmeecError
+
+app = typer.Typer(
+    name="lmeec",
+    help="Segment the same object across first-person and third-person video of Ego-Exo4D.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from lmeec.version import __version__
+
+        typer.echo(f"lmeec {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; exit status 1 for an error of the user's input, 2 for a wrong call."""
+    try:
+        app()
+    except LmeecError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
