@@ -1,0 +1,286 @@
+"""Configuration of the model, its memory and a prediction run, as frozen dataclasses with named presets.
+
+`ModelConfig` describes the network and travels with a checkpoint; `MemoryConfig` and `PredictConfig` are choices of a
+run. Constructors check their values and name the one that is wrong.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from lmeec.errors import ConfigError
+
+Policy = Literal["drop", "merge", "fifo", "kmeans", "iou"]
+Direction = Literal["ego2exo", "exo2ego"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+STRIDE = 16
+"""Pixels of the network's input per cell of the feature grid that memories live on."""
+
+
+def _require(holds: bool, setting: str, value: object, expected: str) -> None:
+    if not holds:
+        raise ConfigError(f"{setting} is {value!r}, but must be {expected}")
+
+
+@dataclass(frozen=True)
+class TrunkConfig:
+    """Hiera image trunk (SAM 2, section 4): four stages that each halve the grid and double the channels.
+
+    Attributes:
+        embed_dim: channels of the first stage.
+        num_heads: attention heads of the first stage; doubled at every stage.
+        stages: blocks in each stage.
+        global_att_blocks: indices of blocks that attend over the whole grid instead of windows.
+        window_spec: window side, in cells, of each stage.
+        window_pos_embed_bkg_spatial_size: grid of the learned position embedding.
+    """
+
+    embed_dim: int = 112
+    num_heads: int = 2
+    stages: tuple[int, int, int, int] = (2, 3, 16, 3)
+    global_att_blocks: tuple[int, ...] = (12, 16, 20)
+    window_spec: tuple[int, int, int, int] = (8, 4, 14, 7)
+    window_pos_embed_bkg_spatial_size: tuple[int, int] = (14, 14)
+
+    def __post_init__(self) -> None:
+        _require(self.embed_dim > 0, "trunk.embed_dim", self.embed_dim, "positive")
+        _require(len(self.stages) == 4, "trunk.stages", self.stages, "four numbers of blocks")
+        _require(
+            all(n > 0 for n in self.stages), "trunk.stages", self.stages, "four positive numbers of blocks"
+        )
+        _require(
+            self.num_heads > 0 and self.embed_dim % self.num_heads == 0,
+            "trunk.num_heads",
+            self.num_heads,
+            f"a divisor of embed_dim ({self.embed_dim})",
+        )
+
+    @property
+    def channels(self) -> tuple[int, int, int, int]:
+        """Channels after each stage, coarsest first."""
+        d = self.embed_dim
+        return (8 * d, 4 * d, 2 * d, d)
+
+
+@dataclass(frozen=True)
+class MemoryAttentionConfig:
+    """Transformer that conditions the target's features on memories (SAM 2's memory attention)."""
+
+    num_layers: int = 4
+    dim_feedforward: int = 2048
+    dropout: float = 0.1
+    rope_theta: float = 10000.0
+
+    def __post_init__(self) -> None:
+        _require(self.num_layers > 0, "memory_attention.num_layers", self.num_layers, "positive")
+        _require(0 <= self.dropout < 1, "memory_attention.dropout", self.dropout, "in [0, 1)")
+
+
+@dataclass(frozen=True)
+class MemoryEncoderConfig:
+    """Encoder that fuses a frame's features with a mask into one memory of `out_dim` channels a cell."""
+
+    out_dim: int = 64
+    fuser_layers: int = 2
+    sigmoid_scale: float = 20.0
+    sigmoid_bias: float = -10.0
+
+
+@dataclass(frozen=True)
+class MaskDecoderConfig:
+    """SAM's two-way transformer and its heads."""
+
+    depth: int = 2
+    num_heads: int = 8
+    mlp_dim: int = 2048
+    iou_head_hidden_dim: int = 256
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The whole network. The defaults are the released model; `dataclasses.replace` makes variants.
+
+    Attributes:
+        image_size: side, in pixels, of the square that frames are resized to.
+        hidden_dim: channels C of the features.
+        num_maskmem: N; each memory bank holds N - 1 entries, and there are N temporal position codes.
+        max_object_pointers: at most this many minus one object pointers are attended to.
+    """
+
+    image_size: int = 480
+    hidden_dim: int = 256
+    num_maskmem: int = 7
+    max_object_pointers: int = 16
+    trunk: TrunkConfig = field(default_factory=TrunkConfig)
+    memory_attention: MemoryAttentionConfig = field(default_factory=MemoryAttentionConfig)
+    memory_encoder: MemoryEncoderConfig = field(default_factory=MemoryEncoderConfig)
+    mask_decoder: MaskDecoderConfig = field(default_factory=MaskDecoderConfig)
+
+    def __post_init__(self) -> None:
+        _require(
+            self.image_size > 0 and self.image_size % 32 == 0,
+            "image_size",
+            self.image_size,
+            "a multiple of 32",
+        )
+        _require(self.num_maskmem >= 2, "num_maskmem", self.num_maskmem, "at least 2")
+        _require(
+            self.hidden_dim % self.memory_dim == 0,
+            "memory_encoder.out_dim",
+            self.memory_dim,
+            f"a divisor of hidden_dim ({self.hidden_dim})",
+        )
+        _require(
+            self.hidden_dim % (2 * self.mask_decoder.num_heads) == 0,
+            "hidden_dim",
+            self.hidden_dim,
+            f"a multiple of twice mask_decoder.num_heads ({self.mask_decoder.num_heads})",
+        )
+
+    @property
+    def memory_dim(self) -> int:
+        """Channels D of a memory."""
+        return self.memory_encoder.out_dim
+
+    @property
+    def grid(self) -> int:
+        """Side h = w of the feature grid."""
+        return self.image_size // STRIDE
+
+    @property
+    def logits_size(self) -> int:
+        """Side of the mask logits, a quarter of the image size."""
+        return self.image_size // 4
+
+    @classmethod
+    def base_plus(cls) -> ModelConfig:
+        """The released LM-EEC: SAM 2.1 base-plus at 480 pixels."""
+        return cls()
+
+    @classmethod
+    def nano(cls) -> ModelConfig:
+        """A small model for a CPU, laptops and tests (under 3 M parameters)."""
+        return cls(
+            image_size=256,
+            hidden_dim=96,
+            trunk=TrunkConfig(
+                embed_dim=32,
+                num_heads=1,
+                stages=(1, 2, 3, 1),
+                global_att_blocks=(5,),
+                window_spec=(8, 4, 8, 8),
+                window_pos_embed_bkg_spatial_size=(8, 8),
+            ),
+            memory_attention=MemoryAttentionConfig(num_layers=2, dim_feedforward=256),
+            memory_encoder=MemoryEncoderConfig(out_dim=32, fuser_layers=1),
+            mask_decoder=MaskDecoderConfig(depth=2, num_heads=6, mlp_dim=256, iou_head_hidden_dim=64),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionaries and lists, for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        """The inverse of `to_dict`.
+
+        Raises:
+            ConfigError: an unknown setting, or a value out of range.
+        """
+        parts: dict[str, type] = {
+            "trunk": TrunkConfig,
+            "memory_attention": MemoryAttentionConfig,
+            "memory_encoder": MemoryEncoderConfig,
+            "mask_decoder": MaskDecoderConfig,
+        }
+        try:
+            built = {
+                name: _part_from_dict(parts[name], value) if name in parts else value
+                for name, value in values.items()
+            }
+            return cls(**built)
+        except TypeError as error:
+            raise ConfigError(f"this is not a model configuration of lmeec: {error}") from error
+
+
+def _part_from_dict(part: type, values: dict[str, Any]) -> object:
+    return part(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+
+
+PRESETS = {"base_plus": ModelConfig.base_plus, "nano": ModelConfig.nano}
+"""Named model configurations."""
+
+
+@dataclass(frozen=True)
+class MemoryConfig:
+    """How the two long-term memory banks are kept short.
+
+    Attributes:
+        policy: what happens when a bank is full (paper, section 3.3); `drop` is what the released checkpoints use.
+        size: entries in a bank; None means the model's own num_maskmem - 1, which is also the most it has
+            temporal position codes for.
+        iou_threshold: the `iou` policy keeps steps whose predicted IoU is over this.
+    """
+
+    policy: Policy = "drop"
+    size: int | None = None
+    iou_threshold: float = 0.3
+
+    def __post_init__(self) -> None:
+        _require(
+            self.policy in get_args(Policy),
+            "memory policy",
+            self.policy,
+            f"one of {', '.join(get_args(Policy))}",
+        )
+        _require(self.size is None or self.size >= 1, "memory size", self.size, "at least 1")
+        _require(0 <= self.iou_threshold <= 1, "iou_threshold", self.iou_threshold, "in [0, 1]")
+
+    def entries(self, model: ModelConfig) -> int:
+        """Entries in each bank for this model.
+
+        Raises:
+            ConfigError: the size is more than the model has temporal position codes for.
+        """
+        most = model.num_maskmem - 1
+        if self.size is None:
+            return most
+        _require(self.size <= most, "memory size", self.size, f"at most {most} for this model")
+        return self.size
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Choices of a prediction run that change its results; they are stored with the results.
+
+    Attributes:
+        directions: which views are queries: `ego2exo` takes ego masks as query, `exo2ego` the reverse.
+        memory: the memory banks.
+        device: where to compute.
+        dtype: arithmetic; `auto` is bfloat16 on a GPU and float32 on a CPU.
+        video: which videos to read: `auto` prefers downscaled/448 where it exists.
+        objects: only these objects; empty means all.
+        batch_tracks: at most this many tracks go through the network at once; results do not depend on it.
+    """
+
+    directions: tuple[Direction, ...] = ("ego2exo", "exo2ego")
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    device: Device = "auto"
+    dtype: Precision = "auto"
+    video: Literal["auto", "full", "448"] = "auto"
+    objects: tuple[str, ...] = ()
+    batch_tracks: int = 8
+
+    def __post_init__(self) -> None:
+        for direction in self.directions:
+            _require(
+                direction in get_args(Direction),
+                "direction",
+                direction,
+                f"one of {', '.join(get_args(Direction))}",
+            )
+        _require(self.batch_tracks >= 1, "batch_tracks", self.batch_tracks, "at least 1")

@@ -1,0 +1,364 @@
+"""The LM-EEC network: SAM 2.1's modules, a Memory-View MoE, and the four operations that a step of a track is made of.
+
+It holds no state of a track; banks and pointers belong to `lmeec.inference.tracker`. Tensors are batch first. C is the
+hidden size, D the memory size, h = w the side of the feature grid, s = 4h the side of the mask logits, S = 16h that
+of the image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from sam2.modeling.backbones.hieradet import Hiera
+from sam2.modeling.backbones.image_encoder import FpnNeck, ImageEncoder
+from sam2.modeling.memory_encoder import CXBlock, Fuser, MaskDownSampler, MemoryEncoder
+from sam2.modeling.position_encoding import PositionEmbeddingSine
+from sam2.modeling.sam2_utils import MLP, get_1d_sine_pe
+from sam2.modeling.sam.mask_decoder import MaskDecoder
+from sam2.modeling.sam.prompt_encoder import PromptEncoder
+from sam2.modeling.sam.transformer import TwoWayTransformer
+from torch import Tensor, nn
+
+from lmeec.config import ModelConfig
+from lmeec.model.memory_attention import MemoryAttention, PreparedTarget
+from lmeec.model.mv_moe import MemoryViewMoE
+
+ABSENT_LOGIT = -1024.0
+"""Mask logit where the object is predicted absent (SAM 2)."""
+
+_IMAGE_MEAN = (0.485, 0.456, 0.406)
+_IMAGE_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class ViewFeatures:
+    """Encoder features of B camera frames.
+
+    Attributes:
+        coarse: [B, C, h, w].
+        middle: high-resolution features for the mask decoder, [B, C/4, 2h, 2w].
+        fine: the same, [B, C/8, 4h, 4w].
+    """
+
+    coarse: Tensor
+    middle: Tensor
+    fine: Tensor
+
+    def rows(self, index: Tensor) -> ViewFeatures:
+        """The rows named by `index` [R], repeated as they are named."""
+        return ViewFeatures(*(x.index_select(0, index) for x in (self.coarse, self.middle, self.fine)))
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What the mask decoder says of B targets.
+
+    Attributes:
+        mask_logits: [B, s, s] float32; -1024 everywhere where the object is absent.
+        object_score: logit of "the object is visible", [B] float32.
+        predicted_iou: [B] float32.
+        object_pointer: [B, C].
+    """
+
+    mask_logits: Tensor
+    object_score: Tensor
+    predicted_iou: Tensor
+    object_pointer: Tensor
+
+
+class LMEEC(nn.Module):
+    """The network. Its state dict has the released checkpoint's names.
+
+    Args:
+        config: sizes; `ModelConfig.base_plus()` is the released model.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        c, d = config.hidden_dim, config.memory_dim
+        self.image_encoder = _image_encoder(config)
+        self.mask_downsample = nn.Conv2d(1, 1, kernel_size=4, stride=4)
+        self.memory_attention = MemoryAttention(c, d, config.grid, config.memory_attention)
+        self.memory_encoder = _memory_encoder(config)
+        self.sam_prompt_encoder = PromptEncoder(
+            embed_dim=c,
+            image_embedding_size=(config.grid, config.grid),
+            input_image_size=(config.image_size, config.image_size),
+            mask_in_chans=16,
+        )
+        self.sam_mask_decoder = _mask_decoder(config)
+        self.obj_ptr_proj = MLP(c, c, c, 3)
+        self.obj_ptr_tpos_proj = nn.Linear(c, d)
+        self.MV_MoE = MemoryViewMoE(c)
+        self.maskmem_tpos_enc = _embedding(config.num_maskmem, 1, 1, d)
+        self.no_mem_embed = _embedding(1, 1, c)
+        self.no_mem_pos_enc = _embedding(1, 1, c)
+        self.no_obj_ptr = _embedding(1, c)
+        self.no_obj_embed_spatial = _embedding(1, d)
+        self._register_constants()
+
+    def _register_constants(self) -> None:
+        """Tables that depend on the sizes alone, kept out of the state dict."""
+        grid = torch.zeros(1, 1, self.config.grid, self.config.grid)
+        target_position = self.image_encoder.neck.position_encoding(grid)
+        memory_position = self.memory_encoder.position_encoding(grid)
+        self.register_buffer("target_position", _to_tokens(target_position)[0], persistent=False)
+        self.register_buffer("memory_position", _to_tokens(memory_position)[0], persistent=False)
+        self.register_buffer("image_mean", torch.tensor(_IMAGE_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("image_std", torch.tensor(_IMAGE_STD).view(3, 1, 1), persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.maskmem_tpos_enc.device
+
+    def normalise(self, frames: Tensor) -> Tensor:
+        """Turn RGB frames into the encoder's input.
+
+        Args:
+            frames: uint8 [B, H, W, 3].
+
+        Returns:
+            float32 [B, 3, S, S], resized by antialiased bilinear interpolation where H or W is not S.
+        """
+        images = frames.permute(0, 3, 1, 2).float() / 255
+        size = (self.config.image_size, self.config.image_size)
+        if images.shape[-2:] != size:
+            images = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
+        return (images - self.image_mean) / self.image_std
+
+    def query_mask(self, masks: Tensor) -> Tensor:
+        """Resize masks to the image size as the memory encoder wants them.
+
+        Args:
+            masks: bool [B, H, W].
+
+        Returns:
+            bool [B, S, S].
+        """
+        size = (self.config.image_size, self.config.image_size)
+        if masks.shape[-2:] == size:
+            return masks
+        resized = F.interpolate(
+            masks[:, None].float(), size, mode="bilinear", antialias=True, align_corners=False
+        )
+        return resized[:, 0] >= 0.5
+
+    def encode(self, images: Tensor) -> ViewFeatures:
+        """Encode normalised camera frames, [B, 3, S, S]."""
+        fine, middle, coarse = self.image_encoder(images)["backbone_fpn"]
+        decoder = self.sam_mask_decoder
+        return ViewFeatures(coarse=coarse, middle=decoder.conv_s1(middle), fine=decoder.conv_s0(fine))
+
+    def prepare(self, features: ViewFeatures) -> PreparedTarget:
+        """The part of memory attention that depends on the target's camera frame alone."""
+        return self.memory_attention.prepare(features.coarse, self.target_position)
+
+    def view_memory(self, query: Tensor, masks: Tensor) -> Tensor:
+        """Memory of the query view, of an object that is present.
+
+        Args:
+            query: coarse features of the query frames, [B, C, h, w].
+            masks: bool [B, S, S].
+
+        Returns:
+            [B, h*w, D].
+        """
+        # The released code takes the sigmoid of the 0/1 mask itself, so the encoder sees 0 and 4.62, not -10 and 10.
+        return self._encode_memory(query, masks.float())
+
+    def target_memory(self, target: Tensor, decoded: Decoded) -> Tensor:
+        """Memory of the target view with its predicted masks.
+
+        Args:
+            target: coarse features of the target frames, [B, C, h, w].
+            decoded: the predictions for them.
+
+        Returns:
+            [B, h*w, D]; where the object is absent, with the no-object embedding.
+        """
+        logits = F.interpolate(
+            decoded.mask_logits[:, None], (self.config.image_size,) * 2, mode="bilinear", align_corners=False
+        )
+        memory = self._encode_memory(target, logits[:, 0])
+        absent = (decoded.object_score <= 0).to(memory.dtype)[:, None, None]
+        return memory + absent * self.no_obj_embed_spatial
+
+    def _encode_memory(self, features: Tensor, mask_logits: Tensor) -> Tensor:
+        scale, bias = self.config.memory_encoder.sigmoid_scale, self.config.memory_encoder.sigmoid_bias
+        masks = scale * mask_logits[:, None].sigmoid() + bias
+        encoded = self.memory_encoder(features, masks, skip_mask_sigmoid=True)
+        return _to_tokens(encoded["vision_features"])
+
+    def attend_view(self, target: PreparedTarget, view_memory: Tensor) -> Tensor:
+        """View-guided feature of the target (paper, section 3.2).
+
+        Args:
+            target: B rows.
+            view_memory: this step's memory of the query view, [B, h*w, D].
+
+        Returns:
+            [B, C, h, w].
+        """
+        return self._to_grid(self.memory_attention.attend(target, view_memory, self.memory_position, 0))
+
+    def attend_memory(
+        self,
+        target: PreparedTarget,
+        banks: Tensor,
+        bank_positions: Tensor,
+        pointers: Tensor,
+        pointer_positions: Tensor,
+    ) -> Tensor:
+        """Memory-guided feature of the target.
+
+        Args:
+            target: B rows.
+            banks: query bank, then target bank, oldest entry first, [B, slots, h*w, D].
+            bank_positions: their codes, [slots, h*w, D] (see `slot_positions`).
+            pointers: object pointers, newest first, [B, p, C].
+            pointer_positions: their codes, [p, D] (see `pointer_positions`).
+
+        Returns:
+            [B, C, h, w].
+        """
+        d = self.config.memory_dim
+        splits = self.config.hidden_dim // d
+        pointer_tokens = pointers.reshape(len(pointers), -1, d)
+        memory = torch.cat([banks.flatten(1, 2), pointer_tokens.to(banks.dtype)], dim=1)
+        positions = torch.cat(
+            [bank_positions.flatten(0, 1), pointer_positions.repeat_interleave(splits, dim=0)]
+        )
+        return self._to_grid(self.memory_attention.attend(target, memory, positions, pointer_tokens.shape[1]))
+
+    def slot_positions(self, slots: int, *, by_recency: bool) -> Tensor:
+        """Position codes of one bank's entries, oldest first.
+
+        Args:
+            slots: entries in the bank, at most N - 1.
+            by_recency: count from the newest entry (as `fifo` does) instead of from slot 0, which differs while
+                the bank is filling.
+
+        Returns:
+            [slots, h*w, D].
+        """
+        last = (slots if by_recency else self.config.num_maskmem - 1) - 1
+        codes = self.maskmem_tpos_enc[[last - i for i in range(slots)], 0, 0]
+        return self.memory_position + codes[:, None]
+
+    def pointer_positions(self, count: int, track_length: int) -> Tensor:
+        """Position codes of the object pointers of the last `count` steps, newest first.
+
+        Args:
+            count: pointers attended to.
+            track_length: steps T of the whole track; distances are in units of min(T, 16) - 1 steps.
+
+        Returns:
+            [count, D].
+        """
+        unit = min(track_length, self.config.max_object_pointers) - 1
+        distance = torch.arange(1, count + 1, device=self.device) / unit
+        return self.obj_ptr_tpos_proj(get_1d_sine_pe(distance, dim=self.config.hidden_dim))
+
+    def decode(self, fused: Tensor, target: ViewFeatures) -> Decoded:
+        """Predict masks from fused features.
+
+        Args:
+            fused: [B, C, h, w].
+            target: the target frames' features, B rows.
+        """
+        batch = len(fused)
+        decoder, prompt = self.sam_mask_decoder, self.sam_prompt_encoder
+        # SAM 2 pads an empty prompt twice: once for the missing point, once for the missing box.
+        padding = prompt.not_a_point_embed.weight.expand(batch, 2, -1)
+        masks, iou, tokens, score = decoder(
+            image_embeddings=fused,
+            image_pe=prompt.get_dense_pe(),
+            sparse_prompt_embeddings=padding,
+            dense_prompt_embeddings=torch.zeros((), dtype=fused.dtype, device=fused.device),
+            multimask_output=False,
+            repeat_image=False,
+            high_res_features=[target.fine, target.middle],
+        )
+        present = score > 0
+        pointer = torch.where(present, self.obj_ptr_proj(tokens[:, 0]), self.no_obj_ptr)
+        logits = torch.where(present[..., None], masks[:, 0].float(), ABSENT_LOGIT)
+        return Decoded(
+            mask_logits=logits,
+            object_score=score[:, 0].float(),
+            predicted_iou=iou[:, 0].float(),
+            object_pointer=pointer,
+        )
+
+    def _to_grid(self, tokens: Tensor) -> Tensor:
+        return tokens.transpose(1, 2).unflatten(2, (self.config.grid, self.config.grid))
+
+
+def _to_tokens(grid: Tensor) -> Tensor:
+    """[B, C, h, w] to [B, h*w, C]."""
+    return grid.flatten(2).transpose(1, 2)
+
+
+def _embedding(*shape: int) -> nn.Parameter:
+    return nn.Parameter(nn.init.trunc_normal_(torch.zeros(*shape), std=0.02))
+
+
+def _position(channels: int, config: ModelConfig) -> PositionEmbeddingSine:
+    return PositionEmbeddingSine(num_pos_feats=channels, image_size=config.image_size, warmup_cache=False)
+
+
+def _image_encoder(config: ModelConfig) -> ImageEncoder:
+    trunk = config.trunk
+    return ImageEncoder(
+        scalp=1,
+        trunk=Hiera(
+            embed_dim=trunk.embed_dim,
+            num_heads=trunk.num_heads,
+            stages=trunk.stages,
+            global_att_blocks=trunk.global_att_blocks,
+            window_spec=trunk.window_spec,
+            window_pos_embed_bkg_spatial_size=trunk.window_pos_embed_bkg_spatial_size,
+        ),
+        neck=FpnNeck(
+            position_encoding=_position(config.hidden_dim, config),
+            d_model=config.hidden_dim,
+            backbone_channel_list=list(trunk.channels),
+            fpn_top_down_levels=[2, 3],
+            fpn_interp_model="nearest",
+        ),
+    )
+
+
+def _memory_encoder(config: ModelConfig) -> MemoryEncoder:
+    c = config.hidden_dim
+    return MemoryEncoder(
+        out_dim=config.memory_dim,
+        in_dim=c,
+        mask_downsampler=MaskDownSampler(embed_dim=c, kernel_size=3, stride=2, padding=1),
+        fuser=Fuser(CXBlock(dim=c, kernel_size=7, padding=3), num_layers=config.memory_encoder.fuser_layers),
+        position_encoding=_position(config.memory_dim, config),
+    )
+
+
+def _mask_decoder(config: ModelConfig) -> MaskDecoder:
+    decoder = config.mask_decoder
+    return MaskDecoder(
+        num_multimask_outputs=3,
+        transformer=TwoWayTransformer(
+            depth=decoder.depth,
+            embedding_dim=config.hidden_dim,
+            mlp_dim=decoder.mlp_dim,
+            num_heads=decoder.num_heads,
+        ),
+        transformer_dim=config.hidden_dim,
+        iou_head_depth=3,
+        iou_head_hidden_dim=decoder.iou_head_hidden_dim,
+        use_high_res_features=True,
+        iou_prediction_use_sigmoid=True,
+        pred_obj_scores=True,
+        pred_obj_scores_mlp=True,
+        use_multimask_token_for_obj_ptr=True,
+    )
