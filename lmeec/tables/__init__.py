@@ -1,0 +1,34 @@
+"""The results table: its columns, part files, their merge into one Parquet file, and reading it back."""
+
+from lmeec.tables.merge import merge_parts
+from lmeec.tables.metadata import RunMetadata
+from lmeec.tables.parts import (
+    PartInfo,
+    PartWriter,
+    list_parts,
+    part_path,
+    parts_directory,
+    read_part_info,
+    remove_parts,
+)
+from lmeec.tables.read import read_metadata, read_results, scan_results
+from lmeec.tables.schema import SCHEMA, SCHEMA_VERSION, ResultRow, rows_to_batch
+
+__all__ = [
+    "PartInfo",
+    "PartWriter",
+    "ResultRow",
+    "RunMetadata",
+    "SCHEMA",
+    "SCHEMA_VERSION",
+    "list_parts",
+    "merge_parts",
+    "part_path",
+    "parts_directory",
+    "read_metadata",
+    "read_part_info",
+    "read_results",
+    "remove_parts",
+    "rows_to_batch",
+    "scan_results",
+]

@@ -1,0 +1,112 @@
+"""What a run's results depend on: kept in every file, and compared before files are joined."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from lmeec.errors import OutputError
+from lmeec.tables.schema import SCHEMA_VERSION
+from lmeec.version import __version__
+
+METADATA_KEY = b"lmeec"
+VERSION_KEY = b"lmeec.schema_version"
+
+
+@dataclass(frozen=True)
+class RunMetadata:
+    """Everything that the rows of a run depend on; two runs that agree in it may share one table.
+
+    Attributes:
+        model: name or configuration of the model.
+        checkpoints: digest of the weights, by direction.
+        memory: memory settings, as JSON values.
+        predict: prediction settings that change results, as JSON values (not the device or the workers).
+        annotation_digest: digest of the annotations.
+        lmeec_version: version that computed the rows.
+        schema_version: version of the table's columns.
+
+    Example:
+        >>> run = RunMetadata("nano", {"ego2exo": "1f"}, {"policy": "drop"}, {"video": "auto"}, "a0")
+        >>> other = RunMetadata("nano", {"ego2exo": "1f"}, {"policy": "fifo"}, {"video": "auto"}, "a0")
+        >>> list(run.differences(other))
+        ["memory.policy: 'drop' and 'fifo'"]
+    """
+
+    model: str
+    checkpoints: Mapping[str, str]
+    memory: Mapping[str, Any]
+    predict: Mapping[str, Any]
+    annotation_digest: str
+    lmeec_version: str = field(default=__version__)
+    schema_version: int = field(default=SCHEMA_VERSION)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all of it, hexadecimal."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """Return it as JSON with sorted keys."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> RunMetadata:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: the text is no JSON or not of this shape.
+        """
+        try:
+            return cls(**json.loads(text))
+        except TypeError as error:
+            raise ValueError(str(error)) from error
+
+    def differences(self, other: RunMetadata) -> Iterator[str]:
+        """Yield a line for every value in which the runs differ."""
+        mine, theirs = dict(_flat(asdict(self))), dict(_flat(asdict(other)))
+        for name in sorted(mine.keys() | theirs.keys()):
+            if mine.get(name) != theirs.get(name):
+                yield f"{name}: {mine.get(name)!r} and {theirs.get(name)!r}"
+
+
+def file_metadata(run: RunMetadata) -> dict[bytes, bytes]:
+    """Return the key-value metadata of a file of this run."""
+    return {METADATA_KEY: run.to_json().encode(), VERSION_KEY: str(run.schema_version).encode()}
+
+
+def run_of(metadata: Mapping[bytes, bytes] | None, name: str) -> RunMetadata:
+    """Read the run from a file's key-value metadata.
+
+    Args:
+        metadata: key-value metadata of the Parquet file.
+        name: the file, for messages.
+
+    Raises:
+        OutputError: it is not there (a foreign file), damaged, or of another schema version.
+    """
+    if not metadata or METADATA_KEY not in metadata:
+        raise OutputError(
+            f"{name} is a Parquet file, but not a results table: give a file that `lmeec predict` wrote"
+        )
+    version = metadata.get(VERSION_KEY, b"").decode(errors="replace")
+    if version != str(SCHEMA_VERSION):
+        raise OutputError(
+            f"{name} has columns of version {version or 'unknown'}, this lmeec ({__version__}) reads version "
+            f"{SCHEMA_VERSION}: read it with the lmeec that wrote it, or predict again"
+        )
+    try:
+        return RunMetadata.from_json(metadata[METADATA_KEY])
+    except ValueError as error:
+        raise OutputError(f"{name} holds damaged run settings ({error}): predict again") from error
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value

@@ -1,0 +1,189 @@
+"""Part files: the rows of one take in one direction, written by one worker, there only when whole."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lmeec.config import Direction
+from lmeec.errors import OutputError
+from lmeec.tables.files import TEMPORARY_SUFFIX, naming_the_file, written_whole
+from lmeec.tables.metadata import RunMetadata, file_metadata, run_of
+from lmeec.tables.read import open_results
+from lmeec.tables.schema import SCHEMA, ResultRow, rows_to_batch
+
+PART_KEY = b"lmeec.part"
+COMPRESSION = "zstd"
+
+_SUFFIX = ".part.parquet"
+_ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class PartInfo:
+    """What one part file holds.
+
+    Attributes:
+        path: the file.
+        take_uid: its take.
+        direction: its direction.
+        rows: number of rows.
+        run: what its rows depend on.
+    """
+
+    path: Path
+    take_uid: str
+    direction: Direction
+    rows: int
+    run: RunMetadata
+
+
+def parts_directory(out: Path | str) -> Path:
+    """Return the folder of the parts of a results file: `<out>.parts` beside it."""
+    out = Path(out)
+    return out.with_name(out.name + ".parts")
+
+
+def part_path(directory: Path, take_uid: str, direction: Direction) -> Path:
+    """Return the part file of a take and direction.
+
+    The name shows what it can of the take and is told apart by a digest, so that any take name gives one file
+    directly in `directory`, also where the file system ignores case.
+
+    Example:
+        >>> part_path(Path("out.parts"), "../Küche 1", "ego2exo").name
+        'K-che-1.5de3d08f0f02.ego2exo.part.parquet'
+    """
+    shown = re.sub(r"[^A-Za-z0-9_-]+", "-", take_uid).strip("-")[:60] or "take"
+    digest = hashlib.sha256(take_uid.encode(errors="surrogatepass")).hexdigest()[:12]
+    return directory / f"{shown}.{digest}.{direction}{_SUFFIX}"
+
+
+class PartWriter:
+    """Writes the part file of one take and direction; owns that file until it is whole.
+
+    A context manager: the file appears under `path` when the block ends without an exception, and not at all
+    otherwise. A part of the same take and direction that was there before is replaced then.
+
+    Args:
+        directory: folder of the parts (see `parts_directory`), made when missing.
+        run: what the rows depend on, stored in the file.
+        take_uid: the take.
+        direction: the direction.
+
+    Raises:
+        OutputError: the file cannot be written (no space, no permission); the message names it.
+
+    Example:
+        with PartWriter(parts_directory(out), run, take.uid, "ego2exo") as part:
+            for rows in predicted:
+                part.write(rows)
+    """
+
+    def __init__(self, directory: Path, run: RunMetadata, take_uid: str, direction: Direction) -> None:
+        self.path = part_path(directory, take_uid, direction)
+        self.rows = 0
+        self._take_uid = take_uid
+        self._direction = direction
+        part = json.dumps({"take_uid": take_uid, "direction": direction})
+        self._schema = SCHEMA.with_metadata(file_metadata(run) | {PART_KEY: part.encode()})
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_rows = 0
+
+    def __enter__(self) -> Self:
+        self._stack = contextlib.ExitStack()
+        file = self._stack.enter_context(written_whole(self.path))
+        with naming_the_file(self.path):
+            self._writer = pq.ParquetWriter(file, self._schema, compression=COMPRESSION)
+        return self
+
+    def write(self, rows: Iterable[ResultRow]) -> None:
+        """Add rows of this take and direction, in any order.
+
+        Raises:
+            OutputError: they cannot be written, or are of another take or direction.
+            DataError: the counts of a mask are bad.
+        """
+        rows = list(rows)
+        if any((row.take_uid, row.direction) != (self._take_uid, self._direction) for row in rows):
+            raise OutputError(f"{self.path} is for take {self._take_uid} ({self._direction}) only")
+        self._waiting.append(rows_to_batch(rows))
+        self._waiting_rows += len(rows)
+        if self._waiting_rows >= _ROWS_AT_ONCE:
+            self._flush()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            try:
+                self._flush()
+                with naming_the_file(self.path):
+                    self._writer.close()
+            except BaseException as failure:
+                self._abandon(failure)
+                raise
+            self._stack.close()
+        else:
+            self._abandon(error)
+
+    def _flush(self) -> None:
+        with naming_the_file(self.path):
+            if self._waiting_rows:
+                self._writer.write_table(pa.Table.from_batches(self._waiting, schema=self._schema))
+        self.rows += self._waiting_rows
+        self._waiting.clear()
+        self._waiting_rows = 0
+
+    def _abandon(self, error: BaseException) -> None:
+        with contextlib.suppress(OSError):
+            self._writer.close()
+        self._stack.__exit__(type(error), error, error.__traceback__)
+
+
+def list_parts(directory: Path) -> list[Path]:
+    """Return the whole part files in a folder, sorted by name; none if there is no such folder."""
+    return sorted(path for path in directory.glob(f"*{_SUFFIX}") if not path.name.startswith("."))
+
+
+def read_part_info(path: Path) -> PartInfo:
+    """Read what a part file holds, without its rows.
+
+    Raises:
+        OutputError: the file is missing, damaged or not a part.
+    """
+    with open_results(path) as file:
+        metadata = file.schema_arrow.metadata
+        try:
+            part = json.loads(metadata[PART_KEY])
+            take_uid, direction = part["take_uid"], part["direction"]
+        except (KeyError, ValueError, TypeError) as error:
+            raise OutputError(
+                f"{path} is a results table, but not a part of one: move it to another folder"
+            ) from error
+        return PartInfo(path, take_uid, direction, file.metadata.num_rows, run_of(metadata, str(path)))
+
+
+def remove_parts(directory: Path) -> None:
+    """Remove the parts in a folder, what killed writers left there, and the folder if nothing else is in it.
+
+    Raises:
+        OutputError: a file cannot be removed.
+    """
+    try:
+        for path in (*list_parts(directory), *directory.glob(f".*{TEMPORARY_SUFFIX}")):
+            path.unlink(missing_ok=True)
+        if directory.is_dir() and not any(directory.iterdir()):
+            directory.rmdir()
+    except OSError as error:
+        raise OutputError(f"cannot remove the parts in {directory}: {error.strerror}") from error

@@ -1,0 +1,157 @@
+"""Columns of the results table, and rows turned into Arrow record batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lmeec.config import Direction
+from lmeec.errors import DataError
+from lmeec.masks import RunLengthMask
+from lmeec.metrics import frame_metrics
+
+SCHEMA_VERSION = 1
+"""Raised when a column changes its name, type or meaning, or goes away."""
+
+GroundTruth = Literal["visible", "absent", "unannotated"]
+
+
+def _column(name: str, kind: pa.DataType, meaning: str, nullable: bool = False) -> pa.Field:
+    return pa.field(name, kind, nullable=nullable, metadata={"description": meaning})
+
+
+SCHEMA = pa.schema(
+    [
+        _column("take_uid", pa.string(), "take, as the annotations name it"),
+        _column("take_name", pa.string(), "take, as its folder is named"),
+        _column("scenario", pa.string(), "activity of the take", nullable=True),
+        _column("object", pa.string(), "object name"),
+        _column("query_cam", pa.string(), "camera whose masks are given"),
+        _column("target_cam", pa.string(), "camera in which the object is segmented"),
+        _column("direction", pa.string(), "ego2exo or exo2ego"),
+        _column("frame", pa.int32(), "frame number in the take's videos, from 0"),
+        _column("step", pa.int32(), "step of the track, from 0"),
+        _column("height", pa.int32(), "rows of the masks (evaluation size)"),
+        _column("width", pa.int32(), "columns of the masks (evaluation size)"),
+        _column("mask_rle", pa.string(), "predicted mask, COCO compressed run lengths"),
+        _column("area", pa.int32(), "pixels of the predicted mask"),
+        _column("bbox", pa.list_(pa.float32()), "box of the predicted mask: x, y, width, height in pixels"),
+        _column("object_score", pa.float32(), "logit of the object being visible", nullable=True),
+        _column("confidence", pa.float64(), "sigmoid of object_score; over 0.5 means visible"),
+        _column("predicted_iou", pa.float32(), "IoU as the model estimates it", nullable=True),
+        _column("gt_state", pa.string(), "visible, absent (looked at, not there) or unannotated"),
+        _column("gt_rle", pa.string(), "ground truth mask where visible", nullable=True),
+        _column("iou", pa.float64(), "intersection over union where visible", nullable=True),
+        _column(
+            "location_error", pa.float64(), "distance of box centres over 480x480's diagonal", nullable=True
+        ),
+        _column("contour_accuracy", pa.float64(), "F measure of the boundaries", nullable=True),
+    ]
+)
+"""One row a predicted frame. Plain strings and lists, so that pandas, DuckDB and Polars read it as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """One predicted frame of one track; area, box, confidence and metrics follow from it.
+
+    Attributes:
+        take_uid: take, as the annotations name it.
+        take_name: take, as its folder is named.
+        scenario: activity of the take, if known.
+        object: object name.
+        query_cam: camera whose masks are given.
+        target_cam: camera in which the object is segmented.
+        direction: `ego2exo` or `exo2ego`.
+        frame: frame number in the take's videos.
+        step: step of the track.
+        mask: predicted mask at the evaluation size.
+        object_score: logit of the object being visible.
+        predicted_iou: IoU as the model estimates it.
+        gt_state: what the annotations say of this frame.
+        gt: ground truth mask at the evaluation size; given exactly where `gt_state` is `visible`.
+
+    Raises:
+        DataError: an unknown direction or state, or ground truth that does not go with its state or with the
+            size of the prediction.
+    """
+
+    take_uid: str
+    take_name: str
+    scenario: str | None
+    object: str
+    query_cam: str
+    target_cam: str
+    direction: Direction
+    frame: int
+    step: int
+    mask: RunLengthMask
+    object_score: float
+    predicted_iou: float
+    gt_state: GroundTruth = "unannotated"
+    gt: RunLengthMask | None = None
+
+    def __post_init__(self) -> None:
+        if self.direction not in get_args(Direction):
+            raise DataError(f"direction {self.direction!r} is not one of {', '.join(get_args(Direction))}")
+        if self.gt_state not in get_args(GroundTruth):
+            raise DataError(f"gt_state {self.gt_state!r} is not one of {', '.join(get_args(GroundTruth))}")
+        if (self.gt is not None) != (self.gt_state == "visible"):
+            raise DataError(
+                f"a ground truth mask goes with gt_state 'visible' only, not with {self.gt_state!r}"
+            )
+        if self.gt is not None and (self.gt.height, self.gt.width) != (self.mask.height, self.mask.width):
+            raise DataError(
+                f"ground truth of {self.gt.height}x{self.gt.width} does not go with a prediction of "
+                f"{self.mask.height}x{self.mask.width} (height x width); resize it with resize_nearest"
+            )
+
+
+def rows_to_batch(rows: Sequence[ResultRow]) -> pa.RecordBatch:
+    """Build a record batch of `SCHEMA`, computing area, box, confidence and the metrics.
+
+    Raises:
+        DataError: the counts of a mask are bad.
+    """
+    object_scores = np.array([row.object_score for row in rows], dtype=np.float32)
+    metrics = [None if row.gt is None else frame_metrics(row.mask, row.gt) for row in rows]
+    columns = {
+        name: [getattr(row, name) for row in rows]
+        for name in (
+            "take_uid",
+            "take_name",
+            "scenario",
+            "object",
+            "query_cam",
+            "target_cam",
+            "direction",
+            "frame",
+            "step",
+            "predicted_iou",
+            "gt_state",
+        )
+    } | {
+        "height": [row.mask.height for row in rows],
+        "width": [row.mask.width for row in rows],
+        "mask_rle": [row.mask.counts for row in rows],
+        "area": [row.mask.area for row in rows],
+        "bbox": [row.mask.bbox for row in rows],
+        "object_score": object_scores,
+        "confidence": _sigmoid(object_scores),
+        "gt_rle": [row.gt and row.gt.counts for row in rows],
+        "iou": [frame and frame.iou for frame in metrics],
+        "location_error": [frame and frame.location_error for frame in metrics],
+        "contour_accuracy": [frame and frame.contour_accuracy for frame in metrics],
+    }
+    return pa.record_batch([pa.array(columns[field.name], field.type) for field in SCHEMA], schema=SCHEMA)
+
+
+def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    # In double precision, and exactly 0.5 at 0, so that confidence > 0.5 wherever the logit is positive.
+    decay = np.exp(-np.abs(logits.astype(np.float64)))
+    return np.where(logits >= 0, 1.0, decay) / (1.0 + decay)
