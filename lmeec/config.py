@@ -49,9 +49,7 @@ class TrunkConfig:
     def __post_init__(self) -> None:
         _require(self.embed_dim > 0, "trunk.embed_dim", self.embed_dim, "positive")
         _require(len(self.stages) == 4, "trunk.stages", self.stages, "four numbers of blocks")
-        _require(
-            all(n > 0 for n in self.stages), "trunk.stages", self.stages, "four positive numbers of blocks"
-        )
+        _require(all(n > 0 for n in self.stages), "trunk.stages", self.stages, "four positive numbers of blocks")
         _require(
             self.num_heads > 0 and self.embed_dim % self.num_heads == 0,
             "trunk.num_heads",
@@ -199,8 +197,7 @@ class ModelConfig:
         }
         try:
             built = {
-                name: _part_from_dict(parts[name], value) if name in parts else value
-                for name, value in values.items()
+                name: _part_from_dict(parts[name], value) if name in parts else value for name, value in values.items()
             }
             return cls(**built)
         except TypeError as error:

@@ -1,0 +1,1 @@
+"""From takes to results: what to run, tracking, prediction."""

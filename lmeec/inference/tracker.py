@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lmeec.config import MemoryConfig
 from lmeec.memory.bank import dual_memory
-from lmeec.model.lmeec import LMEEC, Decoded, ViewFeatures
+from lmeec.model.lmeec import LMEEC, Decoded
 from lmeec.model.memory_attention import PreparedTarget
 
 
@@ -73,9 +73,7 @@ class Tracker:
         batch_tracks: at most this many tracks go through memory attention and decoder at once.
     """
 
-    def __init__(
-        self, model: LMEEC, tracks: Sequence[TrackSpec], memory: MemoryConfig, batch_tracks: int
-    ) -> None:
+    def __init__(self, model: LMEEC, tracks: Sequence[TrackSpec], memory: MemoryConfig, batch_tracks: int) -> None:
         self.model = model
         self.tracks = list(tracks)
         self.batch_tracks = batch_tracks
@@ -84,7 +82,6 @@ class Tracker:
         self._pointers: list[Tensor | None] = [None] * len(self.tracks)
         self._steps = [0] * len(self.tracks)
 
-    @torch.inference_mode()
     def step(
         self, active: Sequence[int], frames: Mapping[str, Tensor], masks: Mapping[int, Tensor]
     ) -> Iterator[tuple[list[int], Decoded]]:
@@ -100,10 +97,13 @@ class Tracker:
         Yields:
             Tracks of a batch and what was decoded for them, a row each.
         """
-        cameras = CameraFeatures(self.model, frames)
-        views = self._view_memories(active, cameras, masks)
-        for batch in self._batches(active):
-            yield batch, self._advance(batch, cameras, views)
+        with torch.inference_mode(), self.model.autocast():
+            cameras = CameraFeatures(self.model, frames)
+            views = self._view_memories(active, cameras, masks)
+        for batch in list(self._batches(active)):
+            with torch.inference_mode(), self.model.autocast():
+                decoded = self._advance(batch, cameras, views)
+            yield batch, decoded
         self._memory.add_views(list(views), torch.stack(list(views.values())))
         for track in active:
             if self._steps[track] == self.tracks[track].length:
@@ -170,6 +170,3 @@ class Tracker:
 def _chunks(items: Sequence[int], size: int) -> Iterator[list[int]]:
     for start in range(0, len(items), size):
         yield list(items[start : start + size])
-
-
-__all__ = ["CameraFeatures", "TrackSpec", "Tracker", "ViewFeatures"]

@@ -1,0 +1,1 @@
+"""Compressed long-term memory banks and the policies that keep them short."""

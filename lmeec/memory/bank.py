@@ -146,9 +146,7 @@ class SelectedMemory:
         """See `DualMemory`."""
         return torch.stack(
             [
-                torch.stack(
-                    [step.view for step in self._chosen[t]] + [step.target for step in self._chosen[t]]
-                )
+                torch.stack([step.view for step in self._chosen[t]] + [step.target for step in self._chosen[t]])
                 for t in tracks
             ]
         )

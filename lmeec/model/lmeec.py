@@ -7,6 +7,7 @@ of the image.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -15,10 +16,10 @@ from sam2.modeling.backbones.hieradet import Hiera
 from sam2.modeling.backbones.image_encoder import FpnNeck, ImageEncoder
 from sam2.modeling.memory_encoder import CXBlock, Fuser, MaskDownSampler, MemoryEncoder
 from sam2.modeling.position_encoding import PositionEmbeddingSine
-from sam2.modeling.sam2_utils import MLP, get_1d_sine_pe
 from sam2.modeling.sam.mask_decoder import MaskDecoder
 from sam2.modeling.sam.prompt_encoder import PromptEncoder
 from sam2.modeling.sam.transformer import TwoWayTransformer
+from sam2.modeling.sam2_utils import MLP, get_1d_sine_pe
 from torch import Tensor, nn
 
 from lmeec.config import ModelConfig
@@ -75,6 +76,9 @@ class LMEEC(nn.Module):
         config: sizes; `ModelConfig.base_plus()` is the released model.
     """
 
+    compute_dtype: torch.dtype = torch.float32
+    """Arithmetic of matrix products and convolutions; parameters stay in float32."""
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
@@ -110,6 +114,12 @@ class LMEEC(nn.Module):
         self.register_buffer("image_mean", torch.tensor(_IMAGE_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("image_std", torch.tensor(_IMAGE_STD).view(3, 1, 1), persistent=False)
 
+    def autocast(self) -> AbstractContextManager[object]:
+        """Context in which the network computes in `compute_dtype`."""
+        if self.compute_dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, self.compute_dtype)
+
     @property
     def device(self) -> torch.device:
         """Where the parameters are."""
@@ -142,9 +152,7 @@ class LMEEC(nn.Module):
         size = (self.config.image_size, self.config.image_size)
         if masks.shape[-2:] == size:
             return masks
-        resized = F.interpolate(
-            masks[:, None].float(), size, mode="bilinear", antialias=True, align_corners=False
-        )
+        resized = F.interpolate(masks[:, None].float(), size, mode="bilinear", antialias=True, align_corners=False)
         return resized[:, 0] >= 0.5
 
     def encode(self, images: Tensor) -> ViewFeatures:
@@ -229,9 +237,7 @@ class LMEEC(nn.Module):
         splits = self.config.hidden_dim // d
         pointer_tokens = pointers.reshape(len(pointers), -1, d)
         memory = torch.cat([banks.flatten(1, 2), pointer_tokens.to(banks.dtype)], dim=1)
-        positions = torch.cat(
-            [bank_positions.flatten(0, 1), pointer_positions.repeat_interleave(splits, dim=0)]
-        )
+        positions = torch.cat([bank_positions.flatten(0, 1), pointer_positions.repeat_interleave(splits, dim=0)])
         return self._to_grid(self.memory_attention.attend(target, memory, positions, pointer_tokens.shape[1]))
 
     def slot_positions(self, slots: int, *, by_recency: bool) -> Tensor:

@@ -80,9 +80,7 @@ class MemoryAttention(Sam2MemoryAttention):
         tokens = features.flatten(2).transpose(1, 2) + _CURRENT_POSITION_WEIGHT * position
         return PreparedTarget(self._self_attend(self.layers[0], tokens))
 
-    def attend(
-        self, target: PreparedTarget, memory: Tensor, position: Tensor, num_pointer_tokens: int
-    ) -> Tensor:
+    def attend(self, target: PreparedTarget, memory: Tensor, position: Tensor, num_pointer_tokens: int) -> Tensor:
         """Condition prepared target features on memory tokens.
 
         Args:
@@ -99,9 +97,7 @@ class MemoryAttention(Sam2MemoryAttention):
         for index, layer in enumerate(self.layers):
             if index:
                 tokens = self._self_attend(layer, tokens)
-            tokens = tokens + layer.dropout2(
-                self._cross_attend(layer, tokens, keys, memory, num_pointer_tokens)
-            )
+            tokens = tokens + layer.dropout2(self._cross_attend(layer, tokens, keys, memory, num_pointer_tokens))
             hidden = layer.dropout(layer.activation(layer.linear1(layer.norm3(tokens))))
             tokens = tokens + layer.dropout3(layer.linear2(hidden))
         return self.norm(tokens)
@@ -132,9 +128,9 @@ class MemoryAttention(Sam2MemoryAttention):
 
     def _attention(self, layer: MemoryAttentionLayer, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         dropout = layer.dropout_value if self.training else 0.0
-        return F.scaled_dot_product_attention(
-            query[:, None], key[:, None], value[:, None], dropout_p=dropout
-        ).squeeze(1)
+        return F.scaled_dot_product_attention(query[:, None], key[:, None], value[:, None], dropout_p=dropout).squeeze(
+            1
+        )
 
     def _rotate(self, x: Tensor) -> Tensor:
         """Rotary position encoding of whole grids, [B, k*h*w, C]: channel pairs turn by their cell's angle."""

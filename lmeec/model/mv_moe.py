@@ -1,4 +1,4 @@
-"""Memory-View mixture of experts: fuses the memory-guided and the view-guided feature of the target (paper, section 3.2)."""
+"""Memory-View mixture of experts: fuses memory-guided and view-guided features of the target (paper, section 3.2)."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ class MemoryViewMoE(nn.Module):
 
 
 def _channel_gate(channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(2 * channels, channels), nn.ReLU(), nn.Linear(channels, channels), nn.Sigmoid()
-    )
+    return nn.Sequential(nn.Linear(2 * channels, channels), nn.ReLU(), nn.Linear(channels, channels), nn.Sigmoid())
 
 
 def _spatial_gate(channels: int) -> nn.Sequential:

@@ -1,0 +1,108 @@
+"""Make models ready for inference: with random weights, built in by name, or from a checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from lmeec.config import PRESETS, Device, ModelConfig, Precision
+from lmeec.errors import CheckpointError, ConfigError
+from lmeec.model.checkpoint import config_of, load_weights, read_checkpoint, weights_digest
+from lmeec.model.lmeec import LMEEC
+
+BUILT_IN = ("nano",)
+"""Models that can be loaded by name alone."""
+
+_SEED = 20251
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model with where its weights come from.
+
+    Attributes:
+        model: in evaluation mode, on its device.
+        name: the built-in name or the checkpoint's file name.
+        digest: of the weights.
+        trained: False for random weights.
+        dtype: arithmetic of the large operations.
+    """
+
+    model: LMEEC
+    name: str
+    digest: str
+    trained: bool
+    dtype: torch.dtype
+
+
+def build_model(config: ModelConfig, *, seed: int | None = None) -> LMEEC:
+    """A model with random weights, in evaluation mode.
+
+    Args:
+        config: sizes.
+        seed: makes the weights repeatable, without touching the global random state.
+    """
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        return LMEEC(config).eval()
+
+
+def load_model(source: str | Path, device: Device = "auto", dtype: Precision = "auto") -> LMEEC:
+    """Load a model for inference.
+
+    Args:
+        source: a built-in name ("nano") or the path of a checkpoint.
+        device: "auto" takes a GPU where there is one.
+        dtype: "auto" is bfloat16 on a GPU and float32 on a CPU.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be used.
+        ConfigError: the device is not there.
+    """
+    return load(source, device, dtype).model
+
+
+def load(source: str | Path, device: Device = "auto", dtype: Precision = "auto") -> LoadedModel:
+    """Like `load_model`, with the weights' origin."""
+    place = resolve_device(device)
+    if str(source) in BUILT_IN:
+        model, trained = build_model(PRESETS[str(source)](), seed=_SEED), False
+        name = str(source)
+    else:
+        path = Path(source)
+        if not path.exists() and path.suffix == "":
+            known = ", ".join(BUILT_IN)
+            raise CheckpointError(f"{source}: neither a checkpoint file nor a built-in model ({known})")
+        checkpoint = read_checkpoint(path)
+        model = build_model(config_of(checkpoint))
+        load_weights(model, checkpoint)
+        trained, name = True, path.name
+    digest = weights_digest(model.state_dict())
+    model = model.to(place)
+    model.compute_dtype = resolve_dtype(dtype, place)
+    return LoadedModel(model, name, digest, trained, model.compute_dtype)
+
+
+def resolve_device(device: Device) -> torch.device:
+    """The device that a setting means on this machine.
+
+    Raises:
+        ConfigError: it is not there.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device is 'cuda', but torch sees no GPU here; use --device cpu or install torch with CUDA")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("device is 'mps', but torch sees no Apple GPU here; use --device cpu")
+    return torch.device(device)
+
+
+def resolve_dtype(dtype: Precision, device: torch.device) -> torch.dtype:
+    """The arithmetic that a setting means on a device."""
+    if dtype == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]

@@ -1,0 +1,214 @@
+"""Read and write checkpoints: the released `.pt` files and `.safetensors`, strictly and without running code from them.
+
+A `.pt` file is {"model": state dict, ...} (sometimes with the optimiser's state, which is ignored), or a bare state
+dict. Files written here carry the model's configuration; the released ones do not, and are recognised by their tensors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lmeec.config import PRESETS, ModelConfig
+from lmeec.errors import CheckpointError, ConfigError, OutputError
+from lmeec.model.lmeec import LMEEC
+
+SUFFIXES = (".pt", ".pth", ".safetensors")
+_CONFIG_KEY = "lmeec.config"
+_LISTED = 8
+"""At most this many names of each kind are listed in an error."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights as a file holds them.
+
+    Attributes:
+        path: the file.
+        tensors: the state dict, on the CPU.
+        config: the configuration stored with the weights, if any.
+        extra: what else is in the file (epoch, optimiser state, ...), by name, with a short description.
+    """
+
+    path: Path
+    tensors: dict[str, Tensor]
+    config: ModelConfig | None
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_plain_sam2(self) -> bool:
+        """Whether this is SAM 2.1 without the Memory-View MoE of LM-EEC."""
+        return "maskmem_tpos_enc" in self.tensors and not any(name.startswith("MV_MoE.") for name in self.tensors)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint file.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, of another kind, or would have to run code to be read.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no such checkpoint file")
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    if path.suffix in SUFFIXES:
+        return _read_torch(path)
+    raise CheckpointError(f"{path}: a checkpoint's name ends in one of {', '.join(SUFFIXES)}")
+
+
+def _read_safetensors(path: Path) -> Checkpoint:
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path}: not a readable safetensors file ({error}); download or convert it again"
+        ) from error
+    config = None
+    if _CONFIG_KEY in metadata:
+        try:
+            config = ModelConfig.from_dict(json.loads(metadata[_CONFIG_KEY]))
+        except (json.JSONDecodeError, ConfigError) as error:
+            raise CheckpointError(f"{path}: its stored configuration cannot be used: {error}") from error
+    return Checkpoint(path, tensors, config, {k: v for k, v in metadata.items() if k != _CONFIG_KEY})
+
+
+def _read_torch(path: Path) -> Checkpoint:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path}: not a plain torch checkpoint; it is damaged, or holds Python objects besides tensors, which are "
+            f"refused because loading them could run code ({str(error).splitlines()[0]})"
+        ) from error
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"{path}: not a readable torch checkpoint, perhaps a partial download ({str(error).splitlines()[0]})"
+        ) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a state dict")
+    state = content.get("model", content)
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(f'{path}: holds no state dict, neither under "model" nor by itself')
+    extra = (
+        {} if state is content else {str(k): _describe(v) for k, v in content.items() if k not in ("model", "config")}
+    )
+    stored = content.get("config") if state is not content else None
+    try:
+        config = ModelConfig.from_dict(stored) if isinstance(stored, dict) else None
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: its stored configuration cannot be used: {error}") from error
+    return Checkpoint(path, dict(state), config, extra)
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"{len(value)} entries"
+    if isinstance(value, Tensor):
+        return f"tensor {tuple(value.shape)}"
+    return str(value)[:60]
+
+
+def config_of(checkpoint: Checkpoint) -> ModelConfig:
+    """The configuration a checkpoint belongs to: the stored one, or the preset that its tensors fit best.
+
+    The tensors need not fit it exactly; `load_weights` says how they differ.
+    """
+    if checkpoint.config is not None:
+        return checkpoint.config
+
+    def misfits(config: ModelConfig) -> int:
+        return sum(len(names) for names in _compare(expected_shapes(config), checkpoint.tensors).values())
+
+    return min((preset() for preset in PRESETS.values()), key=misfits)
+
+
+@cache
+def expected_shapes(config: ModelConfig) -> dict[str, torch.Size]:
+    """Name and shape of every tensor of a model."""
+    return {name: tensor.shape for name, tensor in LMEEC(config).state_dict().items()}
+
+
+def _compare(expected: Mapping[str, torch.Size], tensors: Mapping[str, Tensor]) -> dict[str, list[str]]:
+    return {
+        "missing": [name for name in expected if name not in tensors],
+        "unexpected": [name for name in tensors if name not in expected],
+        "wrong shape": [
+            f"{name} is {list(tensors[name].shape)}, expected {list(shape)}"
+            for name, shape in expected.items()
+            if name in tensors and tensors[name].shape != shape
+        ],
+    }
+
+
+def check_weights(checkpoint: Checkpoint, config: ModelConfig) -> None:
+    """Check that the tensors are exactly those of the model.
+
+    Raises:
+        CheckpointError: names are missing or unexpected, or shapes differ; they are listed.
+    """
+    differences = _compare(expected_shapes(config), checkpoint.tensors)
+    if not any(differences.values()):
+        return
+    if checkpoint.is_plain_sam2 and not differences["unexpected"] and not differences["wrong shape"]:
+        raise CheckpointError(
+            f"{checkpoint.path}: this is a plain SAM 2.1 checkpoint: it lacks LM-EEC's Memory-View MoE (MV_MoE), so it "
+            "can start a training but not predict; give an LM-EEC checkpoint"
+        )
+    lines = [f"{checkpoint.path}: does not fit this model"]
+    for kind, names in differences.items():
+        if names:
+            more = f", and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+            lines.append(f"  {len(names)} {kind}: {', '.join(names[:_LISTED])}{more}")
+    raise CheckpointError("\n".join(lines))
+
+
+def load_weights(model: LMEEC, checkpoint: Checkpoint) -> None:
+    """Copy a checkpoint's tensors into a model.
+
+    Raises:
+        CheckpointError: they are not exactly the model's (see `check_weights`).
+    """
+    check_weights(checkpoint, model.config)
+    model.load_state_dict(checkpoint.tensors, strict=True)
+
+
+def write_safetensors(path: Path, model_tensors: Mapping[str, Tensor], config: ModelConfig) -> None:
+    """Write weights and configuration; the file appears under its name only when whole.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    metadata = {"format": "pt", _CONFIG_KEY: json.dumps(config.to_dict())}
+    try:
+        save_file({name: t.contiguous() for name, t in model_tensors.items()}, aside, metadata=metadata)
+        aside.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"{path}: cannot be written ({error})") from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def weights_digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, shapes, types and values: the same before and after a conversion of the file."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name}:{list(tensor.shape)}:{tensor.dtype}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
