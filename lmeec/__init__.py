@@ -1,0 +1,56 @@
+"""Ego-exo correspondence with long-term memory: segment the same object across views of Ego-Exo4D.
+
+The names below load on first use, so that importing `lmeec` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from lmeec.version import __version__
+
+if TYPE_CHECKING:
+    from lmeec.config import MemoryConfig, ModelConfig, PredictConfig
+    from lmeec.data.takes import find_takes
+    from lmeec.evaluation import evaluate
+    from lmeec.inference.predictor import predict_take
+    from lmeec.inference.track import Track, track
+    from lmeec.model.build import build_model, load_model
+
+_HOME = {
+    "MemoryConfig": "lmeec.config",
+    "ModelConfig": "lmeec.config",
+    "PredictConfig": "lmeec.config",
+    "Track": "lmeec.inference.track",
+    "build_model": "lmeec.model.build",
+    "evaluate": "lmeec.evaluation",
+    "find_takes": "lmeec.data.takes",
+    "load_model": "lmeec.model.build",
+    "predict_take": "lmeec.inference.predictor",
+    "track": "lmeec.inference.track",
+}
+
+__all__ = [
+    "MemoryConfig",
+    "ModelConfig",
+    "PredictConfig",
+    "Track",
+    "__version__",
+    "build_model",
+    "evaluate",
+    "find_takes",
+    "load_model",
+    "predict_take",
+    "track",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'lmeec' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -78,7 +78,7 @@ class Tracker:
         self.tracks = list(tracks)
         self.batch_tracks = batch_tracks
         self._by_recency = memory.policy == "fifo"
-        self._memory = dual_memory(memory, memory.entries(model.config), [track.stream for track in tracks])
+        self.memory = dual_memory(memory, memory.entries(model.config), [track.stream for track in tracks])
         self._pointers: list[Tensor | None] = [None] * len(self.tracks)
         self._steps = [0] * len(self.tracks)
 
@@ -104,10 +104,10 @@ class Tracker:
             with torch.inference_mode(), self.model.autocast():
                 decoded = self._advance(batch, cameras, views)
             yield batch, decoded
-        self._memory.add_views(list(views), torch.stack(list(views.values())))
+        self.memory.add_views(list(views), torch.stack(list(views.values())))
         for track in active:
             if self._steps[track] == self.tracks[track].length:
-                self._memory.forget(track)
+                self.memory.forget(track)
                 self._pointers[track] = None
 
     def _view_memories(
@@ -129,7 +129,7 @@ class Tracker:
         for track in active:
             span = min(self.tracks[track].length, self.model.config.max_object_pointers)
             pointers = min(self._steps[track], span - 1)
-            groups[self._memory.length(track), pointers, span].append(track)
+            groups[self.memory.length(track), pointers, span].append(track)
         for tracks in groups.values():
             yield from _chunks(tracks, self.batch_tracks)
 
@@ -138,20 +138,20 @@ class Tracker:
         target = cameras.features.rows(cameras.index([spec.target_camera for spec in specs]))
         prepared = cameras.prepared([spec.target_camera for spec in specs])
         fused = self.model.attend_view(prepared, torch.stack([views[spec.stream] for spec in specs]))
-        if self._memory.length(batch[0]):
+        if self.memory.length(batch[0]):
             fused = self.model.MV_MoE(self._attend_memory(batch, prepared), fused)
         decoded = self.model.decode(fused, target)
         memories = self.model.target_memory(target.coarse, decoded)
-        self._memory.add_targets(batch, memories, decoded.predicted_iou)
+        self.memory.add_targets(batch, memories, decoded.predicted_iou)
         self._remember_pointers(batch, decoded)
         return decoded
 
     def _attend_memory(self, batch: list[int], prepared: PreparedTarget) -> Tensor:
-        slots = self.model.slot_positions(self._memory.length(batch[0]), by_recency=self._by_recency)
+        slots = self.model.slot_positions(self.memory.length(batch[0]), by_recency=self._by_recency)
         pointers = torch.stack([self._pointers[track] for track in batch])
         return self.model.attend_memory(
             prepared,
-            self._memory.read(batch),
+            self.memory.read(batch),
             torch.cat([slots, slots]),
             pointers,
             self.model.pointer_positions(pointers.shape[1], self.tracks[batch[0]].length),

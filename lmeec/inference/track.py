@@ -1,0 +1,102 @@
+"""Track one object between two clips held in memory: the network without takes, videos or tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lmeec.config import MemoryConfig
+from lmeec.errors import ConfigError
+from lmeec.inference.tracker import Tracker, TrackSpec
+from lmeec.model.lmeec import LMEEC
+
+_QUERY, _TARGET = "query", "target"
+
+
+@dataclass(frozen=True)
+class Track:
+    """Predictions for T steps; s is a quarter of the model's image size, C its hidden size.
+
+    Attributes:
+        mask_logits: float32 [T, s, s]; the object is where they are positive.
+        object_score: logit of "the object is visible", float32 [T].
+        predicted_iou: the model's own estimate of the mask's IoU, float32 [T].
+        object_pointer: float32 [T, C].
+    """
+
+    mask_logits: Tensor
+    object_score: Tensor
+    predicted_iou: Tensor
+    object_pointer: Tensor
+
+
+def track(
+    model: LMEEC,
+    query: np.ndarray | Tensor,
+    target: np.ndarray | Tensor,
+    masks: np.ndarray | Tensor,
+    memory: MemoryConfig | None = None,
+) -> Track:
+    """Segment in `target` the object that `masks` mark in `query`.
+
+    Args:
+        model: see `lmeec.load_model`.
+        query: RGB frames, uint8 [T, H, W, 3].
+        target: RGB frames of the same instants, uint8 [T, H', W', 3].
+        masks: the object in the query frames, bool [T, h, w]; none may be empty.
+        memory: policy and size of the memory banks; the default is the released one, `drop`.
+
+    Returns:
+        The predictions, on the CPU.
+
+    Raises:
+        ConfigError: an argument has the wrong shape or type, or a mask is empty.
+
+    Example:
+        >>> import numpy as np, lmeec
+        >>> model = lmeec.load_model("nano", device="cpu")
+        >>> clip = np.zeros((2, 64, 64, 3), np.uint8)
+        >>> masks = np.ones((2, 64, 64), bool)
+        >>> lmeec.track(model, clip, clip, masks).mask_logits.shape
+        torch.Size([2, 64, 64])
+    """
+    frames = {_QUERY: _video(_QUERY, query), _TARGET: _video(_TARGET, target)}
+    object_masks = torch.as_tensor(masks)
+    length = len(object_masks)
+    if object_masks.ndim != 3 or object_masks.dtype != torch.bool:
+        raise ConfigError(f"masks are {_kind(object_masks)}, but must be bool [T, h, w]")
+    if {len(video) for video in frames.values()} != {length}:
+        counts = f"{len(frames[_QUERY])} query frames, {len(frames[_TARGET])} target frames and {length} masks"
+        raise ConfigError(f"there are {counts}, but must be equally many of each")
+    empty = (~object_masks.flatten(1).any(1)).nonzero().flatten().tolist()
+    if empty:
+        raise ConfigError(f"the masks of steps {empty[:5]} are empty; leave out steps at which the query shows nothing")
+    tracker = Tracker(model, [TrackSpec(0, _QUERY, _TARGET, length)], memory or MemoryConfig(), batch_tracks=1)
+    steps = [
+        decoded
+        for k in range(length)
+        for _, decoded in tracker.step([0], {camera: v[k] for camera, v in frames.items()}, {0: object_masks[k]})
+    ]
+    if not steps:
+        side, c = model.config.logits_size, model.config.hidden_dim
+        return Track(torch.zeros(0, side, side), torch.zeros(0), torch.zeros(0), torch.zeros(0, c))
+    return Track(
+        mask_logits=torch.cat([step.mask_logits for step in steps]).cpu(),
+        object_score=torch.cat([step.object_score for step in steps]).cpu(),
+        predicted_iou=torch.cat([step.predicted_iou for step in steps]).cpu(),
+        object_pointer=torch.cat([step.object_pointer for step in steps]).float().cpu(),
+    )
+
+
+def _video(name: str, frames: np.ndarray | Tensor) -> Tensor:
+    video = torch.as_tensor(frames)
+    if video.ndim != 4 or video.shape[-1] != 3 or video.dtype != torch.uint8:
+        raise ConfigError(f"{name} is {_kind(video)}, but must be uint8 [T, H, W, 3]")
+    return video
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"

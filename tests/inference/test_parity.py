@@ -1,0 +1,75 @@
+"""Agreement with the released model, step by step, for every memory policy that there are reference vectors for."""
+
+import numpy as np
+import pytest
+import torch
+from reference import small_model
+
+import lmeec
+from lmeec.config import MemoryConfig
+from lmeec.inference.tracker import Tracker, TrackSpec
+
+POLICY_OF = {"drop": "drop", "mean": "merge", "fifo": "fifo", "kmeans": "kmeans", "absent": "drop"}
+OUTPUTS = {"logits": "mask_logits", "object_score": "object_score", "iou": "predicted_iou", "obj_ptr": "object_pointer"}
+
+
+@pytest.fixture(scope="module")
+def models(model):
+    return {group: model for group in POLICY_OF} | {"absent": small_model("|15")}
+
+
+@pytest.mark.parametrize("group", POLICY_OF)
+def test_outputs_equal_the_released_models(group, models, reference):
+    memory = MemoryConfig(policy=POLICY_OF[group])
+    track = lmeec.track(models[group], reference["query"], reference["target"], reference["masks"], memory)
+    for key, attribute in OUTPUTS.items():
+        np.testing.assert_allclose(getattr(track, attribute), reference[f"{group}/{key}"], atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("group", [group for group in POLICY_OF if group != "fifo"])
+def test_banks_equal_the_released_models(group, models, reference):
+    tracker = Tracker(models[group], [TrackSpec(0, "q", "t", 12)], MemoryConfig(policy=POLICY_OF[group]), 1)
+    for k in range(11):
+        _advance(tracker, [0], reference, k)
+    expected = np.concatenate([reference[f"{group}/query_bank"], reference[f"{group}/target_bank"]])[:, :, 0]
+    np.testing.assert_allclose(tracker.memory.read([0])[0], expected, atol=1e-3, rtol=0)
+
+
+def test_absent_object_gives_no_mask(models, reference):
+    assert (reference["absent/object_score"] <= 0).any(), "the group covers the absent branch"
+    track = lmeec.track(models["absent"], reference["query"], reference["target"], reference["masks"])
+    absent = track.object_score <= 0
+    assert (track.mask_logits[absent] == -1024).all()
+    assert (track.mask_logits[~absent] > -1024).all()
+
+
+@pytest.mark.parametrize("policy", ["drop", "merge", "fifo", "kmeans", "iou"])
+@pytest.mark.parametrize("batch", [1, 2, 16])
+def test_a_batch_gives_each_track_what_it_gets_alone(policy, batch, model, reference):
+    """Tracks of different lengths, starts and cameras, two of them sharing a query stream."""
+    memory = MemoryConfig(policy=policy, iou_threshold=0.43)
+    masks = reference["masks"]
+    streams = [("q", masks), ("q", masks[::-1].copy()), ("t", masks)]
+    specs = [(0, "t", range(12)), (0, "q", range(12)), (1, "t", range(3, 12)), (2, "q", range(1, 5)), (1, "q", [7])]
+    tracker = Tracker(
+        model, [TrackSpec(s, streams[s][0], target, len(steps)) for s, target, steps in specs], memory, batch
+    )
+    together: dict[int, list] = {i: [] for i in range(len(specs))}
+    videos = {"q": reference["query"], "t": reference["target"]}
+    for k in range(12):
+        active = [i for i, (_, _, steps) in enumerate(specs) if k in steps]
+        frames = {camera: torch.from_numpy(video[k]) for camera, video in videos.items()}
+        current = {s: torch.from_numpy(streams[s][1][k]) for s in {specs[i][0] for i in active}}
+        for tracks, decoded in tracker.step(active, frames, current):
+            for row, i in enumerate(tracks):
+                together[i].append(decoded.mask_logits[row])
+    for i, (stream, target, steps) in enumerate(specs):
+        camera, stream_masks = streams[stream]
+        index = list(steps)
+        alone = lmeec.track(model, videos[camera][index], videos[target][index], stream_masks[index], memory)
+        np.testing.assert_allclose(torch.stack(together[i]), alone.mask_logits, atol=1e-4, rtol=0)
+
+
+def _advance(tracker, active, reference, k):
+    frames = {"q": torch.from_numpy(reference["query"][k]), "t": torch.from_numpy(reference["target"][k])}
+    list(tracker.step(active, frames, {0: torch.from_numpy(reference["masks"][k])}))
