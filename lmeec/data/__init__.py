@@ -1,0 +1,1 @@
+"""Takes: annotations, videos and synthetic data."""

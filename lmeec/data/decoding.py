@@ -1,0 +1,167 @@
+"""Decoding a run of packets up to the frames that are wanted."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import chain, count
+
+import av
+from av.codec.context import CodecContext
+from av.video.frame import VideoFrame
+
+from lmeec.data.h264 import DisposablePictures
+from lmeec.data.packets import NumberedPacket
+
+
+class UndecodableError(Exception):
+    """A run of packets does not give a frame; the message says why, without naming the file."""
+
+
+class Wanted:
+    """The frame numbers that a caller reads, with a look ahead.
+
+    Args:
+        indices: Frame numbers, ascending.
+    """
+
+    def __init__(self, indices: Iterable[int]) -> None:
+        self._source = iter(indices)
+        self._ahead: deque[int] = deque()
+        self._last = -1
+
+    def next(self) -> int | None:
+        """Take the next number; None at the end.
+
+        Raises:
+            ValueError: The numbers are negative or not ascending.
+        """
+        if self._ahead or self._pull():
+            return self._ahead.popleft()
+        return None
+
+    def __contains__(self, number: int) -> bool:
+        while self._last < number and self._pull():
+            pass
+        return number in self._ahead
+
+    def _pull(self) -> bool:
+        value = next(self._source, None)
+        if value is None:
+            return False
+        if value <= self._last:
+            raise ValueError(f"frame numbers must be ascending from 0 on: {value} comes after {self._last}")
+        self._last = int(value)
+        self._ahead.append(self._last)
+        return True
+
+
+class DecodingRun:
+    """Decoding without a break from one packet on.
+
+    Packets of frames that nobody wants and nothing refers to are not decoded.
+
+    Args:
+        packets: Numbered packets from a key packet on.
+        first_number: The first frame that this run can give; frames that are shown earlier are passed over, as
+            they may refer to packets before the key packet.
+        codec: The decoder, flushed.
+        disposable: Tells packets to which nothing refers.
+        counting: Take the order in which frames come out for their numbers, instead of the packets' numbers.
+
+    Attributes:
+        next_place: Place in the file of the next packet to be decoded.
+    """
+
+    def __init__(
+        self,
+        packets: Iterable[NumberedPacket],
+        first_number: int,
+        codec: CodecContext,
+        disposable: DisposablePictures,
+        counting: bool = False,
+    ) -> None:
+        self._packets: Iterator[NumberedPacket | None] = chain(packets, [None])
+        self._first_number = first_number
+        self._codec = codec
+        self._disposable = disposable
+        self._counter = count() if counting else None
+        self._last = first_number - 1
+        self._left_out: set[int] = set()
+        self._ready: deque[tuple[int, VideoFrame]] = deque()
+        self.next_place = 0
+
+    def can_reach(self, number: int) -> bool:
+        """Say whether a frame is still to come."""
+        return number > self._last and number not in self._left_out
+
+    def advance(self, number: int, wanted: Wanted) -> VideoFrame:
+        """Decode up to a frame.
+
+        Args:
+            number: The frame's number.
+            wanted: Numbers that will be asked for after it.
+
+        Raises:
+            UndecodableError: The frame, or one before it in this run, is damaged or does not come.
+        """
+        if not self.can_reach(number):
+            raise UndecodableError(f"decoding starts after frame {number}")
+        while self._last < number:
+            came, frame = self.next_frame(wanted, number)
+            if came < self._first_number:
+                continue
+            for missing in range(self._last + 1, came):
+                if missing not in self._left_out:
+                    raise UndecodableError(f"frame {missing} is missing")
+            if came <= self._last:
+                raise UndecodableError(f"frame {came} comes out of order")
+            if frame.is_corrupt:
+                raise UndecodableError(f"frame {came} is damaged")
+            self._left_out.difference_update(range(self._last + 1, came))
+            self._last = came
+        return frame
+
+    def next_frame(self, wanted: Wanted, number: int | None = None) -> tuple[int, VideoFrame]:
+        """Decode the next frame that comes, whatever its number; give its number and the frame.
+
+        Raises:
+            UndecodableError: A packet is damaged, or there are no more.
+        """
+        while not self._ready:
+            self._feed(wanted, number)
+        return self._ready.popleft()
+
+    def _feed(self, wanted: Wanted, number: int | None) -> None:
+        try:
+            numbered = next(self._packets)
+        except StopIteration:
+            raise UndecodableError("the video ends before it") from None
+        except av.FFmpegError as error:
+            raise UndecodableError(f"the file cannot be read on: {error.strerror}") from error
+        try:
+            if numbered is None:
+                frames = self._codec.decode(None)
+            elif self._counter is None and self._can_leave_out(numbered, wanted, number):
+                frames = []
+            else:
+                if numbered.number is not None:
+                    numbered.packet.pts = numbered.number  # the decoder hands it on to the frame
+                frames = self._codec.decode(numbered.packet)
+        except av.FFmpegError as error:
+            where = "the end" if numbered is None else f"frame {numbered.number}"
+            raise UndecodableError(f"{where} is damaged: {error.strerror}") from error
+        if numbered is not None:
+            self.next_place = numbered.place + 1
+        for frame in frames:
+            came = frame.pts if self._counter is None else next(self._counter)
+            self._ready.append((came, frame))
+
+    def _can_leave_out(self, numbered: NumberedPacket, wanted: Wanted, number: int | None) -> bool:
+        if numbered.number is not None and (numbered.number == number or numbered.number in wanted):
+            return False
+        if numbered.packet not in self._disposable:
+            return False
+        if numbered.number is not None:
+            self._left_out.add(numbered.number)
+        return True

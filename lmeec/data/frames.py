@@ -1,0 +1,75 @@
+"""What every source of camera frames offers: a video file or a folder of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmeec.errors import DataError
+from lmeec.masks import MAX_PIXELS
+
+
+class FrameReader(Protocol):
+    """Frames of one camera by number; a context manager.
+
+    Attributes:
+        height: Rows of the source in pixels.
+        width: Columns of the source in pixels.
+        num_frames: One past the highest frame number that can be decoded. For a video, frame `i` is the i-th
+            frame that decoding it from front to back gives; a truncated video counts what is there.
+    """
+
+    height: int
+    width: int
+    num_frames: int
+
+    def has_frame(self, index: int) -> bool:
+        """Say whether a frame can be read."""
+        ...
+
+    def read(self, indices: Iterable[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Decode frames as the iterator is advanced.
+
+        Args:
+            indices: Frame numbers, strictly ascending.
+
+        Yields:
+            Frame number and image, uint8 RGB [height, width, 3], at the size that the reader was opened with.
+
+        Raises:
+            DataError: A frame does not exist or cannot be decoded; the message names file and frame.
+            ValueError: The numbers are not ascending.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the file."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def check_frame_size(source: object, height: int, width: int) -> None:
+    """Refuse frames without pixels, or with so many that decoding them would exhaust memory.
+
+    Raises:
+        DataError: The size is absurd; the message names `source`.
+    """
+    if height <= 0 or width <= 0:
+        raise DataError(f"{source}: declares frames of {height}x{width} pixels (height x width)")
+    if height * width > MAX_PIXELS:
+        raise DataError(
+            f"{source}: frames of {height}x{width} pixels (height x width) are larger than the "
+            f"{MAX_PIXELS:,} pixels that are accepted"
+        )

@@ -1,0 +1,171 @@
+"""The packets of a video: where they are, at which decoding can start, and which frame each holds."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+_REORDER_LIMIT = 32  # packets; no codec shows a frame more than 16 frames after its turn in the file
+
+
+@dataclass(frozen=True, slots=True)
+class PacketIndex:
+    """The whole packets of a video in the order of the file, which is the order of decoding.
+
+    Attributes:
+        times: int64 [packets], time stamp to seek by, in the stream's time base.
+        positions: int64 [packets], byte offset in the file.
+        is_key: bool [packets], decoding can start here.
+        shown_before: int64 [packets + 1], how many packets before this one are shown, not hidden by an edit list.
+    """
+
+    times: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    is_key: NDArray[np.bool_]
+    shown_before: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    @property
+    def shown_in_all(self) -> int:
+        """Packets that are shown, which is the number of frames."""
+        return int(self.shown_before[-1])
+
+    def key_for(self, shown: int) -> int:
+        """Give the last key packet from which the frame with `shown` frames before it may be decoded.
+
+        Frames that are stored after a key frame but shown before it are the exception: they need the one before.
+        """
+        keys = np.flatnonzero(self.is_key & (self.shown_before[:-1] <= shown))
+        return int(keys[-1]) if keys.size else 0
+
+    def key_before(self, packet: int) -> int:
+        """Give the last key packet before a packet, 0 if there is none."""
+        keys = np.flatnonzero(self.is_key[:packet])
+        return int(keys[-1]) if keys.size else 0
+
+    def find(self, position: int | None, time: int | None) -> int | None:
+        """Give the packet at a byte offset; a file may show the same bytes at several times."""
+        if position is None:
+            return None
+        found = np.flatnonzero(self.positions == position)
+        if found.size > 1:
+            found = found[self.times[found] == time]
+        return int(found[0]) if found.size == 1 else None
+
+
+def index_packets(container: InputContainer, stream: VideoStream, path: Path) -> PacketIndex:
+    """List the packets that are wholly in the file, up to the first that is not.
+
+    MP4 and MOV files have a list of all packets in their header, and nothing else is read. Other files
+    (and fragmented MP4) are read once from front to back, without decoding.
+    """
+    if "mp4" in container.format.name and stream.frames > 0 and len(stream.index_entries) > 0:
+        return _from_header(stream, path.stat().st_size)
+    return _from_packets(container, stream)
+
+
+def _from_header(stream: VideoStream, file_size: int) -> PacketIndex:
+    entries = [(e.timestamp, e.pos, e.size, e.is_keyframe, e.is_discard) for e in stream.index_entries]
+    times, positions, sizes, keys, hidden = np.array(entries, np.int64).T
+    beyond = np.flatnonzero(positions + sizes > file_size)
+    whole = int(beyond[0]) if beyond.size else len(entries)
+    return _make_index(times[:whole], positions[:whole], keys[:whole], hidden[:whole])
+
+
+def _from_packets(container: InputContainer, stream: VideoStream) -> PacketIndex:
+    rows: list[tuple[int, int, bool, bool]] = []
+    try:
+        for packet in container.demux(stream):
+            if packet.size == 0:
+                continue
+            if packet.is_corrupt:
+                break
+            time = packet.dts if packet.dts is not None else packet.pts
+            position = -1 if packet.pos is None else packet.pos
+            rows.append((0 if time is None else time, position, packet.is_keyframe, packet.is_discard))
+    except av.FFmpegError:
+        pass  # a truncated file: what came before counts
+    return _make_index(*np.array(rows, np.int64).reshape(-1, 4).T)
+
+
+def _make_index(
+    times: NDArray[np.int64], positions: NDArray[np.int64], keys: NDArray[np.int64], hidden: NDArray[np.int64]
+) -> PacketIndex:
+    shown_before = np.concatenate([[0], np.cumsum(hidden == 0)])
+    return PacketIndex(times, positions, keys != 0, shown_before)
+
+
+class NumberedPacket(NamedTuple):
+    """A packet and its place.
+
+    Attributes:
+        place: Its place in the file's order.
+        number: The number of its frame; None if the frame is not shown.
+        packet: The packet itself.
+    """
+
+    place: int
+    number: int | None
+    packet: Packet
+
+
+def number_packets(
+    packets: Iterable[Packet], first: int, index: PacketIndex, hidden_at_start: int
+) -> Iterator[NumberedPacket]:
+    """Number packets in the file's order by when they are shown.
+
+    A number is final once a later packet's decoding time has reached the presentation time, as nothing is shown
+    before it is decoded; so only a few packets are read ahead.
+
+    Args:
+        packets: Packets of the stream from a key packet on.
+        first: Place of the first of them.
+        index: The file's packets; those past its end are left out.
+        hidden_at_start: Shown packets at the beginning of the file that give no frame.
+    """
+    waiting: deque[tuple[int, Packet]] = deque()
+    unnumbered: list[tuple[int, int]] = []  # heap of (presentation time, place)
+    numbers: dict[int, int | None] = {}
+    next_number = int(index.shown_before[first]) - hidden_at_start
+    for place, packet in enumerate(chain(packets, [None]), first):
+        at_end = packet is None or packet.size == 0 or place >= len(index)
+        if not at_end:
+            waiting.append((place, packet))
+            if packet.is_discard:
+                numbers[place] = None
+            else:
+                heapq.heappush(unnumbered, (_time_shown(packet), place))
+        while unnumbered and (
+            at_end or unnumbered[0][0] <= _time_decoded(packet) or len(unnumbered) > _REORDER_LIMIT
+        ):
+            numbers[heapq.heappop(unnumbered)[1]] = next_number
+            next_number += 1
+        while waiting and waiting[0][0] in numbers:
+            ready, its_packet = waiting.popleft()
+            yield NumberedPacket(ready, numbers.pop(ready), its_packet)
+        if at_end:
+            return
+
+
+def _time_shown(packet: Packet) -> int:
+    time = packet.pts if packet.pts is not None else packet.dts
+    return 0 if time is None else time
+
+
+def _time_decoded(packet: Packet) -> float:
+    return -math.inf if packet.dts is None else packet.dts

@@ -1,0 +1,91 @@
+"""The masks of one object in one camera, decoded as they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from lmeec.data.names import show
+from lmeec.errors import DataError
+from lmeec.masks import RunLengthMask
+
+
+class EncodedMask(NamedTuple):
+    """A mask as its file has it.
+
+    Attributes:
+        height: Declared rows.
+        width: Declared columns.
+        text: The mask, in the encoding of its file.
+    """
+
+    height: int
+    width: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MaskTrack:
+    """One object in one camera of a take.
+
+    A frame in `annotated_frames` without a mask was looked at, and the object is not visible in it; a frame in
+    neither was not annotated.
+
+    Attributes:
+        object: The object's name.
+        camera: The camera's name.
+        annotated_frames: Frames that annotators looked at, sorted; those with a mask included.
+        encoded: Frame number to mask, in the order of frames.
+        take: The take's name, for messages.
+        source: The annotation file, for messages.
+        read_counts: Gives COCO compressed counts from a mask's text; raises DataError.
+    """
+
+    object: str
+    camera: str
+    annotated_frames: tuple[int, ...]
+    encoded: Mapping[int, EncodedMask]
+    take: str
+    source: Path
+    read_counts: Callable[[str], str]
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """Frames that carry a mask, sorted."""
+        return tuple(self.encoded)
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width of the masks in pixels; None without masks."""
+        first = next(iter(self.encoded.values()), None)
+        return None if first is None else (first.height, first.width)
+
+    def mask(self, frame: int) -> RunLengthMask | None:
+        """Decode the mask of a frame; None where there is none.
+
+        Raises:
+            DataError: The mask does not decode, does not fit its declared size, or its size is absurd or
+                differs from the track's other masks. The message names file, take, object, camera and frame.
+        """
+        encoded = self.encoded.get(frame)
+        if encoded is None:
+            return None
+        try:
+            if (encoded.height, encoded.width) != self.size:
+                raise DataError(
+                    f"is declared {encoded.height}x{encoded.width}, other masks of this object and camera "
+                    "{}x{}".format(*self.size or ())
+                )
+            return RunLengthMask.from_counts(self.read_counts(encoded.text), encoded.height, encoded.width)
+        except DataError as error:
+            raise DataError(
+                f"{self.source}: take {show(self.take)}, object {show(self.object)}, camera "
+                f"{show(self.camera)}, frame {frame}: the mask cannot be used: {error}"
+            ) from error
+
+
+def as_written(text: str) -> str:
+    """Give COCO counts from a mask that is stored as such."""
+    return text

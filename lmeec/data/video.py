@@ -1,0 +1,222 @@
+"""Frames of a video file by number, exact and without decoding more than needed.
+
+Frame `i` is the i-th frame of a plain decode from front to back. Its number cannot be computed from a time:
+time stamps may start anywhere and vary, edit lists hide frames, and frames are stored in another order than they
+are shown in. Instead every packet is numbered before it is decoded: by the number of shown packets before the
+key frame at which decoding starts, which the container's index tells, plus its rank by presentation time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from lmeec.data.decoding import DecodingRun, UndecodableError, Wanted
+from lmeec.data.frames import check_frame_size
+from lmeec.data.h264 import DisposablePictures
+from lmeec.data.packets import NumberedPacket, index_packets, number_packets
+from lmeec.errors import DataError
+from lmeec.masks import MAX_PIXELS
+
+_SCALING = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
+
+
+class VideoReader:
+    """Frames of one video file by number; a `FrameReader`.
+
+    Holds the open file and a few frames, however long the video is. Not to be shared between threads.
+
+    Args:
+        path: A video in any container and codec that FFmpeg reads.
+        size: Height and width that frames are resized to while they are converted from YUV, with a filter as
+            wide as the reduction (antialiased); None keeps the video's own.
+        threads: Decoding threads; 0 takes one a core.
+
+    Attributes:
+        path: The file.
+        height: Rows of the video in pixels.
+        width: Columns of the video in pixels.
+        num_frames: Frames that can be decoded; a truncated file counts what is there.
+
+    Raises:
+        DataError: The file is missing, not a video, holds no frames, or frames of an absurd size.
+
+    Example:
+        >>> with VideoReader(Path("cam01.mp4"), size=(480, 480)) as video:  # doctest: +SKIP
+        ...     for index, image in video.read(range(0, video.num_frames, 30)):
+        ...         print(index, image.shape)
+    """
+
+    def __init__(self, path: Path, size: tuple[int, int] | None = None, threads: int = 0) -> None:
+        self.path = path
+        self._size = size
+        self._threads = threads
+        self._run: DecodingRun | None = None
+        self._reformatter = VideoReformatter()
+        self._open()
+        try:
+            self.height = self._stream.codec_context.height
+            self.width = self._stream.codec_context.width
+            check_frame_size(path, self.height, self.width)
+            self._index = index_packets(self._container, self._stream, path)
+            self._disposable = DisposablePictures.of(self._stream)
+            self._hidden_at_start = 0
+            self._hidden_at_start = self._count_undecodable_at_start()
+            self.num_frames = self._index.shown_in_all - self._hidden_at_start
+            if self.num_frames <= 0:
+                raise DataError(f"{path}: holds no frame that can be decoded; download it again")
+        except BaseException:
+            self.close()
+            raise
+
+    def has_frame(self, index: int) -> bool:
+        """Say whether a frame can be read."""
+        return 0 <= index < self.num_frames
+
+    def read(self, indices: Iterable[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Decode frames as the iterator is advanced.
+
+        Goes on from the last frame read, or seeks to the nearest key frame where that leaves less to decode.
+
+        Args:
+            indices: Frame numbers, ascending. A few of them are taken ahead of what is yielded.
+
+        Yields:
+            Frame number and image, uint8 RGB [height, width, 3].
+
+        Raises:
+            DataError: A frame is past the end or cannot be decoded; the message names file and frame.
+            ValueError: The numbers are negative or not ascending.
+        """
+        wanted = Wanted(indices)
+        while (index := wanted.next()) is not None:
+            if index >= self.num_frames:
+                raise DataError(
+                    f"{self.path}: frame {index} is asked for, the video has {self.num_frames} frames "
+                    f"(0 to {self.num_frames - 1}); if it was cut short, download it again"
+                )
+            yield index, self._to_rgb(self._find(index, wanted))
+
+    def close(self) -> None:
+        """Let go of the file and the decoder."""
+        self._run = None
+        self._container.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open(self) -> None:
+        if not self.path.is_file():
+            raise DataError(f"{self.path}: there is no such file")
+        try:
+            self._container = av.open(str(self.path), options={"max_pixels": str(MAX_PIXELS)})
+        except (av.FFmpegError, ValueError) as error:
+            raise DataError(
+                f"{self.path}: is not a video that can be read ({getattr(error, 'strerror', error)}). A download "
+                "that was cut short may have lost the index at its end; download it again"
+            ) from error
+        if not self._container.streams.video:
+            self._container.close()
+            raise DataError(f"{self.path}: holds no video, only other streams; download it again")
+        self._stream = self._container.streams.video[0]
+        self._stream.thread_type = "AUTO"
+        self._stream.codec_context.thread_count = self._threads
+
+    def _count_undecodable_at_start(self) -> int:
+        """Count packets that decode to nothing because the video was cut out of a longer one.
+
+        They refer to frames before the cut. Only a first packet that is not shown first tells of them.
+        """
+        first, packets = self._packets_from(0)
+        if first is None or (self._index.is_key[0] and first.number in (0, None)):
+            return 0
+        run = DecodingRun(packets, 0, self._stream.codec_context, self._disposable)
+        try:
+            number, _ = run.next_frame(Wanted(range(self._index.shown_in_all)))
+        except UndecodableError as error:
+            raise DataError(f"{self.path}: no frame can be decoded ({error}); download it again") from error
+        return number
+
+    def _find(self, index: int, wanted: Wanted) -> VideoFrame:
+        """Decode up to a frame, from where that leaves least to decode.
+
+        A key frame may turn out not to be enough: the frame is shown before it, or the picture is refreshed
+        step by step. Then one key frame earlier is tried, then the beginning, then counting what is decoded.
+        """
+        key = self._index.key_for(index + self._hidden_at_start)
+        failures: list[UndecodableError] = []
+        if self._run is not None and self._run.can_reach(index) and key <= self._run.next_place:
+            try:
+                return self._run.advance(index, wanted)
+            except UndecodableError as error:
+                failures.append(error)
+        starts = dict.fromkeys([key, self._index.key_before(key), 0])
+        for start, counting in [*((start, False) for start in starts), (0, True)]:
+            try:
+                self._run = self._start(start, counting)
+                return self._run.advance(index, wanted)
+            except UndecodableError as error:
+                failures.append(error)
+        self._run = None
+        raise DataError(f"{self.path}: frame {index} cannot be decoded ({failures[-1]}); download the video again")
+
+    def _start(self, key: int, counting: bool) -> DecodingRun:
+        first, packets = self._packets_from(key)
+        first_number = 0
+        if first is not None and first.place > 0:
+            first_number = int(self._index.shown_before[first.place]) - self._hidden_at_start
+            first_number = max(first_number, first.number or 0)
+        return DecodingRun(packets, first_number, self._stream.codec_context, self._disposable, counting)
+
+    def _packets_from(self, key: int) -> tuple[NumberedPacket | None, Iterator[NumberedPacket]]:
+        """Give the packets from a key packet on, or from the beginning where seeking leads elsewhere."""
+        landed: int | None = None
+        packets: Iterator[Packet] = iter(())
+        try:
+            if len(self._index):
+                self._container.seek(int(self._index.times[key]), stream=self._stream)
+            packets = self._container.demux(self._stream)
+            packet = next(packets)
+            landed = self._index.find(packet.pos, packet.dts)
+            packets = chain([packet], packets)
+        except (av.FFmpegError, StopIteration):
+            pass  # landed stays None
+        if landed is None or landed > key:
+            self._container.close()
+            self._open()
+            landed, packets = 0, self._container.demux(self._stream)
+        numbered = number_packets(packets, landed, self._index, self._hidden_at_start)
+        first = next(numbered, None)
+        return first, chain([] if first is None else [first], numbered)
+
+    def _to_rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        if (frame.height, frame.width) != (self.height, self.width):
+            raise DataError(
+                f"{self.path}: the frame size changes from {self.height}x{self.width} to "
+                f"{frame.height}x{frame.width} (height x width) in the middle; encode the video anew"
+            )
+        if self._size is None:
+            return frame.to_ndarray(format="rgb24")
+        height, width = self._size
+        resized = self._reformatter.reformat(
+            frame, width=width, height=height, format="rgb24", interpolation=_SCALING
+        )
+        return resized.to_ndarray()
