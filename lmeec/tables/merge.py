@@ -15,7 +15,7 @@ from lmeec.tables.parts import COMPRESSION, PartInfo, read_part_info
 from lmeec.tables.read import read_results
 from lmeec.tables.schema import SCHEMA
 
-ROW_GROUP_ROWS = 16_384
+ROW_GROUP_ROWS = 8_192
 
 _ORDER_IN_PART = ("object", "query_cam", "target_cam", "frame")
 
