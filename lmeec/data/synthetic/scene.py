@@ -1,0 +1,464 @@
+"""A random tabletop scene: a room, people whose hands move things about, look-alikes, clutter, light and cameras.
+
+A scene is data only and everything in it follows from its seed; `render.Renderer` draws its frames.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lmeec.data.synthetic.actors import HAIR, SKIN, SLEEVE, TROUSERS, Actor
+from lmeec.data.synthetic.geometry import BOX, look_at, rotation, unit
+from lmeec.data.synthetic.motion import LEFT, RIGHT, Event, HeadPath, Planner, Pose, Timeline, Workspace, head_path
+from lmeec.data.synthetic.shapes import CATALOGUE, Shape
+from lmeec.data.synthetic.textures import (
+    Material,
+    accent_material,
+    colour_name,
+    from_hsv,
+    object_material,
+    plain_material,
+    room_material,
+)
+from lmeec.errors import ConfigError
+
+PRIMITIVE_FIELDS = 20
+MAX_OBJECTS = 24
+MAX_EXO_CAMERAS = 8
+EGO_CAMERA = "aria01_214-1"
+SCENARIOS = {"kitchen": "Cooking", "workshop": "Bike Repair", "playroom": "Playing"}
+
+
+@dataclass(frozen=True)
+class SceneConfig:
+    """What a scene holds; `exo_cameras` is the fewest and the most of them, `theme` is drawn where it is None.
+
+    Raises:
+        ConfigError: if a value is outside of what it may be.
+    """
+
+    seconds: float = 20.0
+    fps: int = 30
+    objects: int = 6
+    exo_cameras: tuple[int, int] = (2, 4)
+    theme: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.seconds <= 3600:
+            raise ConfigError(f"seconds must be over 0 and at most 3600, not {self.seconds}")
+        if not 1 <= self.fps <= 240:
+            raise ConfigError(f"fps must be from 1 to 240, not {self.fps}")
+        if not 1 <= self.objects <= MAX_OBJECTS:
+            raise ConfigError(f"objects must be from 1 to {MAX_OBJECTS}, not {self.objects}")
+        low, high = self.exo_cameras
+        if not 1 <= low <= high <= MAX_EXO_CAMERAS:
+            raise ConfigError(f"exo_cameras must be from 1 to {MAX_EXO_CAMERAS}, fewest first, not {low}..{high}")
+        if self.theme is not None and self.theme not in CATALOGUE:
+            raise ConfigError(f"theme must be one of {', '.join(CATALOGUE)}, not {self.theme!r}")
+
+    @property
+    def frames(self) -> int:
+        """Frames of each video, at least one."""
+        return max(1, round(self.seconds * self.fps))
+
+
+@dataclass(frozen=True)
+class SceneObject:
+    """A thing that is annotated. `twin` is the index of the object it looks like, `identical` whether in colour too."""
+
+    name: str
+    shape: Shape
+    materials: tuple[int, int, int]
+    twin: int | None = None
+    identical: bool = False
+
+
+@dataclass(frozen=True)
+class Photometry:
+    """How a camera turns light into pixel values: each camera has its own exposure, colours, noise and sharpness."""
+
+    exposure: float
+    white_balance: tuple[float, float, float]
+    gamma: float
+    saturation: float
+    vignette: float
+    noise: float
+    blur: float
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera; `focal` is in image heights. The path has one entry a frame, or one for a static camera."""
+
+    name: str
+    is_ego: bool
+    focal: float
+    aspect: float
+    path: HeadPath
+    photometry: Photometry
+
+    def view(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
+        """Position [3] and rotation [3, 3] (columns right, down, forward) at a frame."""
+        index = frame if self.is_ego else 0
+        return self.path.positions[index], self.path.rotations[index]
+
+
+@dataclass(frozen=True)
+class Light:
+    """A key light that casts shadows, a fill light that does not, and light from above and below; linear RGB."""
+
+    direction: np.ndarray
+    key: np.ndarray
+    fill_direction: np.ndarray
+    fill: np.ndarray
+    sky: np.ndarray
+    ground: np.ndarray
+
+
+@dataclass(frozen=True)
+class Room:
+    """The room's inside: half sizes x and y, height, and material indices of walls (4), floor and ceiling."""
+
+    half: tuple[float, float]
+    height: float
+    materials: tuple[int, int, int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One take's world. Arrays of primitives have PRIMITIVE_FIELDS columns (see `primitive_rows`)."""
+
+    seed: int
+    config: SceneConfig
+    theme: str
+    objects: tuple[SceneObject, ...]
+    cameras: tuple[Camera, ...]
+    actors: tuple[Actor, ...]
+    events: tuple[Event, ...]
+    timeline: Timeline
+    light: Light
+    room: Room
+    materials: np.ndarray
+    static: np.ndarray
+    centre: np.ndarray
+    actor_materials: tuple[tuple[int, int, int, int], ...]
+
+    @property
+    def scenario(self) -> str:
+        """The activity, in the words of the data set."""
+        return SCENARIOS[self.theme]
+
+    def camera(self, name: str) -> Camera:
+        """The camera of that name; KeyError if there is none."""
+        return {camera.name: camera for camera in self.cameras}[name]
+
+    def moving(self, frame: int) -> np.ndarray:
+        """Primitives of objects and people at a frame, [K, PRIMITIVE_FIELDS]."""
+        time = frame / self.config.fps
+        positions, rotations = self.timeline.poses(time)
+        rows = [
+            shape_rows(thing.shape, thing.materials, positions[index], rotations[index], index + 1)
+            for index, thing in enumerate(self.objects)
+        ]
+        for number, actor in enumerate(self.actors):
+            body = actor.body(frame, time, self.timeline)
+            materials = np.array(self.actor_materials[number])[body.slots]
+            # Only the first person wears the ego camera; everybody else is seen whole by it.
+            unseen = ~body.own_view if number == 0 else np.zeros(len(body.kinds), bool)
+            rows.append(primitive_rows(body.kinds, 0, materials, body.sizes, body.positions, body.rotations, unseen))
+        return np.concatenate(rows)
+
+
+def primitive_rows(
+    kinds: np.ndarray,
+    owner: int,
+    materials: np.ndarray,
+    sizes: np.ndarray,
+    positions: np.ndarray,
+    rotations: np.ndarray,
+    unseen: np.ndarray | bool = False,
+) -> np.ndarray:
+    """Primitives as rows: kind, object number (0 = none), material, size (4), position (3), rotation (9), unseen."""
+    rows = np.empty((len(kinds), PRIMITIVE_FIELDS))
+    rows[:, 0], rows[:, 1], rows[:, 2] = kinds, owner, materials
+    rows[:, 3:7], rows[:, 7:10], rows[:, 10:19] = sizes, positions, rotations.reshape(-1, 9)
+    rows[:, 19] = unseen
+    return rows
+
+
+def shape_rows(
+    shape: Shape, materials: tuple[int, int, int], position: np.ndarray, turn: np.ndarray, owner: int
+) -> np.ndarray:
+    """A shape's primitives with its centre (at half its height) at `position` [3], turned by `turn` [3, 3]."""
+    offsets = np.array([part.position for part in shape.parts]) - [0.0, 0.0, shape.height / 2]
+    sizes = np.zeros((len(shape.parts), 4))
+    for row, part in zip(sizes, shape.parts, strict=True):
+        row[: len(part.size)] = part.size
+    return primitive_rows(
+        np.array([part.kind for part in shape.parts]),
+        owner,
+        np.array([materials[part.slot] for part in shape.parts]),
+        sizes,
+        offsets @ turn.T + position,
+        turn @ np.array([part.turn for part in shape.parts]),
+    )
+
+
+def make_scene(seed: int, config: SceneConfig | None = None) -> Scene:
+    """Draw a scene; the same seed and configuration always give the same one."""
+    return _SceneBuilder(np.random.default_rng(seed), seed, config or SceneConfig()).build()
+
+
+class _SceneBuilder:
+    """Holds what the steps of drawing a scene share: the random generator, materials and static primitives."""
+
+    def __init__(self, rng: np.random.Generator, seed: int, config: SceneConfig) -> None:
+        self._rng, self._seed, self._config = rng, seed, config
+        self._materials: list[Material] = []
+        self._static: list[np.ndarray] = []
+        self._top = float(rng.uniform(0.72, 0.9))
+        self._half = (float(rng.uniform(0.55, 0.8)), float(rng.uniform(0.36, 0.46)))
+
+    def build(self) -> Scene:
+        rng, config = self._rng, self._config
+        theme = config.theme or str(rng.choice(list(CATALOGUE)))
+        room = self._room()
+        self._table()
+        bin_place = self._bin()
+        self._furniture(room)
+        clutter = self._clutter(theme)
+        things = self._objects(theme)
+        eye = np.array(
+            [rng.uniform(-0.08, 0.08), -self._half[1] - rng.uniform(0.0, 0.12), self._top + rng.uniform(0.55, 0.7)]
+        )
+        eyes = [eye]
+        if rng.uniform() < 0.4:
+            eyes.append(np.array([rng.uniform(-0.25, 0.25), self._half[1] + 0.22, self._top + rng.uniform(0.5, 0.65)]))
+        faces = np.array([[e[0], e[1] * 0.55, e[2] - 0.22] for e in eyes])
+        space = Workspace(self._half, self._top, clutter, bin_place, faces)
+        radii = np.array([thing.shape.radius for thing in things])
+        heights = np.array([thing.shape.height for thing in things])
+        planner = Planner(rng, space, radii, heights, config.seconds)
+        first = planner.place_objects()
+        events = planner.plan([(0, RIGHT), (0, LEFT), (1, RIGHT)][: len(eyes) + 1])
+        actors, dressed = self._actors(eyes, events, np.stack([radii, heights], axis=1))
+        return Scene(
+            seed=self._seed,
+            config=config,
+            theme=theme,
+            objects=things,
+            cameras=self._cameras(room, actors[0].head),
+            actors=actors,
+            events=tuple(events),
+            timeline=Timeline(first, events),
+            light=self._light(),
+            room=room,
+            materials=np.array([material.row() for material in self._materials]),
+            static=np.concatenate(self._static),
+            centre=np.array([0.0, 0.0, self._top]),
+            actor_materials=dressed,
+        )
+
+    def _add(self, material: Material) -> int:
+        self._materials.append(material)
+        return len(self._materials) - 1
+
+    def _box(self, centre: tuple, half: tuple, material: int, turn: float = 0.0) -> None:
+        size = np.array([[*half, 0.0]])
+        frame = rotation("z", turn)[None]
+        self._static.append(primitive_rows(np.array([BOX]), 0, np.array([material]), size, np.array([centre]), frame))
+
+    def _room(self) -> Room:
+        rng = self._rng
+        wall = room_material(rng, "wall")
+        walls = [self._add(wall) for _ in range(4)]
+        if rng.uniform() < 0.5:
+            walls[int(rng.integers(4))] = self._add(room_material(rng, "wall"))
+        floor, ceiling = self._add(room_material(rng, "floor")), self._add(room_material(rng, "ceiling"))
+        half = (float(rng.uniform(2.6, 4.0)), float(rng.uniform(2.6, 4.0)))
+        return Room(half, float(rng.uniform(2.5, 3.0)), (*walls, floor, ceiling))  # type: ignore[arg-type]
+
+    def _table(self) -> None:
+        top, legs = self._add(room_material(self._rng, "table")), self._add(room_material(self._rng, "furniture"))
+        x, y = self._half
+        self._box((0.0, 0.0, self._top - 0.018), (x, y, 0.018), top)
+        leg = (self._top - 0.036) / 2
+        for sx in (-1, 1):
+            for sy in (-1, 1):
+                self._box((sx * (x - 0.06), sy * (y - 0.06), leg), (0.028, 0.028, leg), legs)
+
+    def _bin(self) -> np.ndarray:
+        """A carton on a stool beside the table; returns the place of things inside."""
+        rng = self._rng
+        side = float(rng.choice([-1.0, 1.0]))
+        x, y, rim, deep = side * (self._half[0] + 0.22), float(rng.uniform(-0.2, 0.05)), self._top - 0.08, 0.32
+        card, stool = self._add(room_material(rng, "furniture")), self._add(room_material(rng, "furniture"))
+        floor, half = rim - deep, 0.15
+        self._box((x, y, floor / 2), (half * 0.9, half * 0.9, floor / 2), stool)
+        self._box((x, y, floor + 0.004), (half, half, 0.004), card)
+        for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            flat = (0.004, half, deep / 2) if dx else (half, 0.004, deep / 2)
+            self._box((x + dx * half, y + dy * half, floor + deep / 2), flat, card)
+        return np.array([x, y, floor + 0.01])
+
+    def _furniture(self, room: Room) -> None:
+        """Cupboards, shelves with things on them, and pictures along the walls."""
+        rng = self._rng
+        for side in range(4):
+            angle = side * math.pi / 2
+            turn, reach = rotation("z", angle), room.half[side % 2] - 0.02
+            width = room.half[(side + 1) % 2]
+            for _ in range(int(rng.integers(1, 4))):
+                along, deep = rng.uniform(-0.8, 0.8) * width, rng.uniform(0.15, 0.25)
+                wide, tall = rng.uniform(0.25, 0.6), rng.choice([0.4, 0.45, 0.95])
+                front = self._add(room_material(rng, "furniture"))
+                self._box(tuple(turn @ [reach - deep, along, tall]), (deep, wide, tall), front, angle)
+                if tall < 0.9:
+                    for _ in range(int(rng.integers(1, 4))):
+                        size = rng.uniform(0.05, 0.16, 3)
+                        at = turn @ [reach - deep, along + rng.uniform(-0.8, 0.8) * wide, 2 * tall + size[2]]
+                        self._box(
+                            tuple(at), tuple(size), self._add(object_material(rng)), angle + rng.uniform(-0.5, 0.5)
+                        )
+            for _ in range(int(rng.integers(0, 3))):
+                at = turn @ [reach, rng.uniform(-0.8, 0.8) * width, rng.uniform(1.5, 1.9)]
+                size = (0.015, *rng.uniform(0.15, 0.45, 2))
+                self._box(tuple(at), size, self._add(_enlarged(object_material(rng), 4.0)), angle)
+
+    def _clutter(self, theme: str) -> np.ndarray:
+        """Unannotated things on the table, two of them tall enough to hide others; returns their circles [K, 3]."""
+        rng = self._rng
+        circles = np.zeros((0, 3))
+        space = Workspace(self._half, self._top, circles, np.zeros(3), np.zeros((0, 3)))
+        makers = CATALOGUE[theme]
+        for number in range(int(rng.integers(4, 8))):
+            if number < 2:
+                half = rng.uniform([0.05, 0.025, 0.09], [0.1, 0.05, 0.16])
+                spot = space.free_place(rng, 0.12, circles)
+                if spot is None:
+                    continue
+                label = self._add(_enlarged(object_material(rng), 1.5))
+                self._box((*spot, self._top + half[2]), tuple(half), label, rng.uniform(-0.6, 0.6))
+                circles = np.concatenate([circles, [[*spot, 0.085]]])
+                continue
+            shape = makers[int(rng.integers(len(makers)))](rng)
+            spot = space.free_place(rng, shape.radius, circles)
+            if spot is None:
+                continue
+            slots = (self._add(object_material(rng)), self._add(accent_material(rng)), self._add(accent_material(rng)))
+            at = np.array([*spot, self._top + shape.height / 2])
+            pose = Pose(at, float(rng.uniform(-np.pi, np.pi)))
+            self._static.append(shape_rows(shape, slots, pose.position, pose.rotation, 0))
+            circles = np.concatenate([circles, [[*spot, shape.radius]]])
+        return circles
+
+    def _objects(self, theme: str) -> tuple[SceneObject, ...]:
+        """Annotated things: of three, one is an identical twin; of five, another is a twin in other colours."""
+        rng = self._rng
+        makers, count = CATALOGUE[theme], self._config.objects
+        twins = {count - 1: (0, True)} if count >= 3 else {}
+        if count >= 5:
+            twins[count - 2] = (1, False)
+        kinds = rng.permutation(len(makers))
+        things: list[SceneObject] = []
+        for index in range(count):
+            if index in twins:
+                original, identical = twins[index]
+                things.append(self._twin(things, original, identical))
+                continue
+            shape = makers[int(kinds[index % len(kinds)])](rng)
+            slots = (self._add(object_material(rng)), self._add(accent_material(rng)), self._add(accent_material(rng)))
+            things.append(SceneObject(self._name(things, shape, slots[0]), shape, slots))
+        return tuple(things)
+
+    def _twin(self, things: list[SceneObject], original: int, identical: bool) -> SceneObject:
+        model = things[original]
+        slots = model.materials
+        if not identical:
+            shift = float(self._rng.uniform(0.25, 0.75))
+            slots = (self._add(self._materials[slots[0]].recoloured(shift)), *slots[1:])
+        return SceneObject(self._name(things, model.shape, slots[0]), model.shape, slots, original, identical)
+
+    def _name(self, things: list[SceneObject], shape: Shape, material: int) -> str:
+        """Colour, word and a running number, as annotators name things: "blue mug_0"."""
+        label = f"{colour_name(self._materials[material].first)} {shape.word}"
+        return f"{label}_{sum(thing.name.rsplit('_', 1)[0] == label for thing in things)}"
+
+    def _actors(
+        self, eyes: list[np.ndarray], events: list[Event], spans: np.ndarray
+    ) -> tuple[tuple[Actor, ...], tuple[tuple[int, int, int, int], ...]]:
+        rng = self._rng
+        actors, dressed = [], []
+        for number, eye in enumerate(eyes):
+            facing = np.array([0.0, 1.0 if number == 0 else -1.0, 0.0])
+            side = np.cross(facing, [0.0, 0.0, 1.0])
+            front = np.array([eye[0], -facing[1] * (self._half[1] - 0.06), self._top + 0.03])
+            idle = np.stack([front - 0.2 * side, front + 0.2 * side])
+            mine = [tuple(e for e in events if (e.actor, e.hand) == (number, hand)) for hand in (LEFT, RIGHT)]
+            head = self._head(eye, events, number)
+            actors.append(Actor(facing, head, idle, (mine[0], mine[1]), spans))
+            skin = from_hsv(rng.uniform(0.03, 0.08), rng.uniform(0.3, 0.6), rng.uniform(0.3, 0.95))
+            looks = {SKIN: plain_material(skin, 0.1), HAIR: plain_material(from_hsv(0.07, 0.5, rng.uniform(0.05, 0.5)))}
+            looks[SLEEVE] = _enlarged(object_material(rng), 1.5)
+            looks[TROUSERS] = plain_material(from_hsv(rng.uniform(), 0.3, rng.uniform(0.1, 0.5)))
+            dressed.append(tuple(self._add(looks[slot]) for slot in (SKIN, SLEEVE, HAIR, TROUSERS)))
+        return tuple(actors), tuple(dressed)
+
+    def _head(self, eye: np.ndarray, events: list[Event], number: int) -> HeadPath:
+        return head_path(self._rng, eye, events, number, self._config.frames, self._config.fps)
+
+    def _photometry(self) -> Photometry:
+        rng = self._rng
+        warm = rng.normal(0, 0.09)
+        return Photometry(
+            exposure=float(np.exp(rng.normal(0.0, 0.22))),
+            white_balance=(float(np.exp(warm)), float(np.exp(rng.normal(0, 0.03))), float(np.exp(-warm))),
+            gamma=float(rng.uniform(1.9, 2.5)),
+            saturation=float(rng.uniform(0.7, 1.2)),
+            vignette=float(rng.uniform(0.0, 0.35)),
+            noise=float(rng.uniform(0.6, 3.5)),
+            blur=float(max(0.0, rng.uniform(-0.5, 0.9))),
+        )
+
+    def _cameras(self, room: Room, head: HeadPath) -> tuple[Camera, ...]:
+        rng, config = self._rng, self._config
+        ego = Camera(EGO_CAMERA, True, float(rng.uniform(0.55, 0.68)), 1.0, head, self._photometry())
+        count = int(rng.integers(config.exo_cameras[0], config.exo_cameras[1] + 1))
+        pattern = str(rng.choice(["cam{:02d}", "gp{:02d}"]))
+        # Around the table, not straight behind the wearer, whose back would fill the picture.
+        angles = -math.pi / 2 + np.linspace(0.6, 2 * math.pi - 0.6, count + 1)
+        angles = angles[:-1] + (angles[1] - angles[0]) * rng.uniform(0.15, 0.85, count)
+        cameras = [ego]
+        for number, angle in enumerate(rng.permutation(angles)):
+            distance = rng.uniform(1.3, 2.2)
+            limit = np.array(room.half) - 0.55
+            spot = np.clip(distance * np.array([math.cos(angle), math.sin(angle)]), -limit, limit)
+            position = np.array([*spot, self._top + rng.uniform(0.45, 1.15)])
+            target = np.array([*rng.uniform(-0.12, 0.12, 2), self._top + rng.uniform(-0.05, 0.15)])
+            view = look_at(position, target, float(rng.normal(0, 0.02)))
+            focal = float(rng.uniform(0.95, 1.25) * np.clip(distance / 1.6, 0.8, 1.2))
+            path = HeadPath(position[None], view[None])
+            cameras.append(Camera(pattern.format(number + 1), False, focal, 796 / 448, path, self._photometry()))
+        return tuple(cameras)
+
+    def _light(self) -> Light:
+        rng = self._rng
+        tilt, around, warmth = rng.uniform(0.25, 0.95), rng.uniform(0, 2 * np.pi), rng.normal(0, 0.08)
+        tint = np.array([math.exp(warmth), 1.0, math.exp(-warmth)])
+        key = rng.uniform(0.55, 1.15)
+        around_fill = around + rng.uniform(2.0, 4.3)
+        return Light(
+            direction=np.array([math.cos(around) * math.sin(tilt), math.sin(around) * math.sin(tilt), -math.cos(tilt)]),
+            key=key * tint,
+            fill_direction=unit(np.array([math.cos(around_fill), math.sin(around_fill), -0.6])),
+            fill=rng.uniform(0.05, 0.25) / tint,
+            sky=rng.uniform(0.25, 0.5) * np.array([1.0, 1.0, 1.0]),
+            ground=rng.uniform(0.08, 0.2) * np.array([1.0, 0.95, 0.9]),
+        )
+
+
+def _enlarged(material: Material, factor: float) -> Material:
+    return replace(material, scale=material.scale * factor)
