@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-_LONGEST = 255  # bytes of one path component on every common file system
+_LONGEST = 250  # bytes; file systems take 255 for a file with its ending
 
 
 def path_component_problem(name: str) -> str | None:

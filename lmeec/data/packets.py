@@ -150,9 +150,7 @@ def number_packets(
                 numbers[place] = None
             else:
                 heapq.heappush(unnumbered, (_time_shown(packet), place))
-        while unnumbered and (
-            at_end or unnumbered[0][0] <= _time_decoded(packet) or len(unnumbered) > _REORDER_LIMIT
-        ):
+        while unnumbered and (at_end or unnumbered[0][0] <= _time_decoded(packet) or len(unnumbered) > _REORDER_LIMIT):
             numbers[heapq.heappop(unnumbered)[1]] = next_number
             next_number += 1
         while waiting and waiting[0][0] in numbers:

@@ -74,9 +74,10 @@ class MaskTrack:
             return None
         try:
             if (encoded.height, encoded.width) != self.size:
+                height, width = self.size or (0, 0)
                 raise DataError(
-                    f"is declared {encoded.height}x{encoded.width}, other masks of this object and camera "
-                    "{}x{}".format(*self.size or ())
+                    f"it is declared as {encoded.height}x{encoded.width} (height x width), other masks of this object "
+                    f"and camera as {height}x{width}"
                 )
             return RunLengthMask.from_counts(self.read_counts(encoded.text), encoded.height, encoded.width)
         except DataError as error:

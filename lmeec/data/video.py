@@ -216,7 +216,5 @@ class VideoReader:
         if self._size is None:
             return frame.to_ndarray(format="rgb24")
         height, width = self._size
-        resized = self._reformatter.reformat(
-            frame, width=width, height=height, format="rgb24", interpolation=_SCALING
-        )
+        resized = self._reformatter.reformat(frame, width=width, height=height, format="rgb24", interpolation=_SCALING)
         return resized.to_ndarray()

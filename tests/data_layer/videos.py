@@ -17,9 +17,9 @@ def picture(index: int, height: int = 96, width: int = 128) -> np.ndarray:
     rows, columns = np.mgrid[:height, :width]
     image = np.stack([rows * 2 + index * 3, columns * 2 + index * 5, rows + columns + index * 7], -1) % 256
     top, left = index * 5 % (height - 16), index * 9 % (width - 16)
-    image[top : top + 16, left : left + 16] = np.random.default_rng(index).integers(0, 256, (4, 4, 3)).repeat(
-        4, 0
-    ).repeat(4, 1)
+    image[top : top + 16, left : left + 16] = (
+        np.random.default_rng(index).integers(0, 256, (4, 4, 3)).repeat(4, 0).repeat(4, 1)
+    )
     return image.astype(np.uint8)
 
 

@@ -1,0 +1,239 @@
+"""The two layouts of takes on disk: which one a folder has, and which takes are in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import msgspec
+
+from lmeec.data import processed
+from lmeec.data.jsonfile import decode_file
+from lmeec.data.names import path_component_problem, show
+from lmeec.data.relations import RelationsFile, TakeHead
+from lmeec.data.take import Camera, check_views
+from lmeec.data.tracks import MaskTrack
+from lmeec.errors import DataError
+
+Video = Literal["auto", "full", "448"]
+
+_SPLITS = ("train", "val", "test")
+_VIDEOS = "frame_aligned_videos"
+_NOT_CAMERAS = re.compile(r"best_exo|collage|aria\d+_(?!214-1$)\d+-\d+")
+"""Videos beside the cameras' own: compilations, and Aria's grey-scale and eye-tracking streams."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTake:
+    """A take on disk whose masks are still in their file.
+
+    Attributes:
+        uid: Its unique identifier.
+        name: Its name.
+        scenario: The activity, if it is known.
+        cameras: Name to camera.
+        problems: What cannot be used and why.
+        read_tracks: Reads the mask tracks; raises DataError.
+        digest: Gives the digest of the annotations.
+    """
+
+    uid: str
+    name: str
+    scenario: str | None
+    cameras: Mapping[str, Camera]
+    problems: tuple[str, ...]
+    read_tracks: Callable[[], Mapping[tuple[str, str], MaskTrack]]
+    digest: Callable[[], str]
+
+
+@dataclass(slots=True)
+class Inventory:
+    """What a folder holds.
+
+    Attributes:
+        layout: The layout that it has.
+        takes: Takes on disk, and takes that cannot be used for what their annotations say.
+        missing: Names of annotated takes that are not on disk.
+        names: Every name and uid in the annotations.
+        sources: The annotation files.
+    """
+
+    layout: Literal["release", "processed"]
+    takes: list[FoundTake] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    sources: list[Path] = field(default_factory=list)
+
+
+class _TakeRecord(msgspec.Struct):
+    take_uid: str
+    take_name: str | None = None
+    root_dir: str | None = None
+
+
+def release_takes_folder(root: Path, annotations: Path | None) -> Path | None:
+    """Give the folder of takes if `root` has the release layout, or is that folder itself."""
+    if (root / "takes").is_dir():
+        return root / "takes"
+    if any((child / _VIDEOS).is_dir() for child in root.iterdir()):
+        return root
+    if annotations is not None or (root / "takes.json").is_file() or _relations_files(root):
+        return root / "takes"
+    return None
+
+
+def read_release(folder: Path, annotations: Path | None, video: Video, wanted: frozenset[str]) -> Inventory:
+    """List the takes of a release layout.
+
+    Args:
+        folder: The folder that holds the takes' folders.
+        annotations: A relations file; None takes those beside the folder.
+        video: Which video files to use.
+        wanted: Names and uids of the takes to list; empty lists all.
+
+    Raises:
+        DataError: There are no annotations, a file is broken, or a take is in two of them.
+    """
+    root = folder.parent
+    sources = _relations_files(root) if annotations is None else [annotations]
+    if not sources:
+        raise DataError(
+            f"{root / 'annotations'}: there is no relations_train.json, relations_val.json or relations_test.json; "
+            "download the annotations of the relations benchmark (`egoexo --parts annotations --benchmarks relations`) "
+            "or name a relations file with --annotations"
+        )
+    records = _take_records(root / "takes.json")
+    on_disk = {child.name: child for child in folder.iterdir() if child.is_dir()} if folder.is_dir() else {}
+    inventory = Inventory("release", sources=sources)
+    origin: dict[str, Path] = {}
+    for source in sources:
+        relations = RelationsFile(source)
+        kept: list[str] = []
+        for uid in [*relations.heads, *relations.unreadable]:
+            head = relations.heads.get(uid, TakeHead())
+            record = records.get(uid, _TakeRecord(uid))
+            name = head.take_name or record.take_name or uid
+            inventory.names |= {uid, name}
+            if wanted and wanted.isdisjoint((uid, name)):
+                continue
+            if uid in origin:
+                raise DataError(
+                    f"take {show(name)} ({show(uid)}) is in both {origin[uid]} and {source}; "
+                    "choose one with --annotations"
+                )
+            origin[uid] = source
+            problem = relations.unreadable.get(uid) or path_component_problem(name)
+            take_folder = on_disk.get(_folder_name(record) or name) or on_disk.get(name)
+            if problem is not None:
+                inventory.takes.append(FoundTake(uid, name, head.scenario, {}, (problem,), dict, str))
+            elif take_folder is None:
+                inventory.missing.append(name)
+            else:
+                cameras = _release_cameras(take_folder, head.cameras, video)
+                inventory.takes.append(
+                    FoundTake(
+                        uid,
+                        name,
+                        head.scenario,
+                        cameras,
+                        tuple(check_views(cameras)),
+                        partial(relations.tracks, uid),
+                        partial(relations.digest, uid),
+                    )
+                )
+                kept.append(uid)
+        relations.keep(kept)
+    return inventory
+
+
+def is_processed(root: Path) -> bool:
+    """Say whether `root` has the processed layout."""
+    return any((child / processed.ANNOTATION_FILE).is_file() for child in root.iterdir())
+
+
+def read_processed(root: Path, wanted: frozenset[str]) -> Inventory:
+    """List the takes of a processed layout.
+
+    Args:
+        root: The folder that holds the takes' folders.
+        wanted: Uids of the takes to list; empty lists all.
+    """
+    inventory = Inventory("processed")
+    for folder in sorted(root.iterdir()):
+        source = folder / processed.ANNOTATION_FILE
+        if not source.is_file():
+            continue
+        inventory.names.add(folder.name)
+        if wanted and folder.name not in wanted:
+            continue
+        inventory.sources.append(source)
+        cameras: dict[str, Camera] = {}
+        try:
+            annotated = dict.fromkeys(camera for _, camera in processed.read_tracks(folder))
+            cameras = _processed_cameras(folder, list(annotated))
+            problems = check_views(cameras)
+        except DataError as error:
+            problems = [str(error)]
+        inventory.takes.append(
+            FoundTake(
+                folder.name,
+                folder.name,
+                None,
+                cameras,
+                tuple(problems),
+                partial(processed.read_tracks, folder) if cameras else dict,
+                partial(processed.digest, folder),
+            )
+        )
+    return inventory
+
+
+def _relations_files(root: Path) -> list[Path]:
+    candidates = (root / "annotations" / f"relations_{split}.json" for split in _SPLITS)
+    return [path for path in candidates if path.is_file()]
+
+
+def _take_records(path: Path) -> dict[str, _TakeRecord]:
+    if not path.is_file():
+        return {}
+    return {record.take_uid: record for record in decode_file(path, list[_TakeRecord])}
+
+
+def _folder_name(record: _TakeRecord) -> str | None:
+    return PurePosixPath(record.root_dir).name if record.root_dir else None
+
+
+def _release_cameras(folder: Path, annotated: list[str], video: Video) -> dict[str, Camera]:
+    full = folder / _VIDEOS
+    small = full / "downscaled" / "448"
+    looked_in = {"auto": [full, small], "full": [full], "448": [small]}[video]
+    videos: dict[str, Path] = {}
+    for place in looked_in:  # later ones win: the small videos are quicker to decode
+        if place.is_dir():
+            videos |= {path.stem: path for path in sorted(place.glob("*.mp4")) if path.is_file()}
+    others = [name for name in videos if name not in annotated and not _NOT_CAMERAS.fullmatch(name)]
+    missing = f"there is no video {{}} in {' or '.join(str(place) for place in looked_in)}"
+    return {
+        name: _camera(name, videos.get(name), missing.format(show(f"{name}.mp4"))) for name in [*annotated, *others]
+    }
+
+
+def _processed_cameras(folder: Path, annotated: list[str]) -> dict[str, Camera]:
+    on_disk = processed.camera_folders(folder)
+    others = [name for name in on_disk if name not in annotated]
+    return {
+        name: _camera(
+            name, folder / name if name in on_disk else None, f"there is no folder of frames of that name in {folder}"
+        )
+        for name in [*annotated, *others]
+    }
+
+
+def _camera(name: str, source: Path | None, missing: str) -> Camera:
+    if source is not None:
+        return Camera(name, source)
+    return Camera(name, None, path_component_problem(name) or missing)

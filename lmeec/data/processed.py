@@ -1,0 +1,186 @@
+"""The processed layout: frames as JPEG files at one frame a second, one annotation file a take.
+
+As the ego-exo4d-relation benchmark writes it: `<root>/<take_uid>/<camera>/<frame>.jpg` and
+`<root>/<take_uid>/annotation.json`, which holds ``{"masks": {object: {camera: {frame: {"size": [height, width],
+"counts": COCO counts}}}}, "subsample_idx": [frame, ...]}``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from lmeec.data.decoding import Wanted
+from lmeec.data.frames import check_frame_size
+from lmeec.data.jsonfile import decode_file
+from lmeec.data.relations import FrameNumber
+from lmeec.data.tracks import EncodedMask, MaskTrack, as_written
+from lmeec.errors import DataError
+
+ANNOTATION_FILE = "annotation.json"
+
+_FRAME_FILE = re.compile(r"([0-9]{1,9})\.jpe?g", re.IGNORECASE)
+
+
+class _Mask(msgspec.Struct, gc=False):
+    size: tuple[int, int]
+    counts: str
+
+
+class _Document(msgspec.Struct):
+    masks: dict[str, dict[str, dict[FrameNumber, _Mask]]]
+    subsample_idx: list[FrameNumber] = []
+
+
+def read_tracks(folder: Path) -> dict[tuple[str, str], MaskTrack]:
+    """Read a take's mask tracks, keyed (object, camera); their masks stay encoded.
+
+    The frames of `subsample_idx` count as annotated in every camera in which the object has a mask at all.
+
+    Args:
+        folder: The take's folder.
+
+    Raises:
+        DataError: The annotation file cannot be read, is broken JSON (with line and column) or not of this format.
+    """
+    path = folder / ANNOTATION_FILE
+    document = decode_file(path, _Document)
+    tracks: dict[tuple[str, str], MaskTrack] = {}
+    for name, cameras in document.masks.items():
+        for camera, masks in cameras.items():
+            encoded = {frame: EncodedMask(*mask.size, mask.counts) for frame, mask in sorted(masks.items())}
+            tracks[name, camera] = MaskTrack(
+                object=name,
+                camera=camera,
+                annotated_frames=tuple(sorted({*document.subsample_idx, *encoded})),
+                encoded=encoded,
+                take=folder.name,
+                source=path,
+                read_counts=as_written,
+            )
+    return tracks
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 of a take's annotation file, in hexadecimal."""
+    return hashlib.sha256((folder / ANNOTATION_FILE).read_bytes()).hexdigest()
+
+
+class FrameFolder:
+    """Frames of one camera in a folder of JPEG files that are named by frame number; a `FrameReader`.
+
+    Args:
+        folder: The folder.
+        size: Height and width that frames are resized to (antialiased bilinear); None keeps their own.
+
+    Attributes:
+        folder: The folder.
+        height: Rows of the first frame in pixels; all others must have as many.
+        width: Columns of the first frame in pixels.
+        num_frames: One past the highest frame number. Frames in between may not be there: see `has_frame`.
+
+    Raises:
+        DataError: The folder holds no frames, or the first is no JPEG file or of an absurd size.
+    """
+
+    def __init__(self, folder: Path, size: tuple[int, int] | None = None) -> None:
+        self.folder = folder
+        self._size = size
+        self._files = _frame_files(folder)
+        if not self._files:
+            raise DataError(f"{folder}: holds no frames; files named by frame number, as 0.jpg, are looked for")
+        self._frames = sorted(self._files)
+        self.num_frames = self._frames[-1] + 1
+        with _open_image(self._files[self._frames[0]]) as image:
+            self.width, self.height = image.size
+
+    def has_frame(self, index: int) -> bool:
+        """Say whether there is a file for a frame."""
+        return index in self._files
+
+    def read(self, indices: Iterable[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Decode frames as the iterator is advanced.
+
+        Args:
+            indices: Frame numbers, ascending.
+
+        Yields:
+            Frame number and image, uint8 RGB [height, width, 3].
+
+        Raises:
+            DataError: There is no such frame, or its file is broken or of another size; the message names it.
+            ValueError: The numbers are negative or not ascending.
+        """
+        wanted = Wanted(indices)
+        while (index := wanted.next()) is not None:
+            if index not in self._files:
+                raise DataError(f"{self.folder}: there is no frame {index}; {self._neighbours(index)}")
+            yield index, self._decode(self._files[index])
+
+    def close(self) -> None:
+        """Do nothing: files are open only while they are decoded."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _decode(self, path: Path) -> NDArray[np.uint8]:
+        with _open_image(path) as image:
+            if image.size != (self.width, self.height):
+                raise DataError(
+                    f"{path}: has {image.height}x{image.width} pixels (height x width), other frames of the "
+                    f"camera {self.height}x{self.width}"
+                )
+            try:
+                rgb = image.convert("RGB")
+            except (OSError, SyntaxError, ValueError) as error:
+                raise DataError(f"{path}: is a broken JPEG file ({error}); extract or download it again") from error
+        if self._size is not None:
+            height, width = self._size
+            rgb = rgb.resize((width, height), Image.Resampling.BILINEAR)
+        return np.array(rgb)
+
+    def _neighbours(self, index: int) -> str:
+        place = bisect_left(self._frames, index)
+        near = [str(frame) for frame in self._frames[max(place - 1, 0) : place + 1]]
+        return f"the nearest are {' and '.join(near)}"
+
+
+def camera_folders(folder: Path) -> list[str]:
+    """Names of the folders of a take that hold frames, sorted."""
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and _frame_files(entry))
+
+
+def _frame_files(folder: Path) -> dict[int, Path]:
+    try:
+        return {int(found[1]): path for path in folder.iterdir() if (found := _FRAME_FILE.fullmatch(path.name))}
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from error
+
+
+def _open_image(path: Path) -> Image.Image:
+    try:
+        image = Image.open(path, formats=["JPEG"])
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path}: {error}") from error
+    except (OSError, SyntaxError, UnidentifiedImageError) as error:
+        raise DataError(f"{path}: is not a JPEG file that can be read; extract or download it again") from error
+    check_frame_size(path, image.height, image.width)
+    return image

@@ -1,0 +1,90 @@
+"""One take: its cameras, and the masks of its objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lmeec.data.frames import FrameReader
+from lmeec.data.names import show
+from lmeec.data.processed import FrameFolder
+from lmeec.data.tracks import MaskTrack
+from lmeec.data.video import VideoReader
+from lmeec.errors import DataError
+
+EGO_PREFIX = "aria"
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """One camera of a take.
+
+    Attributes:
+        name: Its name, as in the annotations.
+        source: The video file, or the folder of frames; None if it is missing.
+        problem: Why there is no source; None if there is one.
+    """
+
+    name: str
+    source: Path | None
+    problem: str | None = None
+
+    @property
+    def is_ego(self) -> bool:
+        """Whether it is worn by the person that acts (an Aria headset)."""
+        return self.name.startswith(EGO_PREFIX)
+
+    def open(self, size: tuple[int, int] | None = None, threads: int = 0) -> FrameReader:
+        """Open the camera's frames.
+
+        Args:
+            size: Height and width that frames are resized to, antialiased; None keeps their own.
+            threads: Threads that decode a video; 0 takes one a core.
+
+        Raises:
+            DataError: The camera has no source, or it is not a video or folder of frames.
+        """
+        if self.source is None:
+            raise DataError(f"camera {show(self.name)}: {self.problem}")
+        if self.source.is_dir():
+            return FrameFolder(self.source, size)
+        return VideoReader(self.source, size, threads)
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """One take. Can be pickled: it holds paths and encoded masks, no open files.
+
+    Attributes:
+        uid: Its unique identifier in the data set.
+        name: Its name; the uid where the layout has no names.
+        scenario: The activity, if it is known.
+        cameras: Name to camera: those annotated and those on disk.
+        tracks: (object, camera) to the object's masks in the camera.
+        problems: What cannot be used and why, in words; empty for a take that is whole.
+        annotation_digest: SHA-256 of the take's annotations, in hexadecimal.
+    """
+
+    uid: str
+    name: str
+    scenario: str | None
+    cameras: Mapping[str, Camera]
+    tracks: Mapping[tuple[str, str], MaskTrack]
+    problems: tuple[str, ...]
+    annotation_digest: str
+
+    @property
+    def objects(self) -> tuple[str, ...]:
+        """Names of the annotated objects, in the order of the annotations."""
+        return tuple(dict.fromkeys(name for name, _ in self.tracks))
+
+
+def check_views(cameras: Mapping[str, Camera]) -> list[str]:
+    """Say which of the two views a take lacks, and which cameras have no source."""
+    problems = [f"camera {show(camera.name)}: {camera.problem}" for camera in cameras.values() if camera.problem]
+    if not any(camera.is_ego for camera in cameras.values()):
+        problems.append(f"there is no ego camera (none has a name that starts with {EGO_PREFIX!r})")
+    if all(camera.is_ego for camera in cameras.values()):
+        problems.append(f"there is no exo camera (every name starts with {EGO_PREFIX!r})")
+    return problems

@@ -1,0 +1,185 @@
+"""Find the takes of a data set on disk, in whichever layout it is.
+
+Release layout, as the `egoexo` downloader leaves it::
+
+    takes.json                                                          (may be absent)
+    annotations/relations_{train,val,test}.json
+    takes/<take_name>/frame_aligned_videos/<camera>.mp4
+    takes/<take_name>/frame_aligned_videos/downscaled/448/<camera>.mp4  (if downloaded)
+
+Processed layout, as the ego-exo4d-relation benchmark extracts it::
+
+    <take_uid>/annotation.json
+    <take_uid>/<camera>/<frame>.jpg
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from lmeec.data.layouts import (
+    FoundTake,
+    Inventory,
+    Video,
+    is_processed,
+    read_processed,
+    read_release,
+    release_takes_folder,
+)
+from lmeec.data.names import first_few, show
+from lmeec.data.take import Camera, Take
+from lmeec.data.tracks import MaskTrack
+from lmeec.errors import DataError
+
+__all__ = ["Camera", "Missing", "Take", "TakeSet", "Video", "find_takes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What annotations name and the disk does not hold.
+
+    Attributes:
+        takes: Names of takes.
+        cameras: (take, camera) of cameras without a source, in takes that are there.
+    """
+
+    takes: tuple[str, ...] = ()
+    cameras: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSet:
+    """The takes of a data set; iterating reads the annotations of one take at a time.
+
+    Attributes:
+        root: The folder that was searched.
+        layout: How it is laid out.
+        annotations: The annotation files.
+        missing: What annotations name and the disk does not hold.
+        warnings: What the user should know, in words.
+
+    Example:
+        >>> takes = find_takes(Path("egoexo4d"))  # doctest: +SKIP
+        >>> for take in takes:  # doctest: +SKIP
+        ...     print(take.name, take.objects, list(take.cameras))
+    """
+
+    root: Path
+    layout: Literal["release", "processed"]
+    annotations: tuple[Path, ...]
+    missing: Missing
+    warnings: tuple[str, ...]
+    _found: tuple[FoundTake, ...] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __iter__(self) -> Iterator[Take]:
+        for found in self._found:
+            yield _read(found)
+
+
+def find_takes(
+    root: Path, *, annotations: Path | None = None, video: Video = "auto", names: Sequence[str] = ()
+) -> TakeSet:
+    """Find takes, whichever layout they are in.
+
+    Takes that cannot be used for what their annotations say (broken, or with a name that is no file name) are part
+    of the result, with the reason in `Take.problems`; takes that are not on disk are only counted.
+
+    Args:
+        root: The data set's folder, or its `takes` folder.
+        annotations: A relations file; None takes all of `annotations/relations_{train,val,test}.json`.
+        video: "448" takes the videos of 448 pixels, "full" those of full size, "auto" the small ones where there
+            are any.
+        names: Names or uids of the takes to find; empty finds all.
+
+    Raises:
+        DataError: No takes are there, a name is unknown, or an annotation file cannot be read.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: there is no such folder; give the folder of the data set")
+    if annotations is not None and not annotations.is_file():
+        raise DataError(f"{annotations}: there is no such relations file")
+    inventory = _search(root, annotations, video, frozenset(names))
+    unknown = [name for name in names if name not in inventory.names]
+    if unknown:
+        raise DataError(
+            f"{_places(inventory.sources) or root}: there is no take {first_few(unknown)}; "
+            f"there are {first_few(sorted(inventory.names))}"
+        )
+    if not inventory.takes:
+        raise DataError(
+            f"{root}: none of the {len(inventory.missing)} takes that {_places(inventory.sources)} names is on disk "
+            f"({first_few(inventory.missing)}); download their videos or give another folder"
+        )
+    missing_cameras = [
+        (take.name, camera.name) for take in inventory.takes for camera in take.cameras.values() if camera.problem
+    ]
+    return TakeSet(
+        root=root,
+        layout=inventory.layout,
+        annotations=tuple(inventory.sources),
+        missing=Missing(tuple(inventory.missing), tuple(missing_cameras)),
+        warnings=tuple(_warnings(inventory, missing_cameras)),
+        _found=tuple(sorted(inventory.takes, key=lambda take: (take.name, take.uid))),
+    )
+
+
+def _search(root: Path, annotations: Path | None, video: Video, wanted: frozenset[str]) -> Inventory:
+    try:
+        folder = release_takes_folder(root, annotations)
+        if folder is not None:
+            return read_release(folder, annotations, video, wanted)
+        if is_processed(root):
+            return read_processed(root, wanted)
+    except OSError as error:
+        raise DataError(f"{root}: cannot be read: {error.strerror or error}") from error
+    raise DataError(
+        f"{root}: holds no takes. Looked for the release layout (annotations/relations_val.json or _train or _test, "
+        "and takes/TAKE/frame_aligned_videos/CAMERA.mp4) and for the processed layout (TAKE/annotation.json and "
+        "TAKE/CAMERA/FRAME.jpg)"
+    )
+
+
+def _read(found: FoundTake) -> Take:
+    problems = list(found.problems)
+    tracks: Mapping[tuple[str, str], MaskTrack] = {}
+    try:
+        tracks = found.read_tracks()
+    except DataError as error:
+        problems.append(str(error))
+    return Take(
+        uid=found.uid,
+        name=found.name,
+        scenario=found.scenario,
+        cameras=found.cameras,
+        tracks=tracks,
+        problems=tuple(problems),
+        annotation_digest=found.digest(),
+    )
+
+
+def _warnings(inventory: Inventory, missing_cameras: list[tuple[str, str]]) -> Iterator[str]:
+    if inventory.missing:
+        total = len(inventory.missing) + len(inventory.takes)
+        yield (
+            f"{len(inventory.missing)} of {total} annotated takes are not on disk and are left out: "
+            f"{first_few(inventory.missing)}"
+        )
+    if missing_cameras:
+        shown = first_few(f"{take}: {camera}" for take, camera in missing_cameras)
+        yield f"{len(missing_cameras)} annotated cameras cannot be used, as they have no video: {shown}"
+    for take in inventory.takes:
+        egos = [camera.name for camera in take.cameras.values() if camera.is_ego]
+        if len(egos) > 1:
+            yield f"take {show(take.name)} has {len(egos)} ego cameras, each is used: {first_few(egos, len(egos))}"
+        if not take.cameras:
+            yield f"take {show(take.name)} cannot be used: {'; '.join(take.problems)}"
+
+
+def _places(sources: Sequence[Path]) -> str:
+    return " or ".join(str(source) for source in sources[:3])
