@@ -124,9 +124,11 @@ class _Tally:
     def score(self) -> DirectionScore:
         visible, predicted = np.concatenate(self.visible), np.concatenate(self.predicted)
         metrics = np.concatenate(self.metrics, axis=1)
-        means = metrics.mean(axis=1).tolist() if metrics.shape[1] else [None, None, None]
+        iou, location_error, contour_accuracy = metrics.mean(axis=1).tolist() if metrics.size else (None, None, None)
         return DirectionScore(
-            *means,
+            iou=iou,
+            location_error=location_error,
+            contour_accuracy=contour_accuracy,
             balanced_accuracy=balanced_accuracy(visible, predicted) if self.annotated else None,
             frames=self.frames,
             visible=int(visible.sum()),

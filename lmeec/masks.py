@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,6 @@ MAX_PIXELS = 64_000_000
 _BITS = 5
 _MAX_CHARACTERS = 6  # of one length: 30 bits with the sign, and MAX_PIXELS needs 27
 _FIRST_CHARACTER = 48
-
-Mask = TypeVar("Mask", "RunLengthMask", np.ndarray)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +196,11 @@ def evaluation_size(height: int, width: int, longer_side: int = 480) -> tuple[in
     return max(1, round(height * longer_side / width)), longer_side
 
 
-def resize_nearest(mask: Mask, size: tuple[int, int]) -> Mask:
+@overload
+def resize_nearest(mask: RunLengthMask, size: tuple[int, int]) -> RunLengthMask: ...
+@overload
+def resize_nearest(mask: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]: ...
+def resize_nearest(mask: RunLengthMask | NDArray[Any], size: tuple[int, int]) -> RunLengthMask | NDArray[Any]:
     """Resize a mask with nearest neighbour, exactly as OpenCV's INTER_NEAREST does.
 
     Run lengths are resized as run lengths: the time depends on the number of runs, not of pixels.
@@ -229,9 +231,7 @@ def resize_nearest(mask: Mask, size: tuple[int, int]) -> Mask:
 def _resize_runs(mask: RunLengthMask, height: int, width: int) -> RunLengthMask:
     if (height, width) == (mask.height, mask.width):
         return mask
-    if (
-        width > mask.width
-    ):  # columns repeat, so that samples are no longer in the order of the source's pixels
+    if width > mask.width:  # columns repeat, so that samples are no longer in the order of the source's pixels
         return RunLengthMask.encode(resize_nearest(mask.decode(), (height, width)))
     rows = _sampled(mask.height, height)
     columns = _sampled(mask.width, width)
@@ -255,15 +255,11 @@ def _checked_size(height: int, width: int) -> tuple[int, int]:
     try:
         height, width = operator.index(height), operator.index(width)
     except TypeError:
-        raise DataError(
-            f"a mask's height and width are whole numbers, not {height!r} and {width!r}"
-        ) from None
+        raise DataError(f"a mask's height and width are whole numbers, not {height!r} and {width!r}") from None
     if height < 1 or width < 1:
         raise DataError(f"a mask is at least one pixel high and wide, not {height}x{width} (height x width)")
     if height * width > MAX_PIXELS:
-        raise DataError(
-            f"a mask of {height}x{width} (height x width) is over the limit of {MAX_PIXELS} pixels"
-        )
+        raise DataError(f"a mask of {height}x{width} (height x width) is over the limit of {MAX_PIXELS} pixels")
     return height, width
 
 

@@ -126,9 +126,7 @@ def balanced_accuracy(visible: NDArray[np.bool_], predicted: NDArray[np.bool_]) 
             f"ground truth of shape {visible.shape} does not go with predictions of shape {predicted.shape}"
         )
     shares = [
-        float(np.mean(predicted[visible == state] == state))
-        for state in (True, False)
-        if (visible == state).any()
+        float(np.mean(predicted[visible == state] == state)) for state in (True, False) if (visible == state).any()
     ]
     return sum(shares) / len(shares) if shares else math.nan
 
@@ -258,24 +256,22 @@ def _count_matches(first: _Boundary, second: _Boundary, radius: int) -> tuple[in
     # Only pixels near both boxes can match, and what they match with is near both boxes too.
     region = (left - radius, top - radius, right + radius, bottom + radius)
     here, there = _paste(first, region), _paste(second, region)
-    disk = _disk(radius)
-    return (
-        int(np.count_nonzero(here & cv2.dilate(there, disk))),
-        int(np.count_nonzero(there & cv2.dilate(here, disk))),
-    )
+    return int(np.count_nonzero(here & _dilate(there, radius))), int(np.count_nonzero(there & _dilate(here, radius)))
 
 
 def _paste(boundary: _Boundary, region: Box) -> NDArray[np.uint8]:
     left, top = (max(boundary.box[side], region[side]) for side in (0, 1))
     right, bottom = (min(boundary.box[side], region[side]) for side in (2, 3))
     result = np.zeros((region[3] - region[1] + 1, region[2] - region[0] + 1), dtype=np.uint8)
-    result[top - region[1] : bottom - region[1] + 1, left - region[0] : right - region[0] + 1] = (
-        boundary.pixels[
-            top - boundary.box[1] : bottom - boundary.box[1] + 1,
-            left - boundary.box[0] : right - boundary.box[0] + 1,
-        ]
-    )
+    result[top - region[1] : bottom - region[1] + 1, left - region[0] : right - region[0] + 1] = boundary.pixels[
+        top - boundary.box[1] : bottom - boundary.box[1] + 1,
+        left - boundary.box[0] : right - boundary.box[0] + 1,
+    ]
     return result
+
+
+def _dilate(pixels: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.dilate(pixels, _disk(radius)), dtype=np.uint8)
 
 
 @cache

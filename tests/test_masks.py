@@ -143,9 +143,7 @@ def test_resizing_equals_the_reference(example):
     assert evaluation_size(*example["size"]) == tuple(example["resized_size"])
     resized = resize_nearest(mask, tuple(example["resized_size"]))
     assert resized == RunLengthMask(*example["resized_size"], example["resized"])
-    np.testing.assert_array_equal(
-        resize_nearest(mask.decode(), tuple(example["resized_size"])), resized.decode()
-    )
+    np.testing.assert_array_equal(resize_nearest(mask.decode(), tuple(example["resized_size"])), resized.decode())
 
 
 @given(masks, sizes)

@@ -121,9 +121,7 @@ def test_masks_of_other_sizes_are_refused():
 
 
 @given(
-    st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1).filter(
-        lambda rows: len({v for v, _ in rows}) == 2
-    )
+    st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1).filter(lambda rows: len({v for v, _ in rows}) == 2)
 )
 def test_balanced_accuracy_equals_scikit_learn(rows):
     visible, predicted = (np.array(column) for column in zip(*rows, strict=True))

@@ -1,6 +1,6 @@
 """The results table: its columns, part files, their merge into one Parquet file, and reading it back."""
 
-from lmeec.tables.merge import merge_parts
+from lmeec.tables.merge import check_free, merge_parts
 from lmeec.tables.metadata import RunMetadata
 from lmeec.tables.parts import (
     PartInfo,
@@ -21,6 +21,7 @@ __all__ = [
     "RunMetadata",
     "SCHEMA",
     "SCHEMA_VERSION",
+    "check_free",
     "list_parts",
     "merge_parts",
     "part_path",

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import pyarrow as pa
-
 from lmeec.errors import OutputError
 
 TEMPORARY_SUFFIX = ".tmp"
@@ -21,11 +19,10 @@ def naming_the_file(path: Path) -> Iterator[None]:
     """Turn failures to write into an `OutputError` that names `path`."""
     try:
         yield
-    except (OSError, pa.ArrowInvalid) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except OSError as error:
+        reason = error.strerror or str(error)
         raise OutputError(
-            f"cannot write {path}: {reason}. Nothing unfinished was left under that name; "
-            "mend the cause and run again"
+            f"cannot write {path}: {reason}. Nothing unfinished was left under that name; mend the cause and run again"
         ) from error
 
 

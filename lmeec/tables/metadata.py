@@ -89,9 +89,7 @@ def run_of(metadata: Mapping[bytes, bytes] | None, name: str) -> RunMetadata:
         OutputError: it is not there (a foreign file), damaged, or of another schema version.
     """
     if not metadata or METADATA_KEY not in metadata:
-        raise OutputError(
-            f"{name} is a Parquet file, but not a results table: give a file that `lmeec predict` wrote"
-        )
+        raise OutputError(f"{name} is a Parquet file, but not a results table: give a file that `lmeec predict` wrote")
     version = metadata.get(VERSION_KEY, b"").decode(errors="replace")
     if version != str(SCHEMA_VERSION):
         raise OutputError(

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lmeec.config import Direction
@@ -86,8 +87,8 @@ class PartWriter:
 
     Example:
         with PartWriter(parts_directory(out), run, take.uid, "ego2exo") as part:
-            for rows in predicted:
-                part.write(rows)
+            for batch in lmeec.predict_take(model, take, "ego2exo"):
+                part.write_batch(batch)
     """
 
     def __init__(self, directory: Path, run: RunMetadata, take_uid: str, direction: Direction) -> None:
@@ -114,11 +115,19 @@ class PartWriter:
             OutputError: they cannot be written, or are of another take or direction.
             DataError: the counts of a mask are bad.
         """
-        rows = list(rows)
-        if any((row.take_uid, row.direction) != (self._take_uid, self._direction) for row in rows):
-            raise OutputError(f"{self.path} is for take {self._take_uid} ({self._direction}) only")
-        self._waiting.append(rows_to_batch(rows))
-        self._waiting_rows += len(rows)
+        self.write_batch(rows_to_batch(list(rows)))
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """Add rows that are a record batch of `SCHEMA` already, as `lmeec.predict_take` yields them.
+
+        Raises:
+            OutputError: they cannot be written, or are of another take or direction.
+        """
+        for name, only in (("take_uid", self._take_uid), ("direction", self._direction)):
+            if any(value != only for value in pc.unique(batch[name]).to_pylist()):
+                raise OutputError(f"{self.path} is for take {self._take_uid} ({self._direction}) only")
+        self._waiting.append(batch)
+        self._waiting_rows += batch.num_rows
         if self._waiting_rows >= _ROWS_AT_ONCE:
             self._flush()
 
@@ -168,9 +177,7 @@ def read_part_info(path: Path) -> PartInfo:
             part = json.loads(metadata[PART_KEY])
             take_uid, direction = part["take_uid"], part["direction"]
         except (KeyError, ValueError, TypeError) as error:
-            raise OutputError(
-                f"{path} is a results table, but not a part of one: move it to another folder"
-            ) from error
+            raise OutputError(f"{path} is a results table, but not a part of one: move it to another folder") from error
         return PartInfo(path, take_uid, direction, file.metadata.num_rows, run_of(metadata, str(path)))
 
 

@@ -70,9 +70,7 @@ def open_results(path: Path) -> Iterator[pq.ParquetFile]:
         run_of(file.schema_arrow.metadata, str(path))
         missing = [name for name in SCHEMA.names if name not in file.schema_arrow.names]
         if missing:
-            raise OutputError(
-                f"{path} lacks the columns {', '.join(missing)}: it was changed after it was written"
-            )
+            raise OutputError(f"{path} lacks the columns {', '.join(missing)}: it was changed after it was written")
         yield file
 
 

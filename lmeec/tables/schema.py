@@ -47,9 +47,7 @@ SCHEMA = pa.schema(
         _column("gt_state", pa.string(), "visible, absent (looked at, not there) or unannotated"),
         _column("gt_rle", pa.string(), "ground truth mask where visible", nullable=True),
         _column("iou", pa.float64(), "intersection over union where visible", nullable=True),
-        _column(
-            "location_error", pa.float64(), "distance of box centres over 480x480's diagonal", nullable=True
-        ),
+        _column("location_error", pa.float64(), "distance of box centres over 480x480's diagonal", nullable=True),
         _column("contour_accuracy", pa.float64(), "F measure of the boundaries", nullable=True),
     ]
 )
@@ -102,9 +100,7 @@ class ResultRow:
         if self.gt_state not in get_args(GroundTruth):
             raise DataError(f"gt_state {self.gt_state!r} is not one of {', '.join(get_args(GroundTruth))}")
         if (self.gt is not None) != (self.gt_state == "visible"):
-            raise DataError(
-                f"a ground truth mask goes with gt_state 'visible' only, not with {self.gt_state!r}"
-            )
+            raise DataError(f"a ground truth mask goes with gt_state 'visible' only, not with {self.gt_state!r}")
         if self.gt is not None and (self.gt.height, self.gt.width) != (self.mask.height, self.mask.width):
             raise DataError(
                 f"ground truth of {self.gt.height}x{self.gt.width} does not go with a prediction of "

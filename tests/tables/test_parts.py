@@ -35,7 +35,7 @@ def test_a_part_is_there_only_when_whole_and_says_what_it_holds(tmp_path):
     with PartWriter(folder, RUN, "take-1", "ego2exo") as part:
         part.write([row(0), row(30)])
         part.write([])
-        part.write([row(60)])
+        part.write_batch(rows_to_batch([row(60)]))
         assert list_parts(folder) == []
     assert list_parts(folder) == [part.path]
     assert part.rows == 3
