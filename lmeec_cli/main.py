@@ -8,6 +8,10 @@ from typing import Annotated
 import typer
 
 from lmeec.errors import LmeecError
+from lmeec_cli.checkpoint import checkpoint
+from lmeec_cli.predict import predict
+from lmeec_cli.score import score
+from lmeec_cli.synth import synth
 
 app = typer.Typer(
     name="lmeec",
@@ -34,6 +38,12 @@ def _root(
     ] = False,
 ) -> None:
     pass
+
+
+app.command()(predict)
+app.command()(score)
+app.command()(synth)
+app.add_typer(checkpoint, name="checkpoint")
 
 
 def main() -> None:

@@ -60,18 +60,9 @@ def _print_table(scores: dict[str, DirectionScore]) -> None:
     from rich.table import Table
 
     table = Table()
-    table.add_column("direction")
-    for name in (
-        "IoU %",
-        "location error",
-        "contour accuracy",
-        "balanced accuracy %",
-        "visible",
-        "absent",
-        "tracks",
-        "takes",
-    ):
-        table.add_column(name, justify="right")
+    table.add_column("direction", no_wrap=True)
+    for name in ("IoU %", "location\nerror", "contour\naccuracy", "balanced\naccuracy %", "visible", "absent", "takes"):
+        table.add_column(name, justify="right", no_wrap=True)
     for direction, score in scores.items():
         table.add_row(
             direction,
@@ -79,7 +70,7 @@ def _print_table(scores: dict[str, DirectionScore]) -> None:
             _shown(score.location_error, 1, 3),
             _shown(score.contour_accuracy, 1, 3),
             _shown(score.balanced_accuracy, 100, 2),
-            *(f"{count:,}" for count in (score.visible, score.absent, score.tracks, score.takes)),
+            *(f"{count:,}" for count in (score.visible, score.absent, score.takes)),
         )
     Console().print(table)
 

@@ -1,0 +1,187 @@
+"""What to run on a take: which tracks, at which frames, from which masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from lmeec.data.names import show
+from lmeec.data.tracks import MaskTrack
+
+if TYPE_CHECKING:
+    from lmeec.config import Direction
+    from lmeec.data.takes import Take
+
+
+class KnowsFrames(Protocol):
+    """Says which frames of a camera can be read."""
+
+    num_frames: int
+
+    def has_frame(self, index: int) -> bool:
+        """Whether the frame can be read."""
+        ...
+
+
+@dataclass(frozen=True)
+class QueryStream:
+    """An object in a query camera, with the frames at which its view memory is made.
+
+    Tracks share a stream, and with it the view memory and the query bank, as long as they walk through the same
+    frames; a track may end earlier than its stream.
+    """
+
+    masks: MaskTrack
+    frames: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PlannedTrack:
+    """One object, one query camera, one target camera.
+
+    Attributes:
+        object: name of the object.
+        query_camera: camera whose masks are given.
+        target_camera: camera to segment in.
+        stream: index of the query stream it follows.
+        frames: its steps: the frames at which the query view has a mask and both videos have the frame.
+    """
+
+    object: str
+    query_camera: str
+    target_camera: str
+    stream: int
+    frames: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TakePlan:
+    """All tracks of a take in one direction.
+
+    Attributes:
+        streams: query streams.
+        tracks: tracks, none of them empty.
+        warnings: what could not be planned and why, for the user.
+    """
+
+    streams: tuple[QueryStream, ...]
+    tracks: tuple[PlannedTrack, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def steps(self) -> int:
+        """Predictions that the plan will make."""
+        return sum(len(track.frames) for track in self.tracks)
+
+    @property
+    def frames(self) -> list[int]:
+        """Every frame at which a track has a step, ascending."""
+        return sorted({frame for track in self.tracks for frame in track.frames})
+
+    def frames_of(self, camera: str) -> list[int]:
+        """Frames that are needed of a camera, ascending."""
+        used = (track.frames for track in self.tracks if camera in (track.query_camera, track.target_camera))
+        return sorted({frame for frames in used for frame in frames})
+
+
+def camera_pairs(take: Take, direction: Direction, objects: Sequence[str]) -> list[tuple[MaskTrack, str]]:
+    """Query masks with each target camera, in a direction, whether or not videos are there.
+
+    Args:
+        take: the take.
+        direction: `ego2exo` pairs each ego camera's masks with every exo camera, `exo2ego` the reverse.
+        objects: only these objects; empty means all.
+    """
+    query_is_ego = direction == "ego2exo"
+    targets = sorted(name for name, camera in take.cameras.items() if camera.is_ego != query_is_ego)
+    return [
+        (masks, target)
+        for (name, camera), masks in sorted(take.tracks.items())
+        if camera in take.cameras and take.cameras[camera].is_ego == query_is_ego and (not objects or name in objects)
+        for target in targets
+    ]
+
+
+def estimate_steps(take: Take, direction: Direction, objects: Sequence[str] = ()) -> int:
+    """Predictions that a take is going to need, without opening videos or decoding masks."""
+    return sum(
+        len(masks.frames)
+        for masks, target in camera_pairs(take, direction, objects)
+        if take.cameras[target].source is not None and take.cameras[masks.camera].source is not None
+    )
+
+
+def plan_take(
+    take: Take, direction: Direction, videos: Mapping[str, KnowsFrames], objects: Sequence[str] = ()
+) -> TakePlan:
+    """Plan every track of a take in one direction.
+
+    Args:
+        take: the take.
+        direction: which views are queries.
+        videos: the cameras that can be read.
+        objects: only these objects; empty means all.
+
+    Raises:
+        DataError: a query mask cannot be used.
+    """
+    builder = _PlanBuilder(take, videos)
+    for masks, target in camera_pairs(take, direction, objects):
+        if masks.camera in videos and target in videos:
+            builder.add(masks, target)
+    return builder.plan()
+
+
+class _PlanBuilder:
+    def __init__(self, take: Take, videos: Mapping[str, KnowsFrames]) -> None:
+        self._take = take
+        self._videos = videos
+        self._streams: list[QueryStream] = []
+        self._tracks: list[PlannedTrack] = []
+        self._nonempty: dict[tuple[str, str], list[int]] = {}
+        self._lost: dict[str, set[int]] = {}
+
+    def add(self, masks: MaskTrack, target: str) -> None:
+        key = (masks.object, masks.camera)
+        if key not in self._nonempty:
+            self._nonempty[key] = [frame for frame in masks.frames if _has_pixels(masks, frame)]
+        frames = tuple(
+            frame
+            for frame in self._nonempty[key]
+            if self._readable(masks.camera, frame) & self._readable(target, frame)
+        )
+        if frames:
+            stream = self._stream(masks, frames)
+            self._tracks.append(PlannedTrack(masks.object, masks.camera, target, stream, frames))
+
+    def plan(self) -> TakePlan:
+        warnings = [
+            f"take {show(self._take.name)}: the video of camera {show(camera)} has {self._videos[camera].num_frames} "
+            f"frames and lacks {len(frames)} annotated ones (the first is {min(frames)}); they are left out"
+            for camera, frames in sorted(self._lost.items())
+        ]
+        return TakePlan(tuple(self._streams), tuple(self._tracks), tuple(warnings))
+
+    def _readable(self, camera: str, frame: int) -> bool:
+        there = self._videos[camera].has_frame(frame)
+        if not there:
+            self._lost.setdefault(camera, set()).add(frame)
+        return there
+
+    def _stream(self, masks: MaskTrack, frames: tuple[int, ...]) -> int:
+        """A stream of these masks that these frames are a beginning of; a shorter stream is extended."""
+        for i, stream in enumerate(self._streams):
+            if (stream.masks.object, stream.masks.camera) == (masks.object, masks.camera):
+                shared = min(len(stream.frames), len(frames))
+                if stream.frames[:shared] == frames[:shared]:
+                    if len(frames) > len(stream.frames):
+                        self._streams[i] = QueryStream(masks, frames)
+                    return i
+        self._streams.append(QueryStream(masks, frames))
+        return len(self._streams) - 1
+
+
+def _has_pixels(masks: MaskTrack, frame: int) -> bool:
+    mask = masks.mask(frame)
+    return mask is not None and mask.area > 0
