@@ -56,10 +56,11 @@ def _print_json(results: Path, scores: dict[str, DirectionScore]) -> None:
 
 
 def _print_table(scores: dict[str, DirectionScore]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table()
+    table = Table(box=SIMPLE_HEAD)
     table.add_column("direction", no_wrap=True)
     for name in ("IoU %", "location\nerror", "contour\naccuracy", "balanced\naccuracy %", "visible", "absent", "takes"):
         table.add_column(name, justify="right", no_wrap=True)
