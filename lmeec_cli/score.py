@@ -60,9 +60,9 @@ def _print_table(scores: dict[str, DirectionScore]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("direction", no_wrap=True)
-    for name in ("IoU %", "location\nerror", "contour\naccuracy", "balanced\naccuracy %", "visible", "absent", "takes"):
+    for name in ("IoU %", "location\nerror", "contour\naccuracy", "balanced\nacc. %", "visible", "absent", "takes"):
         table.add_column(name, justify="right", no_wrap=True)
     for direction, score in scores.items():
         table.add_row(
