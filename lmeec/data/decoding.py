@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
-from itertools import chain, count
+from collections.abc import Iterable
+from contextlib import suppress
 
 import av
 from av.codec.context import CodecContext
@@ -67,7 +67,6 @@ class DecodingRun:
             they may refer to packets before the key packet.
         codec: The decoder, flushed.
         disposable: Tells packets to which nothing refers.
-        counting: Take the order in which frames come out for their numbers, instead of the packets' numbers.
 
     Attributes:
         next_place: Place in the file of the next packet to be decoded.
@@ -79,15 +78,16 @@ class DecodingRun:
         first_number: int,
         codec: CodecContext,
         disposable: DisposablePictures,
-        counting: bool = False,
     ) -> None:
-        self._packets: Iterator[NumberedPacket | None] = chain(packets, [None])
+        self._packets = iter(packets)
         self._first_number = first_number
         self._codec = codec
         self._disposable = disposable
-        self._counter = count() if counting else None
         self._last = first_number - 1
+        self._begun = False
         self._left_out: set[int] = set()
+        self._single_thread = codec.thread_count == 1
+        self._end: UndecodableError | None = None
         self._ready: deque[tuple[int, VideoFrame]] = deque()
         self.next_place = 0
 
@@ -111,11 +111,12 @@ class DecodingRun:
             came, frame = self.next_frame(wanted, number)
             if came < self._first_number:
                 continue
-            for missing in range(self._last + 1, came):
-                if missing not in self._left_out:
-                    raise UndecodableError(f"frame {missing} is missing")
-            if came <= self._last:
-                raise UndecodableError(f"frame {came} comes out of order")
+            if not self._begun and self._first_number > 0:
+                self._last = max(self._last, min(came, number) - 1)  # a picture may take several frames to refresh
+            self._begun = True
+            due = next((due for due in range(self._last + 1, came + 1) if due not in self._left_out), None)
+            if came != due:
+                raise self._end or UndecodableError("frames are missing or come in another order than their times say")
             if frame.is_corrupt:
                 raise UndecodableError(f"frame {came} is damaged")
             self._left_out.difference_update(range(self._last + 1, came))
@@ -133,29 +134,36 @@ class DecodingRun:
         return self._ready.popleft()
 
     def _feed(self, wanted: Wanted, number: int | None) -> None:
+        """Decode one more packet; after the last, or a damaged one, what the decoder still holds."""
+        if self._end is not None:
+            raise self._end
         try:
-            numbered = next(self._packets)
-        except StopIteration:
-            raise UndecodableError("the video ends before it") from None
+            numbered = next(self._packets, None)
         except av.FFmpegError as error:
-            raise UndecodableError(f"the file cannot be read on: {error.strerror}") from error
+            self._finish(f"the file cannot be read on ({error.strerror})")
+            return
+        if numbered is None:
+            self._finish("the video ends before it")
+            return
+        self.next_place = numbered.place + 1
+        if self._can_leave_out(numbered, wanted, number):
+            return
+        if numbered.number is not None:
+            numbered.packet.pts = numbered.number  # the decoder hands it on to the frame
         try:
-            if numbered is None:
-                frames = self._codec.decode(None)
-            elif self._counter is None and self._can_leave_out(numbered, wanted, number):
-                frames = []
-            else:
-                if numbered.number is not None:
-                    numbered.packet.pts = numbered.number  # the decoder hands it on to the frame
-                frames = self._codec.decode(numbered.packet)
+            self._take(self._codec.decode(numbered.packet))
         except av.FFmpegError as error:
-            where = "the end" if numbered is None else f"frame {numbered.number}"
-            raise UndecodableError(f"{where} is damaged: {error.strerror}") from error
-        if numbered is not None:
-            self.next_place = numbered.place + 1
-        for frame in frames:
-            came = frame.pts if self._counter is None else next(self._counter)
-            self._ready.append((came, frame))
+            # With several threads the damaged packet is one of the last few, and what came after it is not safe.
+            self._finish(f"damaged data at frame {numbered.number}: {error.strerror}", drain=self._single_thread)
+
+    def _finish(self, reason: str, drain: bool = True) -> None:
+        self._end = UndecodableError(reason)
+        if drain:
+            with suppress(av.FFmpegError):
+                self._take(self._codec.decode(None))
+
+    def _take(self, frames: Iterable[VideoFrame]) -> None:
+        self._ready.extend((frame.pts, frame) for frame in frames)
 
     def _can_leave_out(self, numbered: NumberedPacket, wanted: Wanted, number: int | None) -> bool:
         if numbered.number is not None and (numbered.number == number or numbered.number in wanted):

@@ -26,16 +26,19 @@ class PacketIndex:
     """The whole packets of a video in the order of the file, which is the order of decoding.
 
     Attributes:
-        times: int64 [packets], time stamp to seek by, in the stream's time base.
+        times: int64 [packets], when the packet is decoded, in the stream's time base.
         positions: int64 [packets], byte offset in the file.
         is_key: bool [packets], decoding can start here.
         shown_before: int64 [packets + 1], how many packets before this one are shown, not hidden by an edit list.
+        cut_time: Decoding time of the first packet that is not wholly in the file, nothing lost is shown before it;
+            None for a file that is whole, or whose loss cannot be told.
     """
 
     times: NDArray[np.int64]
     positions: NDArray[np.int64]
     is_key: NDArray[np.bool_]
     shown_before: NDArray[np.int64]
+    cut_time: int | None = None
 
     def __len__(self) -> int:
         return len(self.times)
@@ -57,6 +60,14 @@ class PacketIndex:
         """Give the last key packet before a packet, 0 if there is none."""
         keys = np.flatnonzero(self.is_key[:packet])
         return int(keys[-1]) if keys.size else 0
+
+    def seek_time(self, key: int) -> int:
+        """Give a time that leads to a key packet: the latest at which it is the last key packet.
+
+        Seeking by its own decoding time leads to the one before where a container goes by presentation times.
+        """
+        following = np.flatnonzero(self.is_key[key + 1 :])
+        return int(self.times[key + 1 + following[0]] - 1 if following.size else self.times[-1])
 
     def find(self, position: int | None, time: int | None) -> int | None:
         """Give the packet at a byte offset; a file may show the same bytes at several times."""
@@ -84,7 +95,8 @@ def _from_header(stream: VideoStream, file_size: int) -> PacketIndex:
     times, positions, sizes, keys, hidden = np.array(entries, np.int64).T
     beyond = np.flatnonzero(positions + sizes > file_size)
     whole = int(beyond[0]) if beyond.size else len(entries)
-    return _make_index(times[:whole], positions[:whole], keys[:whole], hidden[:whole])
+    cut_time = int(times[whole]) if beyond.size else None
+    return _make_index(times[:whole], positions[:whole], keys[:whole], hidden[:whole], cut_time)
 
 
 def _from_packets(container: InputContainer, stream: VideoStream) -> PacketIndex:
@@ -104,10 +116,14 @@ def _from_packets(container: InputContainer, stream: VideoStream) -> PacketIndex
 
 
 def _make_index(
-    times: NDArray[np.int64], positions: NDArray[np.int64], keys: NDArray[np.int64], hidden: NDArray[np.int64]
+    times: NDArray[np.int64],
+    positions: NDArray[np.int64],
+    keys: NDArray[np.int64],
+    hidden: NDArray[np.int64],
+    cut_time: int | None = None,
 ) -> PacketIndex:
     shown_before = np.concatenate([[0], np.cumsum(hidden == 0)])
-    return PacketIndex(times, positions, keys != 0, shown_before)
+    return PacketIndex(times, positions, keys != 0, shown_before, cut_time)
 
 
 class NumberedPacket(NamedTuple):

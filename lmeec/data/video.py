@@ -9,6 +9,7 @@ key frame at which decoding starts, which the container's index tells, plus its 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -63,7 +64,7 @@ class VideoReader:
         self._threads = threads
         self._run: DecodingRun | None = None
         self._reformatter = VideoReformatter()
-        self._open()
+        self._open(threads)
         try:
             self.height = self._stream.codec_context.height
             self.width = self._stream.codec_context.width
@@ -72,7 +73,7 @@ class VideoReader:
             self._disposable = DisposablePictures.of(self._stream)
             self._hidden_at_start = 0
             self._hidden_at_start = self._count_undecodable_at_start()
-            self.num_frames = self._index.shown_in_all - self._hidden_at_start
+            self.num_frames = self._count_frames()
             if self.num_frames <= 0:
                 raise DataError(f"{path}: holds no frame that can be decoded; download it again")
         except BaseException:
@@ -123,7 +124,7 @@ class VideoReader:
     ) -> None:
         self.close()
 
-    def _open(self) -> None:
+    def _open(self, threads: int) -> None:
         if not self.path.is_file():
             raise DataError(f"{self.path}: there is no such file")
         try:
@@ -138,7 +139,7 @@ class VideoReader:
             raise DataError(f"{self.path}: holds no video, only other streams; download it again")
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
-        self._stream.codec_context.thread_count = self._threads
+        self._stream.codec_context.thread_count = threads
 
     def _count_undecodable_at_start(self) -> int:
         """Count packets that decode to nothing because the video was cut out of a longer one.
@@ -155,57 +156,74 @@ class VideoReader:
             raise DataError(f"{self.path}: no frame can be decoded ({error}); download it again") from error
         return number
 
+    def _count_frames(self) -> int:
+        """Count frames up to the first that is missing.
+
+        Where a file was cut, frames that are stored before the cut but shown after a lost one do not count: their
+        numbers would not be the ones that they have in the whole video and in the take's other cameras.
+        """
+        frames = self._index.shown_in_all - self._hidden_at_start
+        if self._index.cut_time is None or frames <= 0:
+            return frames
+        _, packets = self._packets_from(self._index.key_before(len(self._index)))
+        beyond = sum(
+            numbered.number is not None and numbered.packet.pts > self._index.cut_time for numbered in packets
+        )
+        return frames - beyond
+
     def _find(self, index: int, wanted: Wanted) -> VideoFrame:
         """Decode up to a frame, from where that leaves least to decode.
 
-        A key frame may turn out not to be enough: the frame is shown before it, or the picture is refreshed
-        step by step. Then one key frame earlier is tried, then the beginning, then counting what is decoded.
+        One key frame may not be enough: the frame may be shown before it, or the picture be refreshed step by step.
+        Then the key frame before is tried, at last in one thread, which gives every frame up to damaged data.
         """
         key = self._index.key_for(index + self._hidden_at_start)
-        failures: list[UndecodableError] = []
         if self._run is not None and self._run.can_reach(index) and key <= self._run.next_place:
-            try:
+            with suppress(UndecodableError):
                 return self._run.advance(index, wanted)
-            except UndecodableError as error:
-                failures.append(error)
-        starts = dict.fromkeys([key, self._index.key_before(key), 0])
-        for start, counting in [*((start, False) for start in starts), (0, True)]:
-            try:
-                self._run = self._start(start, counting)
+        earlier = self._index.key_before(key)
+        for start in dict.fromkeys([key, earlier]):
+            with suppress(UndecodableError):
+                self._run = self._start(start)
                 return self._run.advance(index, wanted)
-            except UndecodableError as error:
-                failures.append(error)
-        self._run = None
-        raise DataError(f"{self.path}: frame {index} cannot be decoded ({failures[-1]}); download the video again")
+        try:
+            self._reopen(threads=1)
+            self._run = self._start(earlier)
+            return self._run.advance(index, wanted)
+        except UndecodableError as error:
+            self._run = None
+            self._reopen(self._threads)
+            raise DataError(f"{self.path}: frame {index} cannot be decoded ({error}); download it again") from error
 
-    def _start(self, key: int, counting: bool) -> DecodingRun:
+    def _start(self, key: int) -> DecodingRun:
         first, packets = self._packets_from(key)
         first_number = 0
         if first is not None and first.place > 0:
             first_number = int(self._index.shown_before[first.place]) - self._hidden_at_start
             first_number = max(first_number, first.number or 0)
-        return DecodingRun(packets, first_number, self._stream.codec_context, self._disposable, counting)
+        return DecodingRun(packets, first_number, self._stream.codec_context, self._disposable)
 
     def _packets_from(self, key: int) -> tuple[NumberedPacket | None, Iterator[NumberedPacket]]:
         """Give the packets from a key packet on, or from the beginning where seeking leads elsewhere."""
         landed: int | None = None
         packets: Iterator[Packet] = iter(())
-        try:
+        with suppress(av.FFmpegError, StopIteration):
             if len(self._index):
-                self._container.seek(int(self._index.times[key]), stream=self._stream)
+                self._container.seek(self._index.seek_time(key), stream=self._stream)
             packets = self._container.demux(self._stream)
             packet = next(packets)
             landed = self._index.find(packet.pos, packet.dts)
             packets = chain([packet], packets)
-        except (av.FFmpegError, StopIteration):
-            pass  # landed stays None
         if landed is None or landed > key:
-            self._container.close()
-            self._open()
+            self._reopen(self._stream.codec_context.thread_count)
             landed, packets = 0, self._container.demux(self._stream)
         numbered = number_packets(packets, landed, self._index, self._hidden_at_start)
         first = next(numbered, None)
         return first, chain([] if first is None else [first], numbered)
+
+    def _reopen(self, threads: int) -> None:
+        self._container.close()
+        self._open(threads)
 
     def _to_rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
         if (frame.height, frame.width) != (self.height, self.width):

@@ -1,0 +1,161 @@
+"""`lmeec takes`: what is on disk and what can be used of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from lmeec.data.take import Camera, Take
+    from lmeec.data.takes import TakeSet
+
+
+def takes(
+    folder: Annotated[
+        Path, typer.Argument(metavar="TAKES", help="Folder of the data set, in the release or the processed layout.")
+    ],
+    annotations: Annotated[
+        Path | None,
+        typer.Option(
+            help="Relations file. Without it, all of annotations/relations_{train,val,test}.json are read.",
+            show_default=False,
+        ),
+    ] = None,
+    take: Annotated[
+        list[str] | None,
+        typer.Option(help="Name or uid of a take to list; may be repeated. All by default.", show_default=False),
+    ] = None,
+    video: Annotated[
+        Literal["auto", "full", "448"],
+        typer.Option(help="Which videos: those of 448 pixels, those of full size, or 448 where there are any."),
+    ] = "auto",
+    check: Annotated[
+        bool, typer.Option("--check", help="Open every video, and decode every mask, to see whether it can be used.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """List takes, their cameras, objects and annotated frames, and what is missing.
+
+    What is missing is told and counted, and is no error. With `--check`, the exit status is 1 when something is wrong
+    with any take that is listed.
+
+    **Examples**
+
+    List all takes on disk:
+
+        lmeec takes egoexo4d/
+
+    Those of one split:
+
+        lmeec takes egoexo4d/ --annotations egoexo4d/annotations/relations_val.json
+
+    See before a long run whether every video and mask can be read:
+
+        lmeec takes egoexo4d/ --check
+
+    Names of the takes with problems:
+
+        lmeec takes egoexo4d/ --json | jq -r '.takes[] | select(.problems != []) | .name'
+    """
+    from lmeec.data.takes import find_takes
+
+    found = find_takes(folder, annotations=annotations, video=video, names=take or ())
+    for warning in found.warnings:
+        typer.echo(f"warning: {_printable(warning)}", err=True)
+    rows = (_describe(each, check) for each in found)
+    faulty = _print_json(found, rows) if as_json else _print_table(found, rows)
+    if check and faulty:
+        raise typer.Exit(1)
+
+
+def _describe(take: Take, check: bool) -> dict[str, Any]:
+    cameras = [_describe_camera(take, camera, check) for camera in take.cameras.values()]
+    problems = list(take.problems)
+    problems += [
+        f"camera {camera['name']!r}: {problem}" for camera in cameras for problem in camera.pop("found_by_check")
+    ]
+    tracks = take.tracks.values()
+    return {
+        "uid": take.uid,
+        "name": take.name,
+        "scenario": take.scenario,
+        "cameras": cameras,
+        "objects": list(take.objects),
+        "annotated_frames": len({frame for track in tracks for frame in track.annotated_frames}),
+        "masks": sum(len(track.frames) for track in tracks),
+        "problems": problems,
+    }
+
+
+def _describe_camera(take: Take, camera: Camera, check: bool) -> dict[str, Any]:
+    tracks = [track for track in take.tracks.values() if track.camera == camera.name]
+    row: dict[str, Any] = {
+        "name": camera.name,
+        "view": "ego" if camera.is_ego else "exo",
+        "source": None if camera.source is None else str(camera.source),
+        "objects": len(tracks),
+        "annotated_frames": len({frame for track in tracks for frame in track.annotated_frames}),
+        "masks": sum(len(track.frames) for track in tracks),
+        "found_by_check": [],
+    }
+    if check:
+        from lmeec.data.check import check_camera
+
+        report = check_camera(take, camera)
+        row |= {"frames": report.frames, "size": report.size, "found_by_check": report.problems}
+    return row
+
+
+def _print_json(found: TakeSet, rows: Iterator[dict[str, Any]]) -> bool:
+    import msgspec
+
+    listed = list(rows)
+    document = {
+        "layout": found.layout,
+        "annotations": [str(path) for path in found.annotations],
+        "takes": listed,
+        "missing": {
+            "takes": found.missing.takes,
+            "cameras": [{"take": take, "camera": camera} for take, camera in found.missing.cameras],
+        },
+        "warnings": found.warnings,
+    }
+    typer.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+    return any(row["problems"] for row in listed)
+
+
+def _print_table(found: TakeSet, rows: Iterator[dict[str, Any]]) -> bool:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("Take", "Scenario", "Ego", "Exo", "Objects", "Frames", "Masks", "Problems")
+    for column in table.columns[2:7]:
+        column.justify = "right"
+    faulty = 0
+    for row in rows:
+        views = [camera["view"] for camera in row["cameras"] if camera["source"]]
+        numbers = [views.count("ego"), views.count("exo"), len(row["objects"]), row["annotated_frames"], row["masks"]]
+        faulty += bool(row["problems"])
+        table.add_row(
+            Text(_printable(row["name"])),
+            Text(_printable(row["scenario"] or "")),
+            *map(str, numbers),
+            Text("\n".join(_printable(problem) for problem in row["problems"])),
+        )
+    console = Console()
+    console.print(table)
+    missing = len(found.missing.takes)
+    console.print(
+        f"{len(found)} takes ({found.layout} layout), {faulty} with problems; {missing} annotated but not on disk",
+        highlight=False,
+    )
+    return faulty > 0
+
+
+def _printable(text: str) -> str:
+    """Escape control characters, with which a name from a file could steer the terminal."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
