@@ -12,6 +12,7 @@ from lmeec_cli.checkpoint import checkpoint
 from lmeec_cli.predict import predict
 from lmeec_cli.score import score
 from lmeec_cli.synth import synth
+from lmeec_cli.takes import takes
 
 app = typer.Typer(
     name="lmeec",
@@ -40,6 +41,7 @@ def _root(
     pass
 
 
+app.command()(takes)
 app.command()(predict)
 app.command()(score)
 app.command()(synth)
