@@ -75,20 +75,22 @@ class Actor:
         eye, gaze = self.head.positions[frame], self.head.rotations[frame]
         side = np.cross(self.facing, _UP)
         parts = _Parts()
-        skull = eye - 0.09 * gaze[:, 2] + 0.02 * _UP
+        skull = eye - 0.09 * gaze[:, 2]
         parts.ellipsoid(skull, _UP, (0.075, 0.095, 0.11), SKIN, own=False)
         parts.ellipsoid(skull - 0.02 * gaze[:, 2] + 0.03 * _UP, _UP, (0.085, 0.1, 0.1), HAIR, own=False)
-        chest = eye - 0.16 * self.facing - 0.34 * _UP
-        hips = np.array([chest[0], chest[1], 0.0]) - 0.03 * self.facing + 0.88 * _UP
-        parts.capsule(skull, chest, 0.05, SKIN, own=False)
-        parts.capsule(chest - 0.1 * side, hips - 0.07 * side, 0.125, SLEEVE, own=False)
-        parts.capsule(chest + 0.1 * side, hips + 0.07 * side, 0.125, SLEEVE, own=False)
+        chest = eye - 0.14 * self.facing - 0.25 * _UP
+        hips = chest * [1.0, 1.0, 0.0] - 0.03 * self.facing + 0.9 * _UP
+        middle, half = 0.5 * (chest + hips), 0.5 * (chest[2] - hips[2])
+        parts.capsule(skull, chest, 0.055, SKIN, own=False)
+        parts.ellipsoid(middle, _UP, (0.125, 0.19, half + 0.13), SLEEVE, own=False)
+        parts.capsule(chest - 0.15 * side, chest + 0.15 * side, 0.07, SLEEVE, own=False)
+        parts.ellipsoid(hips, _UP, (0.125, 0.17, 0.14), TROUSERS, own=False)
         for lateral in (-0.1, 0.1):
             foot = np.array([hips[0], hips[1], 0.05]) + lateral * side
             parts.capsule(hips + lateral * side, foot, 0.085, TROUSERS, own=False)
         for hand in (LEFT, RIGHT):
             sign = 1.0 if hand == RIGHT else -1.0
-            shoulder = chest + 0.2 * sign * side + 0.08 * _UP
+            shoulder = chest + 0.19 * sign * side
             self._arm(parts, shoulder, sign * side, hand, time, timeline)
         return parts.build()
 

@@ -68,7 +68,7 @@ class Workspace:
     """Where things may stand: the table top's half sizes and height, clutter on it, and the bin beside it.
 
     clutter: circles (x, y, radius) [K, 3]; bin: the place in the bin where a stashed object lies, [3];
-    faces: a point before each actor's face [A, 3].
+    faces: a point before each actor's face [A, 3]; hands: where their left and right hands rest [A, 2, 3].
     """
 
     half: tuple[float, float]
@@ -76,6 +76,7 @@ class Workspace:
     clutter: np.ndarray
     bin: np.ndarray
     faces: np.ndarray
+    hands: np.ndarray
 
     def free_place(
         self, rng: np.random.Generator, radius: float, taken: np.ndarray, near: np.ndarray | None = None
@@ -155,7 +156,11 @@ class Planner:
         on_table = [i for i in free if i != self._in_bin]
         if not on_table:
             return None
-        index = int(rng.choice(on_table))
+        # Mostly each hand takes what is near it, rather than reach across the other one.
+        home = self._space.hands[hand][:2]
+        gaps = np.array([np.hypot(*(self._poses[i].position[:2] - home)) for i in on_table])
+        chances = np.exp(-((gaps / 0.3) ** 2)) + 1e-3
+        index = int(rng.choice(on_table, p=chances / chances.sum()))
         if self._in_bin is None and (first or rng.uniform() < 0.15):
             return self._handle(hand, time, int(min(on_table, key=lambda i: self._radii[i])), STASH)
         return self._handle(hand, time, index, INSPECT if rng.uniform() < 0.25 else MOVE)
@@ -166,7 +171,7 @@ class Planner:
             lying = self._space.bin + np.array([0.0, 0.0, self._heights[index] / 2])
             end: Pose | None = Pose(lying, start.yaw)
         else:
-            end = self._new_pose(index, start)
+            end = self._new_pose(index, start, self._space.hands[hand][:2])
         if end is None:
             return None
         reach = time + rng.uniform(0.4, 0.8) * pace
@@ -205,9 +210,9 @@ class Planner:
         self._busy[index] = event.release + (rng.uniform(1.5, 4.0) * pace if kind == STASH else 0.3 * pace)
         return event
 
-    def _new_pose(self, index: int, start: Pose) -> Pose | None:
+    def _new_pose(self, index: int, start: Pose, home: np.ndarray) -> Pose | None:
         others = np.delete(self._places, index, axis=0)
-        spot = self._space.free_place(self._rng, self._radii[index], others, near=start.position[:2])
+        spot = self._space.free_place(self._rng, self._radii[index], others, near=0.6 * start.position[:2] + 0.4 * home)
         if spot is None:
             return None
         return self._standing(index, spot, start.yaw + self._rng.normal(0, 0.8))

@@ -121,7 +121,7 @@ class Renderer:
 
     def _draw_noise(self) -> np.ndarray:
         height, width = self._size
-        rng = np.random.default_rng([self._scene.seed, height, width])
+        rng = np.random.default_rng([self._scene.seed, *self._camera.name.encode()])
         shape = (height + _NOISE_MARGIN, width + _NOISE_MARGIN, 3)
         grains = rng.normal(0, self._camera.photometry.noise, shape)
         return np.clip(np.rint(grains), -60, 60).astype(np.int8)

@@ -34,7 +34,7 @@ SCENARIOS = {"kitchen": "Cooking", "workshop": "Bike Repair", "playroom": "Playi
 
 @dataclass(frozen=True)
 class SceneConfig:
-    """What a scene holds; `exo_cameras` is the fewest and the most of them, `theme` is drawn where it is None.
+    """What a scene holds; `exo_cameras` is the fewest and the most of them.
 
     Raises:
         ConfigError: if a value is outside of what it may be.
@@ -44,7 +44,6 @@ class SceneConfig:
     fps: int = 30
     objects: int = 6
     exo_cameras: tuple[int, int] = (2, 4)
-    theme: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.seconds <= 3600:
@@ -56,8 +55,6 @@ class SceneConfig:
         low, high = self.exo_cameras
         if not 1 <= low <= high <= MAX_EXO_CAMERAS:
             raise ConfigError(f"exo_cameras must be from 1 to {MAX_EXO_CAMERAS}, fewest first, not {low}..{high}")
-        if self.theme is not None and self.theme not in CATALOGUE:
-            raise ConfigError(f"theme must be one of {', '.join(CATALOGUE)}, not {self.theme!r}")
 
     @property
     def frames(self) -> int:
@@ -224,7 +221,7 @@ class _SceneBuilder:
 
     def build(self) -> Scene:
         rng, config = self._rng, self._config
-        theme = config.theme or str(rng.choice(list(CATALOGUE)))
+        theme = str(rng.choice(list(CATALOGUE)))
         room = self._room()
         self._table()
         bin_place = self._bin()
@@ -237,14 +234,16 @@ class _SceneBuilder:
         eyes = [eye]
         if rng.uniform() < 0.4:
             eyes.append(np.array([rng.uniform(-0.25, 0.25), self._half[1] + 0.22, self._top + rng.uniform(0.5, 0.65)]))
-        faces = np.array([[e[0], e[1] * 0.55, e[2] - 0.22] for e in eyes])
-        space = Workspace(self._half, self._top, clutter, bin_place, faces)
+        facings = [np.array([0.0, -math.copysign(1.0, eye[1]), 0.0]) for eye in eyes]
+        hands = np.array([self._idle_hands(eye, facing) for eye, facing in zip(eyes, facings, strict=True)])
+        faces = np.array([eye + 0.35 * facing - [0.0, 0.0, 0.22] for eye, facing in zip(eyes, facings, strict=True)])
+        space = Workspace(self._half, self._top, clutter, bin_place, faces, hands)
         radii = np.array([thing.shape.radius for thing in things])
         heights = np.array([thing.shape.height for thing in things])
         planner = Planner(rng, space, radii, heights, config.seconds)
         first = planner.place_objects()
         events = planner.plan([(0, RIGHT), (0, LEFT), (1, RIGHT)][: len(eyes) + 1])
-        actors, dressed = self._actors(eyes, events, np.stack([radii, heights], axis=1))
+        actors, dressed = self._actors(eyes, facings, hands, events, np.stack([radii, heights], axis=1))
         return Scene(
             seed=self._seed,
             config=config,
@@ -332,7 +331,7 @@ class _SceneBuilder:
         """Unannotated things on the table, two of them tall enough to hide others; returns their circles [K, 3]."""
         rng = self._rng
         circles = np.zeros((0, 3))
-        space = Workspace(self._half, self._top, circles, np.zeros(3), np.zeros((0, 3)))
+        space = Workspace(self._half, self._top, circles, np.zeros(3), np.zeros((0, 3)), np.zeros((0, 2, 3)))
         makers = CATALOGUE[theme]
         for number in range(int(rng.integers(4, 8))):
             if number < 2:
@@ -387,20 +386,27 @@ class _SceneBuilder:
         label = f"{colour_name(self._materials[material].first)} {shape.word}"
         return f"{label}_{sum(thing.name.rsplit('_', 1)[0] == label for thing in things)}"
 
+    def _idle_hands(self, eye: np.ndarray, facing: np.ndarray) -> np.ndarray:
+        """Where a person's left and right hand rest at the table's edge, [2, 3]."""
+        side = np.cross(facing, [0.0, 0.0, 1.0])
+        front = np.array([eye[0], -facing[1] * (self._half[1] - 0.06), self._top + 0.03])
+        return np.stack([front - 0.2 * side, front + 0.2 * side])
+
     def _actors(
-        self, eyes: list[np.ndarray], events: list[Event], spans: np.ndarray
+        self,
+        eyes: list[np.ndarray],
+        facings: list[np.ndarray],
+        hands: np.ndarray,
+        events: list[Event],
+        spans: np.ndarray,
     ) -> tuple[tuple[Actor, ...], tuple[tuple[int, int, int, int], ...]]:
         rng = self._rng
         actors, dressed = [], []
         for number, eye in enumerate(eyes):
-            facing = np.array([0.0, 1.0 if number == 0 else -1.0, 0.0])
-            side = np.cross(facing, [0.0, 0.0, 1.0])
-            front = np.array([eye[0], -facing[1] * (self._half[1] - 0.06), self._top + 0.03])
-            idle = np.stack([front - 0.2 * side, front + 0.2 * side])
             mine = [tuple(e for e in events if (e.actor, e.hand) == (number, hand)) for hand in (LEFT, RIGHT)]
             head = self._head(eye, events, number)
-            actors.append(Actor(facing, head, idle, (mine[0], mine[1]), spans))
-            skin = from_hsv(rng.uniform(0.03, 0.08), rng.uniform(0.3, 0.6), rng.uniform(0.3, 0.95))
+            actors.append(Actor(facings[number], head, hands[number], (mine[0], mine[1]), spans))
+            skin = from_hsv(rng.uniform(0.05, 0.08), rng.uniform(0.3, 0.5), rng.uniform(0.35, 0.95))
             looks = {SKIN: plain_material(skin, 0.1), HAIR: plain_material(from_hsv(0.07, 0.5, rng.uniform(0.05, 0.5)))}
             looks[SLEEVE] = _enlarged(object_material(rng), 1.5)
             looks[TROUSERS] = plain_material(from_hsv(rng.uniform(), 0.3, rng.uniform(0.1, 0.5)))

@@ -14,7 +14,8 @@ KEY_FRAME_SECONDS = 2
 class VideoWriter:
     """Encodes RGB frames to one mp4; the file gets its name only when it is whole.
 
-    One encoder thread, so that equal frames give equal files.
+    Equal frames give equal files, also when several writers run on threads. That takes one encoder thread and no
+    macroblock tree: with it, x264 gives files that differ from run to run.
     """
 
     def __init__(self, path: Path, size: tuple[int, int], fps: int) -> None:
@@ -23,7 +24,7 @@ class VideoWriter:
         self._aside = path.with_name(f"{path.name}.part")
         self._container = av.open(str(self._aside), "w", format="mp4", options={"fflags": "+bitexact"})
         options = {"preset": "veryfast", "crf": "21", "threads": "1", "flags": "+bitexact"}
-        options["x264-params"] = f"bframes=2:b-adapt=0:keyint={KEY_FRAME_SECONDS * fps}:scenecut=0"
+        options["x264-params"] = f"bframes=2:b-adapt=0:keyint={KEY_FRAME_SECONDS * fps}:scenecut=0:mbtree=0"
         self._stream = self._container.add_stream("libx264", rate=fps, options=options)
         self._stream.height, self._stream.width = size
         self._stream.pix_fmt = "yuv420p"
@@ -35,18 +36,15 @@ class VideoWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Finish and rename the file; after an error, remove what there is of it."""
-        if kind is None:
-            for packet in self._stream.encode():
-                self._container.mux(packet)
-            self._container.close()
-            self._aside.replace(self._path)
-            return
         try:
-            self._container.close()
+            with self._container:
+                if kind is None:
+                    self._container.mux(self._stream.encode())
+            if kind is None:
+                self._aside.replace(self._path)
         finally:
             self._aside.unlink(missing_ok=True)
 
     def write(self, rgb: np.ndarray) -> None:
         """Add one frame, uint8 [H, W, 3]."""
-        for packet in self._stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")):
-            self._container.mux(packet)
+        self._container.mux(self._stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
