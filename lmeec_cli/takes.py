@@ -133,25 +133,28 @@ def _print_table(found: TakeSet, rows: Iterator[dict[str, Any]]) -> bool:
     from rich.text import Text
 
     table = Table("Take", "Scenario", "Ego", "Exo", "Objects", "Frames", "Masks", "Problems")
-    for column in table.columns[2:7]:
+    for column in table.columns[2:]:
         column.justify = "right"
+    problems: list[str] = []
     faulty = 0
     for row in rows:
         views = [camera["view"] for camera in row["cameras"] if camera["source"]]
         numbers = [views.count("ego"), views.count("exo"), len(row["objects"]), row["annotated_frames"], row["masks"]]
         faulty += bool(row["problems"])
+        name = _printable(row["name"])
+        problems += [f"{name}: {_printable(problem)}" for problem in row["problems"]]
         table.add_row(
-            Text(_printable(row["name"])),
-            Text(_printable(row["scenario"] or "")),
-            *map(str, numbers),
-            Text("\n".join(_printable(problem) for problem in row["problems"])),
+            Text(name), Text(_printable(row["scenario"] or "")), *map(str, numbers), str(len(row["problems"]) or "")
         )
     console = Console()
     console.print(table)
+    for problem in problems:
+        console.print(Text(problem), soft_wrap=True)
     missing = len(found.missing.takes)
     console.print(
         f"{len(found)} takes ({found.layout} layout), {faulty} with problems; {missing} annotated but not on disk",
         highlight=False,
+        soft_wrap=True,
     )
     return faulty > 0
 

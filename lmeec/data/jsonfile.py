@@ -77,7 +77,10 @@ def _syntax_problem(data: mmap.mmap | bytes, message: str) -> str:
     assert found is not None
     if found[2] is None:
         return f"the JSON breaks off at {_place(data, len(data))}"
-    return f"broken JSON at {_place(data, int(found[2]))}: {found[1]}"
+    offset = int(found[2])
+    if found[1] == "trailing characters":
+        offset -= 1  # msgspec gives the byte after the one it objects to, here only
+    return f"broken JSON at {_place(data, offset)}: {found[1]}"
 
 
 def _place(data: mmap.mmap | bytes, offset: int) -> str:

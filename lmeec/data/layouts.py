@@ -216,9 +216,10 @@ def _release_cameras(folder: Path, annotated: list[str], video: Video) -> dict[s
         if place.is_dir():
             videos |= {path.stem: path for path in sorted(place.glob("*.mp4")) if path.is_file()}
     others = [name for name in videos if name not in annotated and not _NOT_CAMERAS.fullmatch(name)]
-    missing = f"there is no video {{}} in {' or '.join(str(place) for place in looked_in)}"
+    places = " or ".join(str(place.relative_to(folder)) for place in looked_in)
     return {
-        name: _camera(name, videos.get(name), missing.format(show(f"{name}.mp4"))) for name in [*annotated, *others]
+        name: _camera(name, videos.get(name), f"there is no {show(f'{name}.mp4')} in {places}")
+        for name in [*annotated, *others]
     }
 
 
@@ -226,9 +227,7 @@ def _processed_cameras(folder: Path, annotated: list[str]) -> dict[str, Camera]:
     on_disk = processed.camera_folders(folder)
     others = [name for name in on_disk if name not in annotated]
     return {
-        name: _camera(
-            name, folder / name if name in on_disk else None, f"there is no folder of frames of that name in {folder}"
-        )
+        name: _camera(name, folder / name if name in on_disk else None, "there is no folder of frames of that name")
         for name in [*annotated, *others]
     }
 

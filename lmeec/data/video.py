@@ -139,7 +139,7 @@ class VideoReader:
             raise DataError(f"{self.path}: holds no video, only other streams; download it again")
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
-        self._stream.codec_context.thread_count = threads
+        self._stream.codec_context.thread_count = self._threads_now = threads
 
     def _count_undecodable_at_start(self) -> int:
         """Count packets that decode to nothing because the video was cut out of a longer one.
@@ -166,9 +166,7 @@ class VideoReader:
         if self._index.cut_time is None or frames <= 0:
             return frames
         _, packets = self._packets_from(self._index.key_before(len(self._index)))
-        beyond = sum(
-            numbered.number is not None and numbered.packet.pts > self._index.cut_time for numbered in packets
-        )
+        beyond = sum(numbered.number is not None and numbered.packet.pts > self._index.cut_time for numbered in packets)
         return frames - beyond
 
     def _find(self, index: int, wanted: Wanted) -> VideoFrame:
@@ -182,6 +180,8 @@ class VideoReader:
             with suppress(UndecodableError):
                 return self._run.advance(index, wanted)
         earlier = self._index.key_before(key)
+        if self._threads != self._threads_now:
+            self._reopen(self._threads)
         for start in dict.fromkeys([key, earlier]):
             with suppress(UndecodableError):
                 self._run = self._start(start)
@@ -192,7 +192,6 @@ class VideoReader:
             return self._run.advance(index, wanted)
         except UndecodableError as error:
             self._run = None
-            self._reopen(self._threads)
             raise DataError(f"{self.path}: frame {index} cannot be decoded ({error}); download it again") from error
 
     def _start(self, key: int) -> DecodingRun:
@@ -215,7 +214,7 @@ class VideoReader:
             landed = self._index.find(packet.pos, packet.dts)
             packets = chain([packet], packets)
         if landed is None or landed > key:
-            self._reopen(self._stream.codec_context.thread_count)
+            self._reopen(self._threads_now)
             landed, packets = 0, self._container.demux(self._stream)
         numbered = number_packets(packets, landed, self._index, self._hidden_at_start)
         first = next(numbered, None)

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import lzstring
 import numpy as np
-from videos import picture
+from tests.data_layer.videos import picture
 
 from lmeec.masks import RunLengthMask
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -65,3 +66,38 @@ def plain_decode(path: Path) -> list[np.ndarray]:
     """Every frame of a video, front to back, as uint8 RGB [H, W, 3]."""
     with av.open(str(path)) as container:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def remux(source: Path, target: Path, first: int = 0, options: dict[str, str] | None = None) -> Path:
+    """Copy the packets of a video from the `first` on, in the file's order, without encoding them anew."""
+    with av.open(str(source)) as container, av.open(str(target), "w", options=options or {}) as output:
+        stream = output.add_stream_from_template(container.streams.video[0])
+        for place, packet in enumerate(container.demux(video=0)):
+            if place >= first and packet.size:
+                packet.stream = stream
+                output.mux(packet)
+    return target
+
+
+def packets(path: Path) -> list[tuple[int, int, bool, int]]:
+    """Position, size, whether it is a key packet, and presentation time of every packet, in the file's order."""
+    with av.open(str(path)) as container:
+        return [(p.pos, p.size, p.is_keyframe, p.pts) for p in container.demux(video=0) if p.size]
+
+
+def patch_edits(path: Path, edits: list[tuple[int, int]]) -> Path:
+    """Overwrite the edit list of an MP4 file by (first frame, number of frames) pairs, as many as it has entries."""
+    data = bytearray(path.read_bytes())
+
+    def number(box: bytes, offset: int) -> int:
+        return int.from_bytes(data[data.index(box) + offset : data.index(box) + offset + 4], "big")
+
+    movie_scale, media_scale = number(b"mvhd", 16), number(b"mdhd", 16)
+    start_of_first_frame = number(b"elst", 12 + 12 + 4)  # of the second entry; the first is the empty one
+    assert number(b"elst", 8) == len(edits)
+    for entry, (first, count) in enumerate(edits):
+        at = data.index(b"elst") + 12 + 12 * entry
+        start = first * media_scale // 30 + start_of_first_frame
+        data[at : at + 12] = struct.pack(">IiI", count * movie_scale // 30, start, 0x10000)
+    path.write_bytes(data)
+    return path
