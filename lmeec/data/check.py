@@ -35,8 +35,8 @@ def check_camera(take: Take, camera: Camera) -> CameraReport:
             lost = sorted(frame for frame in annotated if not reader.has_frame(frame))
             if lost:
                 problems.append(
-                    f"{len(lost)} of {len(annotated)} annotated frames are not in {camera.source}, the first is {lost[0]}; "
-                    f"it has {reader.num_frames} frames"
+                    f"{len(lost)} of {len(annotated)} annotated frames are not in {camera.source}, the first is "
+                    f"{lost[0]}; it has {reader.num_frames} frames"
                 )
             return CameraReport(reader.num_frames, (reader.height, reader.width), problems)
     except DataError as error:

@@ -173,26 +173,25 @@ class VideoReader:
         """Decode up to a frame, from where that leaves least to decode.
 
         One key frame may not be enough: the frame may be shown before it, or the picture be refreshed step by step.
-        Then the key frame before is tried, at last in one thread, which gives every frame up to damaged data.
+        Then the key frame before is tried; and at last one thread, which gives every frame up to damaged data.
         """
         key = self._index.key_for(index + self._hidden_at_start)
         if self._run is not None and self._run.can_reach(index) and key <= self._run.next_place:
             with suppress(UndecodableError):
                 return self._run.advance(index, wanted)
-        earlier = self._index.key_before(key)
-        if self._threads != self._threads_now:
-            self._reopen(self._threads)
-        for start in dict.fromkeys([key, earlier]):
-            with suppress(UndecodableError):
+        starts = list(dict.fromkeys([key, self._index.key_before(key)]))
+        failure: UndecodableError | None = None
+        for threads in (self._threads, 1):
+            if threads != self._threads_now:
+                self._reopen(threads)
+            for start in starts:
                 self._run = self._start(start)
-                return self._run.advance(index, wanted)
-        try:
-            self._reopen(threads=1)
-            self._run = self._start(earlier)
-            return self._run.advance(index, wanted)
-        except UndecodableError as error:
-            self._run = None
-            raise DataError(f"{self.path}: frame {index} cannot be decoded ({error}); download it again") from error
+                try:
+                    return self._run.advance(index, wanted)
+                except UndecodableError as error:
+                    failure = error
+        self._run = None
+        raise DataError(f"{self.path}: frame {index} cannot be decoded ({failure}); download it again") from failure
 
     def _start(self, key: int) -> DecodingRun:
         first, packets = self._packets_from(key)

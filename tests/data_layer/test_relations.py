@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tracemalloc
 from pathlib import Path
@@ -168,10 +169,8 @@ def test_decompress_undoes_the_lzstring_package(text):
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="ABCDwxyz0189+-$", min_size=1))
 def test_decompress_survives_any_text(text):
-    try:
+    with contextlib.suppress(DataError):
         assert len(decompress(text, max_length=1000)) <= 1000
-    except DataError:
-        pass
 
 
 def test_a_few_bytes_that_stand_for_gigabytes_are_refused():

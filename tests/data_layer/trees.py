@@ -10,9 +10,9 @@ from typing import Any
 import cv2
 import lzstring
 import numpy as np
-from tests.data_layer.videos import picture
 
 from lmeec.masks import RunLengthMask
+from tests.data_layer.videos import picture
 
 SIZE = (96, 128)
 
