@@ -14,7 +14,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
 	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/.lmeec-installed
 CONSTRAINTS := $(VENV)/torch-constraints.txt
 
@@ -44,8 +44,8 @@ $(INSTALLED): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; name one with PYTHON=" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV), which takes some minutes the first time"
-	@$(PIP) install 'setuptools>=77' wheel
-	@$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) install $(TORCH)
+	@$(PIP) install --quiet 'setuptools>=77' wheel
+	@$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) install --quiet $(TORCH)
 	@$(PIP) list --format=freeze | grep -E '^torch(vision)?==' > $(CONSTRAINTS)
-	@SAM2_BUILD_CUDA=0 $(PIP) install --no-build-isolation --constraint $(CONSTRAINTS) --editable '.[dev]'
+	@SAM2_BUILD_CUDA=0 $(PIP) install --quiet --no-build-isolation --constraint $(CONSTRAINTS) --editable '.[dev]'
 	@touch $@
