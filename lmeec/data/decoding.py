@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import count
 
 import av
 from av.codec.context import CodecContext
@@ -67,6 +68,8 @@ class DecodingRun:
             they may refer to packets before the key packet.
         codec: The decoder, flushed.
         disposable: Tells packets to which nothing refers.
+        counting: Number frames as they come, from 0 on, and not as their packets are numbered; for files whose times
+            do not tell the order of frames. The packets must be all from the first on.
 
     Attributes:
         next_place: Place in the file of the next packet to be decoded.
@@ -78,12 +81,14 @@ class DecodingRun:
         first_number: int,
         codec: CodecContext,
         disposable: DisposablePictures,
+        counting: bool = False,
     ) -> None:
         self._packets = iter(packets)
         self._first_number = first_number
         self._codec = codec
         self._disposable = disposable
         self._last = first_number - 1
+        self._counter = count() if counting else None
         self._begun = False
         self._left_out: set[int] = set()
         self._single_thread = codec.thread_count == 1
@@ -146,7 +151,7 @@ class DecodingRun:
             self._finish("the video ends before it")
             return
         self.next_place = numbered.place + 1
-        if self._can_leave_out(numbered, wanted, number):
+        if self._counter is None and self._can_leave_out(numbered, wanted, number):
             return
         if numbered.number is not None:
             numbered.packet.pts = numbered.number  # the decoder hands it on to the frame
@@ -163,7 +168,8 @@ class DecodingRun:
                 self._take(self._codec.decode(None))
 
     def _take(self, frames: Iterable[VideoFrame]) -> None:
-        self._ready.extend((frame.pts, frame) for frame in frames)
+        for frame in frames:
+            self._ready.append((frame.pts if self._counter is None else next(self._counter), frame))
 
     def _can_leave_out(self, numbered: NumberedPacket, wanted: Wanted, number: int | None) -> bool:
         if numbered.number is not None and (numbered.number == number or numbered.number in wanted):

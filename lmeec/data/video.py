@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,6 +29,7 @@ from lmeec.data.packets import NumberedPacket, index_packets, number_packets
 from lmeec.errors import DataError
 from lmeec.masks import MAX_PIXELS
 
+_ORDER_SAMPLE = 32  # packets or frames; more than can be out of order at once
 _SCALING = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
 
 
@@ -71,8 +72,10 @@ class VideoReader:
             check_frame_size(path, self.height, self.width)
             self._index = index_packets(self._container, self._stream, path)
             self._disposable = DisposablePictures.of(self._stream)
+            self._counting = False
             self._hidden_at_start = 0
             self._hidden_at_start = self._count_undecodable_at_start()
+            self._counting = not self._times_tell_order()
             self.num_frames = self._count_frames()
             if self.num_frames <= 0:
                 raise DataError(f"{path}: holds no frame that can be decoded; download it again")
@@ -156,6 +159,27 @@ class VideoReader:
             raise DataError(f"{self.path}: no frame can be decoded ({error}); download it again") from error
         return number
 
+    def _times_tell_order(self) -> bool:
+        """Say whether frames come in the order of their packets' times, as careless writers leave those all zero.
+
+        Only a stream that stores frames in another order than it shows them, with times in the order in which they
+        are stored, is suspicious; then some frames are decoded to see.
+        """
+        if not self._stream.codec_context.has_b_frames:
+            return True
+        _, packets = self._packets_from(0)
+        stored = [numbered.number for numbered in islice(packets, _ORDER_SAMPLE) if numbered.number is not None]
+        if stored != sorted(stored):
+            return True
+        _, packets = self._packets_from(0)
+        everything = Wanted(range(self._index.shown_in_all))
+        run = DecodingRun(packets, 0, self._stream.codec_context, self._disposable)
+        shown: list[int] = []
+        with suppress(UndecodableError):
+            while len(shown) < _ORDER_SAMPLE:
+                shown.append(run.next_frame(everything)[0])
+        return shown == sorted(shown)
+
     def _count_frames(self) -> int:
         """Count frames up to the first that is missing.
 
@@ -175,7 +199,7 @@ class VideoReader:
         One key frame may not be enough: the frame may be shown before it, or the picture be refreshed step by step.
         Then the key frame before is tried; and at last one thread, which gives every frame up to damaged data.
         """
-        key = self._index.key_for(index + self._hidden_at_start)
+        key = 0 if self._counting else self._index.key_for(index + self._hidden_at_start)
         if self._run is not None and self._run.can_reach(index) and key <= self._run.next_place:
             with suppress(UndecodableError):
                 return self._run.advance(index, wanted)
@@ -199,7 +223,7 @@ class VideoReader:
         if first is not None and first.place > 0:
             first_number = int(self._index.shown_before[first.place]) - self._hidden_at_start
             first_number = max(first_number, first.number or 0)
-        return DecodingRun(packets, first_number, self._stream.codec_context, self._disposable)
+        return DecodingRun(packets, first_number, self._stream.codec_context, self._disposable, self._counting)
 
     def _packets_from(self, key: int) -> tuple[NumberedPacket | None, Iterator[NumberedPacket]]:
         """Give the packets from a key packet on, or from the beginning where seeking leads elsewhere."""

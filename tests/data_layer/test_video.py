@@ -52,6 +52,8 @@ VIDEOS = {
     "fragmented": lambda path: write_video(path, options={"movflags": "frag_keyframe+empty_moov"}),
     "cut at an open gop": lambda path: remux(write_video(path.with_name("whole.mp4"), x264=OPEN), path, first=39),
     "cut between key frames": lambda path: remux(write_video(path.with_name("whole.mp4"), x264=OPEN), path, first=3),
+    "times in the order of the file": lambda path: write_video(path, x264=OPEN, times=lambda packet: packet.dts),
+    "no times": lambda path: write_video(path, times=lambda packet: 0),
     "matroska": lambda path: write_video(path.with_suffix(".mkv"), x264=OPEN),
     "mpeg-4 part 2": lambda path: write_video(path, codec="mpeg4"),
 }

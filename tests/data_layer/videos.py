@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -34,11 +35,13 @@ def write_video(
     shift: int = 0,
     options: dict[str, str] | None = None,
     codec: str = "libx264",
+    times: Callable[[av.Packet], int] | None = None,
 ) -> Path:
     """Encode `picture(0)`, `picture(1)`, ... as H.264 with B-frames.
 
     `timestamps` are presentation times in 1/600 s; `shift` moves all times of the finished packets, below zero
-    too, which the muxer turns into an edit list that drops what lies before zero.
+    too, which the muxer turns into an edit list that drops what lies before zero. `times` gives each packet one
+    time to be decoded and shown at, as careless writers do.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     timestamps = timestamps or [TICKS * index for index in range(frames)]
@@ -58,6 +61,8 @@ def write_video(
         for packet in packets:
             packet.pts += shift
             packet.dts += shift
+            if times is not None:
+                packet.pts = packet.dts = times(packet)
             container.mux(packet)
     return path
 
