@@ -17,5 +17,13 @@ class OutputError(LmeecError):
     """A result file that exists already, cannot be written or is not one of ours."""
 
 
+class DiskFullError(OutputError):
+    """No more can be written where the results go: no space, no quota, or read-only."""
+
+
+class ClusterError(LmeecError):
+    """A Ray cluster that cannot be started, joined or used as asked."""
+
+
 class ConfigError(LmeecError, ValueError):
     """A setting outside of what it may be; the message names the setting and the value."""

@@ -1,7 +1,7 @@
 """The results table: its columns, part files, their merge into one Parquet file, and reading it back."""
 
-from lmeec.tables.merge import check_free, merge_parts
-from lmeec.tables.metadata import RunMetadata
+from lmeec.tables.merge import check_free, merge_parts, read_part_infos
+from lmeec.tables.metadata import Contents, RunMetadata
 from lmeec.tables.parts import (
     PartInfo,
     PartWriter,
@@ -11,10 +11,13 @@ from lmeec.tables.parts import (
     read_part_info,
     remove_parts,
 )
-from lmeec.tables.read import read_metadata, read_results, scan_results
+from lmeec.tables.read import read_contents, read_metadata, read_results, scan_results
 from lmeec.tables.schema import SCHEMA, SCHEMA_VERSION, ResultRow, rows_to_batch
+from lmeec.tables.storage import Output, location
 
 __all__ = [
+    "Contents",
+    "Output",
     "PartInfo",
     "PartWriter",
     "ResultRow",
@@ -23,11 +26,14 @@ __all__ = [
     "SCHEMA_VERSION",
     "check_free",
     "list_parts",
+    "location",
     "merge_parts",
     "part_path",
     "parts_directory",
+    "read_contents",
     "read_metadata",
     "read_part_info",
+    "read_part_infos",
     "read_results",
     "remove_parts",
     "rows_to_batch",

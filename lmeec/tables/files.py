@@ -3,38 +3,68 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
-from lmeec.errors import OutputError
+from lmeec.errors import DiskFullError, OutputError
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+    from lmeec.tables.storage import Location
 
 TEMPORARY_SUFFIX = ".tmp"
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
 
 @contextlib.contextmanager
-def naming_the_file(path: Path) -> Iterator[None]:
+def naming_the_file(path: Location) -> Iterator[None]:
     """Turn failures to write into an `OutputError` that names `path`."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise OutputError(
+        kind = DiskFullError if error.errno in _FULL else OutputError
+        raise kind(
             f"cannot write {path}: {reason}. Nothing unfinished was left under that name; mend the cause and run again"
         ) from error
 
 
 @contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[BinaryIO]:
-    """Give a file to write to that becomes `path` when the block ends, on disk and in one step.
+def written_whole(path: Location) -> Iterator[BinaryIO]:
+    """Give a file to write to that becomes `path` when the block ends, in one step.
 
-    The file is written beside `path` under a hidden name. It is removed if the block raises.
+    A local file is written beside `path` under a hidden name, flushed to disk and renamed. For an object store it is
+    gathered on the local disk and uploaded when whole: an object appears only when its upload is complete. What was
+    written is removed if the block raises.
 
     Raises:
-        OutputError: the folder cannot be made, or the file not be opened, flushed or renamed.
+        DiskFullError: there is no space.
+        OutputError: the folder cannot be made, or the file not be opened, flushed, renamed or uploaded.
     """
+    if isinstance(path, Path):
+        with _written_beside(path) as file:
+            yield file
+        return
+    with naming_the_file(path), tempfile.NamedTemporaryFile(prefix="lmeec-", suffix=TEMPORARY_SUFFIX) as local:
+        yield cast(BinaryIO, local)
+        local.flush()
+        _upload(local.name, path)
+
+
+def _upload(file: str, path: UPath) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.fs.put_file(file, path.path)
+
+
+@contextlib.contextmanager
+def _written_beside(path: Path) -> Iterator[BinaryIO]:
     aside = path.with_name(f".{path.name[:60]}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
     with naming_the_file(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +76,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
             file.close()
             aside.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     except BaseException:
         with contextlib.suppress(OSError):  # a full disk fails here once more
             file.close()
@@ -55,7 +85,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename last through a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -1,76 +1,178 @@
-"""Joining the parts of a run into one sorted Parquet file."""
+"""Joining the parts of a run into one sorted Parquet file, or into a folder with one file a take and direction."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lmeec.errors import OutputError
-from lmeec.tables.files import naming_the_file, written_whole
-from lmeec.tables.metadata import file_metadata
-from lmeec.tables.parts import COMPRESSION, PartInfo, read_part_info
-from lmeec.tables.read import read_results
+from lmeec.tables.files import TEMPORARY_SUFFIX, naming_the_file, sync_folder, written_whole
+from lmeec.tables.metadata import CONTENTS_KEY, Contents, file_metadata
+from lmeec.tables.parts import COMPRESSION, PartInfo, part_path, read_part_info
+from lmeec.tables.read import open_results, read_results
 from lmeec.tables.schema import SCHEMA
+from lmeec.tables.storage import Output, names_in
+
+if TYPE_CHECKING:
+    from lmeec.tables.storage import Location
 
 ROW_GROUP_ROWS = 8_192
 
-_ORDER_IN_PART = ("object", "query_cam", "target_cam", "frame")
+_ORDER_IN_TAKE = ("object", "query_cam", "target_cam", "frame")
+_READERS = 16
 
 
-def merge_parts(parts: Sequence[Path], out: Path | str, *, overwrite: bool = False) -> int:
+def merge_parts(parts: Sequence[Location], out: Location | str | Output, *, overwrite: bool = False) -> int:
     """Join part files into one results table, which appears under its name only when whole.
 
     Rows are sorted by take_uid, direction, object, query_cam, target_cam and frame. A row group holds rows of
-    one take and direction. One part at a time is in memory.
+    one take and direction. The parts of one take and direction at a time are in memory.
+
+    In an object store a folder has no name of its own that could appear at once: its files appear one by one, and
+    each says how many there must be, which reading checks.
 
     Args:
         parts: part files of one run.
-        out: the results file.
-        overwrite: replace an existing file.
+        out: the results file, or the folder to fill when the name ends in a slash.
+        overwrite: replace an existing output.
 
     Returns:
         The number of rows.
 
     Raises:
         OutputError: `out` exists, there are no parts, a part is damaged, parts are of different runs, two
-            parts hold the same take and direction, or the file cannot be written.
+            parts hold the same rows, or the output cannot be written.
     """
-    out = Path(out)
+    out = Output.of(out)
     check_free(out, overwrite=overwrite)
     if not parts:
         raise OutputError(f"there are no parts to make {out} of")
-    infos = sorted(map(read_part_info, parts), key=_take_and_direction)
+    infos = sorted(read_part_infos(parts), key=_order)
     _check_same_run(infos)
     _check_no_duplicates(infos)
-    schema = SCHEMA.with_metadata(file_metadata(infos[0].run))
-    with (
-        written_whole(out) as file,
-        naming_the_file(out),
-        pq.ParquetWriter(file, schema, compression=COMPRESSION) as writer,
-    ):
-        for info in infos:
-            table = read_results(info.path).sort_by([(name, "ascending") for name in _ORDER_IN_PART])
-            writer.write_table(table, ROW_GROUP_ROWS)
+    contents = Contents.of(_take_and_direction(info) for info in infos)
+    schema = SCHEMA.with_metadata(file_metadata(infos[0].run) | {CONTENTS_KEY: json.dumps(asdict(contents)).encode()})
+    takes = [list(group) for _, group in itertools.groupby(infos, _take_and_direction)]
+    if out.partitioned:
+        _write_folder(takes, out.path, schema)
+    else:
+        _write_file(takes, out.path, schema)
     return sum(info.rows for info in infos)
+
+
+def read_part_infos(parts: Sequence[Location]) -> list[PartInfo]:
+    """Read what parts hold, several at a time, as an object store takes a while to answer for each.
+
+    Raises:
+        OutputError: one is damaged.
+    """
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(read_part_info, parts))
+
+
+def check_free(out: Location | str | Output, *, overwrite: bool) -> None:
+    """Refuse an output that exists already; to be asked before hours of work as well as before writing.
+
+    Raises:
+        OutputError: there is a file and `overwrite` is false, or there is a folder that is not ours to replace.
+    """
+    out = Output.of(out)
+    if out.partitioned:
+        _check_folder_free(out, overwrite=overwrite)
+    elif out.path.exists() and not overwrite:
+        raise OutputError(f"{out} exists already: name another file, or pass --overwrite to replace it")
+
+
+def _check_folder_free(out: Output, *, overwrite: bool) -> None:
+    if out.path.exists() and not out.path.is_dir():
+        raise OutputError(f"{out} is a file, not a folder: leave out the slash at the end, or name another folder")
+    names = list(names_in(out.path))
+    if not names:
+        return
+    foreign = [name for name in names if not _is_ours(out.path / name)]
+    if foreign:
+        raise OutputError(
+            f"{out} is a folder with other files than results ({foreign[0]}): name a file in it, as "
+            f"{out.path / 'results.parquet'}, or another folder"
+        )
+    if not overwrite:
+        raise OutputError(f"{out} exists already: name another folder, or pass --overwrite to replace it")
+
+
+def _is_ours(path: Location) -> bool:
+    if path.name.startswith(".") or not path.name.endswith(".parquet"):
+        return False
+    try:
+        with open_results(path):
+            return True
+    except OutputError:
+        return False
 
 
 def _take_and_direction(info: PartInfo) -> tuple[str, str]:
     return info.take_uid, info.direction
 
 
-def check_free(out: Path, *, overwrite: bool) -> None:
-    """Refuse an output that exists already; to be asked before hours of work as well as before writing.
+def _order(info: PartInfo) -> tuple[str, str, str]:
+    return info.take_uid, info.direction, info.target_camera or ""
 
-    Raises:
-        OutputError: there is a file and `overwrite` is false, or there is a folder.
-    """
-    if out.is_dir():
-        raise OutputError(f"{out} is a folder: name a file for the results, as {out / 'results.parquet'}")
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out} exists already: name another file, or pass --overwrite to replace it")
+
+def _table(infos: Sequence[PartInfo]) -> pa.Table:
+    table = pa.concat_tables([read_results(info.path) for info in infos])
+    return table.sort_by([(name, "ascending") for name in _ORDER_IN_TAKE])
+
+
+def _write_file(takes: Sequence[Sequence[PartInfo]], out: Location, schema: pa.Schema) -> None:
+    with (
+        written_whole(out) as file,
+        naming_the_file(out),
+        pq.ParquetWriter(file, schema, compression=COMPRESSION) as writer,
+    ):
+        for infos in takes:
+            writer.write_table(_table(infos), ROW_GROUP_ROWS)
+
+
+def _write_folder(takes: Sequence[Sequence[PartInfo]], out: Location, schema: pa.Schema) -> None:
+    if not isinstance(out, Path):
+        kept = set(_write_files(takes, out, schema))
+        for name in names_in(out):
+            if name not in kept:
+                (out / name).unlink()
+        return
+    aside = out.with_name(f".{out.name[:60]}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    try:
+        for _ in _write_files(takes, aside, schema):
+            pass
+        with naming_the_file(out):
+            if out.exists():
+                old = aside.with_name(f"{aside.name}.old")
+                out.replace(old)
+                aside.replace(out)
+                shutil.rmtree(old)
+            else:
+                aside.replace(out)
+            sync_folder(out.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write_files(takes: Sequence[Sequence[PartInfo]], folder: Location, schema: pa.Schema) -> Iterator[str]:
+    """Write a file a take and direction; yields their names."""
+    for infos in takes:
+        name = part_path(folder, infos[0].take_uid, infos[0].direction).name.replace(".part.parquet", ".parquet")
+        _write_file([infos], folder / name, schema)
+        yield name
 
 
 def _check_same_run(infos: Sequence[PartInfo]) -> None:
@@ -86,7 +188,8 @@ def _check_same_run(infos: Sequence[PartInfo]) -> None:
 
 def _check_no_duplicates(infos: Sequence[PartInfo]) -> None:
     for first, second in itertools.pairwise(infos):
-        if _take_and_direction(first) == _take_and_direction(second):
+        same_take = _take_and_direction(first) == _take_and_direction(second)
+        if same_take and (first.target_camera is None or first.target_camera == second.target_camera):
             raise OutputError(
                 f"{first.path} and {second.path} hold the same take and direction "
                 f"({first.take_uid}, {first.direction}): remove one of them"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from lmeec.version import __version__
 
 METADATA_KEY = b"lmeec"
 VERSION_KEY = b"lmeec.schema_version"
+CONTENTS_KEY = b"lmeec.contents"
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,41 @@ class RunMetadata:
         for name in sorted(mine.keys() | theirs.keys()):
             if mine.get(name) != theirs.get(name):
                 yield f"{name}: {mine.get(name)!r} and {theirs.get(name)!r}"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Which takes and directions a results table was made of; takes without a row count too.
+
+    Attributes:
+        count: how many pairs of a take and a direction.
+        digest: SHA-256 of the sorted pairs, hexadecimal.
+
+    Example:
+        >>> Contents.of([("take-1", "ego2exo")]) == Contents.of([("take-1", "exo2ego")])
+        False
+    """
+
+    count: int
+    digest: str
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[str, str]]) -> Contents:
+        """Summarise pairs of a take's uid and a direction."""
+        distinct = sorted(set(pairs))
+        return cls(len(distinct), hashlib.sha256(json.dumps(distinct).encode()).hexdigest())
+
+
+def contents_of(metadata: Mapping[bytes, bytes] | None, name: str) -> Contents:
+    """Read the contents from a file's key-value metadata.
+
+    Raises:
+        OutputError: they are not there or damaged.
+    """
+    try:
+        return Contents(**json.loads((metadata or {})[CONTENTS_KEY]))
+    except (KeyError, ValueError, TypeError) as error:
+        raise OutputError(f"{name} does not say which takes it holds: it is not a whole results table") from error
 
 
 def file_metadata(run: RunMetadata) -> dict[bytes, bytes]:

@@ -1,4 +1,4 @@
-"""Part files: the rows of one take in one direction, written by one worker, there only when whole."""
+"""Part files: the rows of one take in one direction, or of one target camera of it, there only when whole."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,6 +21,10 @@ from lmeec.tables.files import TEMPORARY_SUFFIX, naming_the_file, written_whole
 from lmeec.tables.metadata import RunMetadata, file_metadata, run_of
 from lmeec.tables.read import open_results
 from lmeec.tables.schema import SCHEMA, ResultRow, rows_to_batch
+from lmeec.tables.storage import Output, is_local, names_in
+
+if TYPE_CHECKING:
+    from lmeec.tables.storage import Location
 
 PART_KEY = b"lmeec.part"
 COMPRESSION = "zstd"
@@ -40,34 +43,40 @@ class PartInfo:
         direction: its direction.
         rows: number of rows.
         run: what its rows depend on.
+        target_camera: the only target camera it holds; None where it holds all.
     """
 
-    path: Path
+    path: Location
     take_uid: str
     direction: Direction
     rows: int
     run: RunMetadata
+    target_camera: str | None = None
 
 
-def parts_directory(out: Path | str) -> Path:
+def parts_directory(out: Location | str) -> Location:
     """Return the folder of the parts of a results file: `<out>.parts` beside it."""
-    out = Path(out)
-    return out.with_name(out.name + ".parts")
+    return Output.of(out).parts
 
 
-def part_path(directory: Path, take_uid: str, direction: Direction) -> Path:
-    """Return the part file of a take and direction.
+def part_path(directory: Location, take_uid: str, direction: Direction, target_camera: str | None = None) -> Location:
+    """Return the part file of a take and direction, or of one target camera of it.
 
     The name shows what it can of the take and is told apart by a digest, so that any take name gives one file
     directly in `directory`, also where the file system ignores case.
 
     Example:
+        >>> from pathlib import Path
         >>> part_path(Path("out.parts"), "../Küche 1", "ego2exo").name
         'K-che-1.5de3d08f0f02.ego2exo.part.parquet'
     """
-    shown = re.sub(r"[^A-Za-z0-9_-]+", "-", take_uid).strip("-")[:60] or "take"
-    digest = hashlib.sha256(take_uid.encode(errors="surrogatepass")).hexdigest()[:12]
-    return directory / f"{shown}.{digest}.{direction}{_SUFFIX}"
+    camera = "" if target_camera is None else f".{_told_apart(target_camera, 'camera', 20)}"
+    return directory / f"{_told_apart(take_uid, 'take', 60)}.{direction}{camera}{_SUFFIX}"
+
+
+def _told_apart(name: str, otherwise: str, length: int) -> str:
+    shown = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:length] or otherwise
+    return f"{shown}.{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:12]}"
 
 
 class PartWriter:
@@ -81,6 +90,7 @@ class PartWriter:
         run: what the rows depend on, stored in the file.
         take_uid: the take.
         direction: the direction.
+        target_camera: the only target camera of the rows; None for all.
 
     Raises:
         OutputError: the file cannot be written (no space, no permission); the message names it.
@@ -91,12 +101,19 @@ class PartWriter:
                 part.write_batch(batch)
     """
 
-    def __init__(self, directory: Path, run: RunMetadata, take_uid: str, direction: Direction) -> None:
-        self.path = part_path(directory, take_uid, direction)
+    def __init__(
+        self,
+        directory: Location,
+        run: RunMetadata,
+        take_uid: str,
+        direction: Direction,
+        target_camera: str | None = None,
+    ) -> None:
+        self.path = part_path(directory, take_uid, direction, target_camera)
         self.rows = 0
-        self._take_uid = take_uid
-        self._direction = direction
-        part = json.dumps({"take_uid": take_uid, "direction": direction})
+        only = {"take_uid": take_uid, "direction": direction, "target_cam": target_camera}
+        self._only = {name: value for name, value in only.items() if value is not None}
+        part = json.dumps(self._only)
         self._schema = SCHEMA.with_metadata(file_metadata(run) | {PART_KEY: part.encode()})
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
@@ -123,9 +140,10 @@ class PartWriter:
         Raises:
             OutputError: they cannot be written, or are of another take or direction.
         """
-        for name, only in (("take_uid", self._take_uid), ("direction", self._direction)):
+        for name, only in self._only.items():
             if any(value != only for value in pc.unique(batch[name]).to_pylist()):
-                raise OutputError(f"{self.path} is for take {self._take_uid} ({self._direction}) only")
+                take_uid, *others = self._only.values()
+                raise OutputError(f"{self.path} is for take {take_uid} ({', '.join(others)}) only")
         self._waiting.append(batch)
         self._waiting_rows += batch.num_rows
         if self._waiting_rows >= _ROWS_AT_ONCE:
@@ -160,12 +178,12 @@ class PartWriter:
         self._stack.__exit__(type(error), error, error.__traceback__)
 
 
-def list_parts(directory: Path) -> list[Path]:
+def list_parts(directory: Location) -> list[Location]:
     """Return the whole part files in a folder, sorted by name; none if there is no such folder."""
-    return sorted(path for path in directory.glob(f"*{_SUFFIX}") if not path.name.startswith("."))
+    return [directory / name for name in names_in(directory) if name.endswith(_SUFFIX) and not name.startswith(".")]
 
 
-def read_part_info(path: Path) -> PartInfo:
+def read_part_info(path: Location) -> PartInfo:
     """Read what a part file holds, without its rows.
 
     Raises:
@@ -175,22 +193,29 @@ def read_part_info(path: Path) -> PartInfo:
         metadata = file.schema_arrow.metadata
         try:
             part = json.loads(metadata[PART_KEY])
-            take_uid, direction = part["take_uid"], part["direction"]
-        except (KeyError, ValueError, TypeError) as error:
+            take_uid, direction, target_camera = part["take_uid"], part["direction"], part.get("target_cam")
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise OutputError(f"{path} is a results table, but not a part of one: move it to another folder") from error
-        return PartInfo(path, take_uid, direction, file.metadata.num_rows, run_of(metadata, str(path)))
+        run = run_of(metadata, str(path))
+        return PartInfo(path, take_uid, direction, file.metadata.num_rows, run, target_camera)
 
 
-def remove_parts(directory: Path) -> None:
+def remove_parts(directory: Location, *, also: Collection[str] = ()) -> None:
     """Remove the parts in a folder, what killed writers left there, and the folder if nothing else is in it.
+
+    Args:
+        directory: the folder.
+        also: names of further files to remove.
 
     Raises:
         OutputError: a file cannot be removed.
     """
     try:
-        for path in (*list_parts(directory), *directory.glob(f".*{TEMPORARY_SUFFIX}")):
-            path.unlink(missing_ok=True)
-        if directory.is_dir() and not any(directory.iterdir()):
+        for name in list(names_in(directory)):
+            if name.endswith(_SUFFIX) or (name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)) or name in also:
+                (directory / name).unlink(missing_ok=True)
+        # An object store has no folders to remove.
+        if is_local(directory) and directory.is_dir() and not any(directory.iterdir()):
             directory.rmdir()
     except OSError as error:
-        raise OutputError(f"cannot remove the parts in {directory}: {error.strerror}") from error
+        raise OutputError(f"cannot remove the parts in {directory}: {error.strerror or error}") from error

@@ -4,69 +4,105 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lmeec.errors import OutputError
-from lmeec.tables.metadata import RunMetadata, run_of
+from lmeec.tables.metadata import Contents, RunMetadata, contents_of, run_of
 from lmeec.tables.schema import SCHEMA
+from lmeec.tables.storage import Output, is_local, names_in
+
+if TYPE_CHECKING:
+    from lmeec.tables.storage import Location
 
 _BATCH_ROWS = 65_536
 
 
-def read_results(path: Path | str, columns: Sequence[str] | None = None) -> pa.Table:
+def read_results(path: Location | str, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a results table, or some of its columns, into memory.
 
     Args:
-        path: a file that `lmeec predict` wrote.
+        path: a file that `lmeec predict` wrote, or a folder that it filled; a local path or a URL.
         columns: names of the columns; all without.
 
     Raises:
-        OutputError: no such file, no whole Parquet file, not a results table, or no such column.
+        OutputError: no such file, no whole Parquet file, not a results table, no such column, or a folder that
+            lacks files.
     """
     return pa.Table.from_batches(scan_results(path, columns), schema=_selected(columns))
 
 
-def scan_results(path: Path | str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+def scan_results(path: Location | str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Yield a results table in record batches, however large it is.
 
     Raises:
         OutputError: as for `read_results`.
     """
-    path = Path(path)
     schema = _selected(columns)
-    with open_results(path) as file, _explaining(path):
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=schema.names):
-            yield batch.select(schema.names).cast(schema)
+    for one in result_files(path):
+        with open_results(one) as file, _explaining(one):
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=schema.names):
+                yield batch.select(schema.names).cast(schema)
 
 
-def read_metadata(path: Path | str) -> RunMetadata:
+def read_metadata(path: Location | str) -> RunMetadata:
     """Read what a table's rows depend on: model, checkpoints, settings, annotations.
 
     Raises:
         OutputError: as for `read_results`.
     """
-    path = Path(path)
-    with open_results(path) as file:
-        return run_of(file.schema_arrow.metadata, str(path))
+    first = result_files(path)[0]
+    with open_results(first) as file:
+        return run_of(file.schema_arrow.metadata, str(first))
+
+
+def read_contents(path: Location | str) -> Contents:
+    """Read which takes and directions a table was made of.
+
+    Raises:
+        OutputError: as for `read_results`.
+    """
+    first = result_files(path)[0]
+    with open_results(first) as file:
+        return contents_of(file.schema_arrow.metadata, str(first))
+
+
+def result_files(path: Location | str) -> list[Location]:
+    """The Parquet files of a results table: itself, or those in a folder, sorted by name.
+
+    Raises:
+        OutputError: it does not exist, or is a folder that does not hold all files of one run.
+    """
+    path = Output.of(path).path
+    if not path.is_dir():
+        return [path]
+    files = [path / name for name in names_in(path) if name.endswith(".parquet") and not name.startswith(".")]
+    if not files:
+        raise OutputError(f"{path} is a folder without Parquet files: give the results that `lmeec predict` wrote")
+    with open_results(files[0]) as file:
+        expected = contents_of(file.schema_arrow.metadata, str(files[0])).count
+    if len(files) != expected:
+        raise OutputError(f"{path} holds {len(files)} results files, but should hold {expected}: predict again")
+    return files
 
 
 @contextlib.contextmanager
-def open_results(path: Path) -> Iterator[pq.ParquetFile]:
+def open_results(path: Location) -> Iterator[pq.ParquetFile]:
     """Open a results table or a part of one after checking that it is one.
 
     Raises:
         OutputError: as for `read_results`.
     """
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder: give the Parquet file that `lmeec predict` wrote")
-    if not path.exists():
-        raise OutputError(f"{path} does not exist: check the name, or make it with `lmeec predict`")
-    with _explaining(path):
-        file = pq.ParquetFile(path)
-    with file:
+    with contextlib.ExitStack() as stack:
+        with _explaining(path):
+            if path.is_dir():
+                raise OutputError(f"{path} is a folder: give the Parquet file that `lmeec predict` wrote")
+            if not path.exists():
+                raise OutputError(f"{path} does not exist: check the name, or make it with `lmeec predict`")
+            source = path if is_local(path) else stack.enter_context(path.open("rb"))
+            file = stack.enter_context(pq.ParquetFile(source))
         run_of(file.schema_arrow.metadata, str(path))
         missing = [name for name in SCHEMA.names if name not in file.schema_arrow.names]
         if missing:
@@ -75,7 +111,7 @@ def open_results(path: Path) -> Iterator[pq.ParquetFile]:
 
 
 @contextlib.contextmanager
-def _explaining(path: Path) -> Iterator[None]:
+def _explaining(path: Location) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
