@@ -1,3 +1,4 @@
+import shutil
 import sys
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 
 from reference import REFERENCE, small_model
+from rendered import TakesOnDisk, render
+from tiny import write_tiny
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,3 +27,21 @@ def reference():
 @pytest.fixture(scope="session")
 def model():
     return small_model()
+
+
+@pytest.fixture(scope="session")
+def rendered_takes(tmp_path_factory):
+    """Synthetic takes that no test changes."""
+    return TakesOnDisk(render(tmp_path_factory.mktemp("rendered") / "takes"))
+
+
+@pytest.fixture
+def takes(rendered_takes, tmp_path):
+    """Synthetic takes for one test to damage."""
+    return TakesOnDisk(Path(shutil.copytree(rendered_takes.root, tmp_path / "takes")))
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """Checkpoint of a tiny model."""
+    return write_tiny(tmp_path_factory.mktemp("weights") / "tiny.safetensors")

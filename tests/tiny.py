@@ -1,0 +1,31 @@
+"""A model small enough to predict a take in a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lmeec.config import MaskDecoderConfig, MemoryAttentionConfig, MemoryEncoderConfig, ModelConfig, TrunkConfig
+from lmeec.model.build import build_model
+from lmeec.model.checkpoint import write_safetensors
+
+TINY = ModelConfig(
+    image_size=64,
+    hidden_dim=32,
+    trunk=TrunkConfig(
+        embed_dim=16,
+        num_heads=1,
+        stages=(1, 1, 2, 1),
+        global_att_blocks=(3,),
+        window_spec=(4, 4, 4, 2),
+        window_pos_embed_bkg_spatial_size=(4, 4),
+    ),
+    memory_attention=MemoryAttentionConfig(num_layers=1, dim_feedforward=32),
+    memory_encoder=MemoryEncoderConfig(out_dim=16, fuser_layers=1),
+    mask_decoder=MaskDecoderConfig(depth=1, num_heads=2, mlp_dim=32, iou_head_hidden_dim=16),
+)
+
+
+def write_tiny(path: Path, seed: int = 1) -> Path:
+    """A checkpoint of the tiny model with random weights that see the object in every frame."""
+    write_safetensors(path, build_model(TINY, seed=seed).state_dict(), TINY)
+    return path
