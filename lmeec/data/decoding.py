@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import count
 
 import av
-from av.codec.context import CodecContext
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from lmeec.data.h264 import DisposablePictures
@@ -79,7 +79,7 @@ class DecodingRun:
         self,
         packets: Iterable[NumberedPacket],
         first_number: int,
-        codec: CodecContext,
+        codec: VideoCodecContext,
         disposable: DisposablePictures,
         counting: bool = False,
     ) -> None:
@@ -169,7 +169,9 @@ class DecodingRun:
 
     def _take(self, frames: Iterable[VideoFrame]) -> None:
         for frame in frames:
-            self._ready.append((frame.pts if self._counter is None else next(self._counter), frame))
+            number = frame.pts if self._counter is None else next(self._counter)
+            assert number is not None  # every packet was given one
+            self._ready.append((number, frame))
 
     def _can_leave_out(self, numbered: NumberedPacket, wanted: Wanted, number: int | None) -> bool:
         if numbered.number is not None and (numbered.number == number or numbered.number in wanted):

@@ -160,13 +160,15 @@ def number_packets(
     next_number = int(index.shown_before[first]) - hidden_at_start
     for place, packet in enumerate(chain(packets, [None]), first):
         at_end = packet is None or packet.size == 0 or place >= len(index)
-        if not at_end:
+        decoded_at = math.inf
+        if packet is not None and not at_end:
+            decoded_at = _time_decoded(packet)
             waiting.append((place, packet))
             if packet.is_discard:
                 numbers[place] = None
             else:
                 heapq.heappush(unnumbered, (_time_shown(packet), place))
-        while unnumbered and (at_end or unnumbered[0][0] <= _time_decoded(packet) or len(unnumbered) > _REORDER_LIMIT):
+        while unnumbered and (unnumbered[0][0] <= decoded_at or len(unnumbered) > _REORDER_LIMIT):
             numbers[heapq.heappop(unnumbered)[1]] = next_number
             next_number += 1
         while waiting and waiting[0][0] in numbers:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import av
 import numpy as np
@@ -187,7 +187,8 @@ class VideoReader:
         numbers would not be the ones that they have in the whole video and in the take's other cameras.
         """
         frames = self._index.shown_in_all - self._hidden_at_start
-        if self._index.cut_time is None or frames <= 0:
+        cut_time = self._index.cut_time
+        if cut_time is None or frames <= 0:
             return frames
         _, packets = self._packets_from(self._index.key_before(len(self._index)))
         beyond = sum(numbered.number is not None and numbered.packet.pts > self._index.cut_time for numbered in packets)
@@ -254,7 +255,7 @@ class VideoReader:
                 f"{frame.height}x{frame.width} (height x width) in the middle; encode the video anew"
             )
         if self._size is None:
-            return frame.to_ndarray(format="rgb24")
+            return cast(NDArray[np.uint8], frame.to_ndarray(format="rgb24"))
         height, width = self._size
         resized = self._reformatter.reformat(frame, width=width, height=height, format="rgb24", interpolation=_SCALING)
-        return resized.to_ndarray()
+        return cast(NDArray[np.uint8], resized.to_ndarray())
