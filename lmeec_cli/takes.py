@@ -133,6 +133,7 @@ def _print_table(found: TakeSet, rows: Iterator[dict[str, Any]]) -> bool:
     from rich.text import Text
 
     table = Table("Take", "Scenario", "Ego", "Exo", "Objects", "Frames", "Masks", "Problems")
+    table.columns[0].overflow = "fold"  # names are needed in whole, for --take
     for column in table.columns[2:]:
         column.justify = "right"
     problems: list[str] = []

@@ -191,8 +191,8 @@ class VideoReader:
         if cut_time is None or frames <= 0:
             return frames
         _, packets = self._packets_from(self._index.key_before(len(self._index)))
-        beyond = sum(numbered.number is not None and numbered.packet.pts > self._index.cut_time for numbered in packets)
-        return frames - beyond
+        times = [numbered.packet.pts for numbered in packets if numbered.number is not None]
+        return frames - len([time for time in times if time is not None and time > cut_time])
 
     def _find(self, index: int, wanted: Wanted) -> VideoFrame:
         """Decode up to a frame, from where that leaves least to decode.
