@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lmeec.config import Direction, PredictConfig
-from lmeec.errors import LmeecError, OutputError
+from lmeec.data.names import first_few
+from lmeec.errors import DataError, LmeecError, OutputError
 from lmeec.inference.plan import estimate_steps
 from lmeec.inference.worker import PartResult, Worker
 from lmeec.tables import (
@@ -160,6 +161,7 @@ def run_predictions(
 
     Raises:
         OutputError: the output is there already, cannot be written, or is of another run.
+        DataError: a wanted object is in none of the takes.
     """
     start = time.monotonic()
     check_output(out, overwrite=overwrite)
@@ -176,6 +178,7 @@ def run_predictions(
         for take in takes
         for direction in worker.config.directions
     ]
+    _check_objects(jobs, worker.config.objects)
     waiting = [job for job in jobs if part_path(directory, job.take.uid, job.direction) not in finished]
     reporter.run_started(waiting, len(jobs) - len(waiting))
     tracks, failures = 0, []
@@ -196,6 +199,14 @@ def run_predictions(
         seconds=time.monotonic() - start,
         failures=tuple(failures),
     )
+
+
+def _check_objects(jobs: list[Job], wanted: tuple[str, ...]) -> None:
+    unknown = set(wanted) - {name for job in jobs for name in job.take.objects}
+    if unknown:
+        raise DataError(
+            f"no take has an object named {first_few(sorted(unknown))}; `lmeec takes --json` lists the objects"
+        )
 
 
 def _finished_parts(directory: Path, run: RunMetadata) -> set[Path]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmeec.config import Direction, PredictConfig
+from lmeec.data.names import show
 from lmeec.errors import DataError
 from lmeec.inference.predictor import TakePredictor
 from lmeec.model.build import LoadedModel, load
@@ -83,5 +84,10 @@ class Worker:
             rows=part.rows,
             tracks=len(predictor.plan.tracks),
             seconds=time.monotonic() - start,
-            warnings=predictor.plan.warnings,
+            warnings=(*predictor.plan.warnings, *([] if part.rows else [_why_empty(take, direction)])),
         )
+
+
+def _why_empty(take: Take, direction: Direction) -> str:
+    reasons = take.problems or ("none of the objects has a mask in a query view whose frames a target view has too",)
+    return f"take {show(take.name)}: there is nothing to predict in {direction}: {'; '.join(reasons)}"

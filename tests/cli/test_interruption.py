@@ -1,0 +1,53 @@
+"""A prediction run that is stopped from outside goes on where it was."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+from command import lmeec, start_lmeec
+
+from lmeec.tables import list_parts, parts_directory, read_results
+
+
+@pytest.fixture
+def arguments(takes, tiny, tmp_path):
+    takes.add_copies(8)
+    return ["predict", takes.root, "--out", tmp_path / "results.parquet", "--checkpoint", tiny]
+
+
+def stop_midway(arguments, out, number):
+    """Send a signal once the second part is there; all of the rest is still to do."""
+    process = start_lmeec(*arguments)
+    try:
+        while len(list_parts(parts_directory(out))) < 2:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.002)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return process.returncode, err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
+def test_stopped_run_leaves_parts_and_a_rerun_completes_it(number, arguments, tmp_path):
+    out = tmp_path / "results.parquet"
+    status, err = stop_midway(arguments, out, number)
+    if number == signal.SIGINT:
+        assert status == 130
+        assert "run the same command again" in err and "Traceback" not in err
+        assert not list(parts_directory(out).glob(".*")), "nothing half-written is left"
+    done_before = len(list_parts(parts_directory(out)))
+    assert 2 <= done_before < 20
+    assert not out.exists()
+
+    again = lmeec(*arguments)
+    assert again.status == 0, again.err
+    assert f"{done_before} done before" in again.err
+
+    undisturbed = tmp_path / "undisturbed.parquet"
+    assert lmeec(*arguments[:2], "--out", undisturbed, *arguments[4:]).status == 0
+    assert read_results(out).equals(read_results(undisturbed))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.parquet", "takes", "undisturbed.parquet"]
