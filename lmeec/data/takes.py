@@ -81,6 +81,10 @@ class TakeSet:
         for found in self._found:
             yield _read(found)
 
+    def __getitem__(self, index: int) -> Take:
+        """Read the annotations of one take, by its place in the iteration."""
+        return _read(self._found[index])
+
 
 def find_takes(
     root: Path, *, annotations: Path | None = None, video: Video = "auto", names: Sequence[str] = ()
