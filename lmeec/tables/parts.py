@@ -157,6 +157,8 @@ class PartWriter:
                 self._flush()
                 with naming_the_file(self.path):
                     self._writer.close()
+                # Its destructor would swallow an interrupt (Ctrl-C) that comes while the file is put on disk.
+                del self._writer
             except BaseException as failure:
                 self._abandon(failure)
                 raise
