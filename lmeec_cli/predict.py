@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lmeec.cluster.resources import Wanted
+    from lmeec.config import Direction, PredictConfig
     from lmeec.inference.run import RunSummary
-    from lmeec.inference.worker import Worker
+    from lmeec.inference.work import Executor
+    from lmeec.inference.worker import ModelInfo
+    from lmeec.tables import Output
+
+_CLUSTER = "Workers and faults"
 
 
 def predict(
     takes: Annotated[
         Path, typer.Argument(help="Folder of a data set, in the release or the processed layout.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Parquet file to write.", show_default=False)],
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Parquet file to write, or a folder for one file a take and direction if the name ends in a slash; "
+            "a path or a URL such as s3://bucket/results.parquet.",
+            show_default=False,
+        ),
+    ],
     checkpoint: Annotated[
         list[str] | None,
         typer.Option(
@@ -59,11 +77,56 @@ def predict(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing output and discard an unfinished run's parts.")
     ] = False,
+    workers: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|N",
+            help="Processes that predict, on Ray; auto is one a GPU, or one for two CPUs without any. 0, and auto "
+            "where one would do, stay in this process and need no Ray.",
+            rich_help_panel=_CLUSTER,
+        ),
+    ] = "auto",
+    gpus_per_worker: Annotated[
+        float | None,
+        typer.Option(help="May be a fraction.", show_default="1 where there are GPUs", rich_help_panel=_CLUSTER),
+    ] = None,
+    cpus_per_worker: Annotated[
+        int | None,
+        typer.Option(help="And threads.", show_default="a fair share", rich_help_panel=_CLUSTER),
+    ] = None,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RAY_ADDRESS",
+            help="Ray cluster to join: HOST:PORT, or auto on one of its machines.",
+            show_default="start one here",
+            rich_help_panel=_CLUSTER,
+        ),
+    ] = None,
+    retries: Annotated[
+        int, typer.Option(min=0, help="How often a take that failed is tried again.", rich_help_panel=_CLUSTER)
+    ] = 2,
+    take_timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            help="Seconds that a take may go without a new prediction, as when a read stalls, before its worker is "
+            "replaced and the take tried again. Needs workers.",
+            show_default="1800",
+            rich_help_panel=_CLUSTER,
+        ),
+    ] = None,
+    log_format: Annotated[
+        Literal["auto", "text", "json"],
+        typer.Option(help="auto is a live view on a terminal and lines of text elsewhere.", rich_help_panel=_CLUSTER),
+    ] = "auto",
 ) -> None:
     """Segment every annotated object of the query views in the target views, for all takes of a data set.
 
     Each finished take is kept beside the output until all are done, so an interrupted run goes on where it was when the
-    same command is run again. Takes that fail are listed in OUT.failures.json; the exit status is then 1.
+    same command is run again; after a finished run it does nothing. Takes that fail are listed in OUT.failures.json;
+    the exit status is 0 only if every take is in the table. `lmeec status OUT` tells how far a run is, from any
+    terminal. Ctrl-C lets the takes at hand finish, a second one stops at once.
 
     **Examples**
 
@@ -79,13 +142,25 @@ def predict(
 
         lmeec predict takes/ -o one.parquet --direction ego2exo --take cmu_bike01_5 \
             --object wrench_0 --object "tire lever_1" --memory-policy merge
+
+    Overnight on a Ray cluster, results in an object store as one file a take and direction:
+
+        lmeec predict /shared/takes --out s3://bucket/night/ --ray-address head:6379 --log-format json
+
+    Two processes of one thread each, on a machine without a GPU:
+
+        lmeec predict takes/ --out results.parquet --workers 2 --cpus-per-worker 1
     """
+    from lmeec.cluster.resources import Wanted
     from lmeec.config import MemoryConfig, PredictConfig
     from lmeec.data.takes import find_takes
-    from lmeec.inference.run import check_output, failures_path, run_predictions
-    from lmeec.inference.worker import Worker
+    from lmeec.errors import ConfigError
+    from lmeec.inference.run import check_output, run_predictions
+    from lmeec.inference.work import Stop
     from lmeec.model.sources import checkpoint_sources
+    from lmeec.tables import Output
     from lmeec_cli.progress import run_reporter
+    from lmeec_cli.signals import Stopped, stopping
 
     config = PredictConfig(
         directions=("ego2exo", "exo2ego") if direction == "both" else (direction,),
@@ -96,30 +171,82 @@ def predict(
         objects=tuple(objects or ()),
         batch_tracks=batch_tracks,
     )
-    check_output(out, overwrite=overwrite)
+    wanted = Wanted(_workers(workers), gpus_per_worker, cpus_per_worker, ray_address, device)
+    if wanted.workers == 0 and take_timeout is not None:
+        raise ConfigError("--take-timeout needs a process that can be ended: use --workers 1 or more")
+    output = Output.of(out).absolute()
+    check_output(output, overwrite=overwrite)
     sources = checkpoint_sources(checkpoint or ["nano"], config.directions)
-    found = find_takes(takes, annotations=annotations, video=video, names=take or ())
+    found = find_takes(takes.absolute(), annotations=annotations, video=video, names=take or ())
     for warning in found.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    worker = Worker(sources, config)
-    _introduce(worker)
+    stop = Stop()
     try:
-        with run_reporter() as reporter:
-            summary = run_predictions(worker, found, out, reporter, overwrite=overwrite)
-    except KeyboardInterrupt:
-        typer.echo("stopped; finished takes are kept: run the same command again to go on", err=True)
+        with _executor(wanted, sources, config, take_timeout) as executor, stopping(stop):
+            _introduce(executor.describe())
+            with run_reporter(log_format) as reporter:
+                summary = run_predictions(
+                    executor, found, output, reporter, overwrite=overwrite, retries=retries, stop=stop
+                )
+    except (Stopped, KeyboardInterrupt):
+        typer.echo(f"stopped at once; {_HOW_TO_GO_ON}", err=True)
         raise typer.Exit(130) from None
-    _summarise(summary, out)
-    if summary.failures:
-        typer.echo(f"error: {len(summary.failures)} jobs failed, see {failures_path(out)}", err=True)
-        raise typer.Exit(1)
+    _conclude(summary, output)
 
 
-def _introduce(worker: Worker) -> None:
-    for direction, loaded in worker.models.items():
-        place, dtype = loaded.model.device.type, str(loaded.dtype).removeprefix("torch.")
-        typer.echo(f"{direction}: model {loaded.name} ({loaded.digest[:12]}) on {place} in {dtype}", err=True)
-    for name in {loaded.name for loaded in worker.models.values() if not loaded.trained}:
+_HOW_TO_GO_ON = "finished takes are kept: run the same command again to go on"
+
+
+def _workers(given: str) -> int | Literal["auto"]:
+    if given == "auto":
+        return "auto"
+    try:
+        return int(given)
+    except ValueError:
+        raise typer.BadParameter(f"{given!r} is neither auto nor a number", param_hint="--workers") from None
+
+
+@contextmanager
+def _executor(
+    wanted: Wanted, sources: Mapping[Direction, str], config: PredictConfig, take_timeout: float | None
+) -> Iterator[Executor]:
+    from functools import partial
+
+    from lmeec.cluster.resources import in_process_reason
+    from lmeec.inference.work import InProcess
+    from lmeec.inference.worker import Worker
+
+    reason = in_process_reason(wanted, needs_workers=take_timeout is not None)
+    if reason is not None:
+        if wanted.workers != 0:
+            typer.echo(f"predicting in this process: {reason}", err=True)
+        yield InProcess(Worker(sources, config))
+        return
+    from lmeec.cluster.executor import DEFAULT_TAKE_TIMEOUT_S, RayExecutor
+    from lmeec.cluster.session import ray_session
+
+    absolute = {direction: _absolute(source) for direction, source in sources.items()}
+    make_worker = partial(Worker, absolute, config)
+    with ray_session(wanted) as sizes:
+        where = "here" if wanted.address is None else f"on the Ray cluster at {wanted.address}"
+        gpus = f"{sizes.gpus:g} GPUs and " if sizes.gpus else ""
+        typer.echo(f"predicting with {sizes.workers} workers {where}, each with {gpus}{sizes.cpus} CPUs", err=True)
+        with RayExecutor(make_worker, config, sizes, take_timeout or DEFAULT_TAKE_TIMEOUT_S) as executor:
+            yield executor
+
+
+def _absolute(source: str) -> str:
+    """Workers have folders of their own to be in."""
+    path = Path(source)
+    return str(path.absolute()) if path.exists() else source
+
+
+def _introduce(models: Mapping[Direction, ModelInfo]) -> None:
+    for direction, model in models.items():
+        typer.echo(
+            f"{direction}: model {model.name} ({model.digest[:12]}) on {model.device} in {model.dtype}", err=True
+        )
+    for name in {model.name for model in models.values() if not model.trained}:
         typer.echo(
             f"warning: the built-in model {name} has random weights: it shows that everything runs, its masks mean "
             "nothing. Give trained weights with --checkpoint",
@@ -127,10 +254,24 @@ def _introduce(worker: Worker) -> None:
         )
 
 
-def _summarise(summary: RunSummary, out: Path) -> None:
+def _conclude(summary: RunSummary, out: Output) -> None:
     resumed = f" ({summary.resumed} of them done before)" if summary.resumed else ""
+    if summary.waiting:
+        typer.echo(
+            f"stopped: {summary.parts} takes and directions are done{resumed}, {summary.waiting} remain; "
+            f"{_HOW_TO_GO_ON}",
+            err=True,
+        )
+        raise typer.Exit(130)
     where = f"{out}: " if summary.parts else ""
     typer.echo(
         f"{where}{summary.rows:,} predictions from {summary.parts} takes and directions{resumed}, "
         f"{summary.seconds:.0f} s"
     )
+    if summary.failures:
+        typer.echo(
+            f"error: {len(summary.failures)} jobs failed, see {out.failures}; run the same command again to try only "
+            "these again",
+            err=True,
+        )
+        raise typer.Exit(1)

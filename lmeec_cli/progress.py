@@ -1,46 +1,42 @@
-"""How a run is shown: bars on a terminal, log lines elsewhere, always on standard error."""
+"""How a run is shown: a line a worker on a terminal, log lines or JSON lines elsewhere, always on standard error."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Literal, TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
+from lmeec_cli.words import duration, snake_case
+
 if TYPE_CHECKING:
-    from lmeec.inference.run import Failure, Job, Reporter
-    from lmeec.inference.worker import PartResult
+    from lmeec.inference.progress import Event, Progress, Reporter, WorkerState
+
+LogFormat = Literal["auto", "text", "json"]
 
 _LOG_EVERY_S = 30.0
+_WORKERS_SHOWN = 16
 
 
 @contextmanager
-def run_reporter() -> Iterator[Reporter]:
-    """A reporter that suits where standard error goes."""
+def run_reporter(log_format: LogFormat = "auto") -> Iterator[Reporter]:
+    """A reporter that suits where standard error goes, or of the format that is asked for."""
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if log_format == "json":
+        yield JsonReporter(console.file)
+    elif log_format == "text" or not console.is_terminal:
         yield LogReporter(console)
-        return
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as bars:
-        yield BarReporter(bars)
-
-
-class _Rate(ProgressColumn):
-    """Predictions a second."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.1f} frames/s" if task.speed and task.fields.get("rated") else "")
+    else:
+        with Live(console=console, refresh_per_second=4) as live:
+            yield LiveReporter(live)
 
 
 class LogReporter:
@@ -48,103 +44,140 @@ class LogReporter:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._clock = time.monotonic
-        self._jobs_total = 0
-        self._jobs_done = 0
-        self._steps_total = 0
-        self._steps_done = 0
-        self._start = self._last = self._clock()
+        self._last = time.monotonic()
+        self._progress: Progress | None = None
 
-    def run_started(self, jobs: list[Job], resumed: int) -> None:
+    def event(self, event: Event) -> None:
         """See `Reporter`."""
-        self._jobs_total = len(jobs)
-        self._steps_total = sum(job.steps for job in jobs)
-        done_before = f", {resumed} done before" if resumed else ""
-        self._log(f"{len(jobs)} takes and directions to predict{done_before}, about {self._steps_total:,} frames")
+        for line in _lines(event, self._progress):
+            self._log(line)
 
-    def job_started(self, job: Job) -> None:
+    def update(self, progress: Progress) -> None:
         """See `Reporter`."""
-        self._log(f"{_name(job)}: started, about {job.steps:,} frames")
-
-    def advanced(self, job: Job, predictions: int) -> None:
-        """See `Reporter`."""
-        self._steps_done += predictions
-        if self._clock() - self._last > _LOG_EVERY_S:
-            self._log(f"{_name(job)}: {self._pace()}")
-
-    def job_finished(self, job: Job, result: PartResult) -> None:
-        """See `Reporter`."""
-        self._jobs_done += 1
-        for warning in result.warnings:
-            self._log(f"warning: {warning}")
-        rate = result.rows / result.seconds if result.seconds else 0
-        self._log(
-            f"{_name(job)}: {result.tracks} tracks, {result.rows:,} frames in {result.seconds:.1f} s "
-            f"({rate:.1f} frames/s); {self._jobs_done} of {self._jobs_total} done, {self._pace()}"
-        )
-
-    def job_failed(self, job: Job, failure: Failure) -> None:
-        """See `Reporter`."""
-        self._jobs_done += 1
-        self._log(f"failed: {_name(job)}: {failure.error}")
-
-    def _pace(self) -> str:
-        elapsed = self._clock() - self._start
-        rate = self._steps_done / elapsed if elapsed else 0
-        left = (self._steps_total - self._steps_done) / rate if rate else 0
-        return f"{rate:.1f} frames/s, {_duration(left)} left"
+        self._progress = progress
+        if time.monotonic() - self._last > _LOG_EVERY_S:
+            working = ", ".join(worker.job for worker in progress.workers.values() if worker.state == "working")
+            self._log(f"{progress.jobs_done} of {progress.jobs} done, {_pace(progress)}; at work on {working}")
 
     def _log(self, text: str) -> None:
-        self._last = self._clock()
+        self._last = time.monotonic()
         self._console.print(f"{time.strftime('%H:%M:%S')} {text}", markup=False, highlight=False, soft_wrap=True)
 
 
-class BarReporter:
-    """A bar over all jobs and one for the take at hand."""
+class JsonReporter:
+    """A JSON object a line: every event with its time, and where the run stands now and then."""
 
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
-        self._jobs = bars.add_task("takes", total=None)
-        self._steps = bars.add_task("frames", total=None, rated=True)
-        self._current = bars.add_task("", total=None, visible=False)
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._last = time.monotonic()
 
-    def run_started(self, jobs: list[Job], resumed: int) -> None:
+    def event(self, event: Event) -> None:
         """See `Reporter`."""
-        self._bars.update(self._jobs, total=len(jobs) + resumed, completed=resumed)
-        self._bars.update(self._steps, total=sum(job.steps for job in jobs))
+        self._write(snake_case(type(event).__name__), asdict(event))
 
-    def job_started(self, job: Job) -> None:
+    def update(self, progress: Progress) -> None:
         """See `Reporter`."""
-        self._bars.reset(self._current, description=_name(job), total=job.steps, visible=True)
+        if time.monotonic() - self._last > _LOG_EVERY_S:
+            numbers = {
+                "jobs": progress.jobs,
+                "jobs_done": progress.jobs_done,
+                "frames": progress.frames,
+                "frames_done": progress.frames_done,
+                "frames_per_second": round(progress.rate, 3),
+                "seconds_left": progress.seconds_left,
+                "failures": len(progress.failures),
+                "retries": progress.retries,
+            }
+            self._write("progress", numbers)
 
-    def advanced(self, job: Job, predictions: int) -> None:
+    def _write(self, name: str, values: dict[str, object]) -> None:
+        self._last = time.monotonic()
+        record = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": name, **values}
+        print(json.dumps(record, ensure_ascii=False), file=self._file, flush=True)
+
+
+class LiveReporter:
+    """A line a worker and one for the whole run; failures and warnings scroll above."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._next = 0.0
+
+    def event(self, event: Event) -> None:
         """See `Reporter`."""
-        self._bars.advance(self._steps, predictions)
-        self._bars.advance(self._current, predictions)
+        from lmeec.inference.progress import JobFinished, JobStarted
 
-    def job_finished(self, job: Job, result: PartResult) -> None:
+        lines = list(_lines(event, None))
+        if isinstance(event, JobStarted):
+            return
+        for line in lines[:-1] if isinstance(event, JobFinished) else lines:
+            self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def update(self, progress: Progress) -> None:
         """See `Reporter`."""
-        self._bars.advance(self._jobs)
-        for warning in result.warnings:
-            self._print(f"warning: {warning}")
-        # Estimates count frames that turned out to be missing.
-        left = self._bars.tasks[self._current]
-        self._bars.advance(self._steps, (left.total or 0) - left.completed)
-
-    def job_failed(self, job: Job, failure: Failure) -> None:
-        """See `Reporter`."""
-        self._bars.advance(self._jobs)
-        self._print(f"failed: {_name(job)}: {failure.error}")
-
-    def _print(self, text: str) -> None:
-        self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + 0.2
+            self._live.update(render(progress))
 
 
-def _name(job: Job) -> str:
-    return f"{job.take.name} {job.direction}"
+def render(progress: Progress) -> Group:
+    """The live view."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, ratio=1, overflow="ellipsis")
+    table.add_column(width=20)
+    table.add_column(justify="right", no_wrap=True)
+    workers = sorted(progress.workers.values(), key=lambda worker: worker.name)
+    for worker in workers[:_WORKERS_SHOWN]:
+        table.add_row(*_worker_cells(worker))
+    if len(workers) > _WORKERS_SHOWN:
+        table.add_row("", Text(f"and {len(workers) - _WORKERS_SHOWN} more workers", style="dim"))
+    failures = f", {len(progress.failures)} failed" if progress.failures else ""
+    retries = f", {progress.retries} tried again" if progress.retries else ""
+    whole = Table.grid(padding=(0, 1))
+    whole.add_row(
+        f"{progress.jobs_done} of {progress.jobs} done{failures}{retries}",
+        ProgressBar(total=max(progress.frames, 1), completed=progress.frames_done, width=20),
+        _pace(progress),
+    )
+    return Group(table, whole)
 
 
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"
+def _worker_cells(worker: WorkerState) -> tuple[str | Text | ProgressBar, ...]:
+    name = Text(f"worker {worker.name}", style="dim")
+    if worker.state != "working":
+        return name, Text(worker.state, style="dim"), "", ""
+    bar = ProgressBar(total=max(worker.frames, 1), completed=worker.done, width=20)
+    return name, Text(worker.job), bar, f"{worker.rate:.1f} frames/s"
+
+
+def _lines(event: Event, progress: Progress | None) -> Iterator[str]:
+    from lmeec.inference.progress import JobFailed, JobFinished, JobRetried, JobStarted, Notice, RunStarted
+
+    match event:
+        case RunStarted():
+            done_before = f", {event.resumed} done before" if event.resumed else ""
+            yield f"{event.jobs} takes and directions to predict{done_before}, about {event.frames:,} frames"
+        case JobStarted():
+            yield f"{event.job}: started, about {event.frames:,} frames"
+        case JobFinished():
+            yield from (f"warning: {warning}" for warning in event.warnings)
+            rate = event.frames / event.seconds if event.seconds else 0
+            so_far = f"; {progress.jobs_done} of {progress.jobs} done, {_pace(progress)}" if progress else ""
+            yield (
+                f"{event.job}: {event.tracks} tracks, {event.frames:,} frames in {event.seconds:.1f} s "
+                f"({rate:.1f} frames/s){so_far}"
+            )
+        case JobRetried():
+            yield f"{event.job}: failed at attempt {event.attempt}, will be tried again: {event.error}"
+        case JobFailed():
+            attempts = f" after {event.attempts} attempts" if event.attempts > 1 else ""
+            yield f"failed: {event.job}{attempts}: {event.error}"
+        case Notice():
+            yield event.text
+
+
+def _pace(progress: Progress) -> str:
+    left = progress.seconds_left
+    return f"{progress.rate:.1f} frames/s, {'?' if left is None else duration(left)} left"

@@ -5,56 +5,40 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from lmeec.config import Direction, PredictConfig
 from lmeec.data.names import first_few
-from lmeec.errors import DataError, LmeecError, OutputError
-from lmeec.inference.plan import estimate_steps
-from lmeec.inference.worker import PartResult, Worker
+from lmeec.errors import DataError, DiskFullError, OutputError
+from lmeec.inference.jobs import Job, jobs_of, remaining
+from lmeec.inference.progress import Failure, Notice, Reporter
+from lmeec.inference.record import HEARTBEAT_FILE, PLAN_FILE, read_heartbeat, write_failures
+from lmeec.inference.work import Executor, Stop, Work
+from lmeec.inference.worker import ModelInfo
 from lmeec.tables import (
+    Contents,
+    Output,
+    PartInfo,
     RunMetadata,
+    count_rows,
     list_parts,
     merge_parts,
-    part_path,
-    parts_directory,
+    read_contents,
     read_metadata,
-    read_part_info,
+    read_part_infos,
     remove_parts,
 )
-from lmeec.tables.files import written_whole
 from lmeec.tables.merge import check_free
+from lmeec.tables.parts import part_path
 
 if TYPE_CHECKING:
     from lmeec.data.takes import Take, TakeSet
+    from lmeec.tables.storage import Location
 
-
-@dataclass(frozen=True)
-class Job:
-    """One take in one direction.
-
-    Attributes:
-        take: the take.
-        direction: which views are queries.
-        steps: predictions it will need, estimated.
-    """
-
-    take: Take
-    direction: Direction
-    steps: int
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a job did not finish."""
-
-    take_uid: str
-    take_name: str
-    direction: Direction
-    error: str
+_Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -62,12 +46,13 @@ class RunSummary:
     """What a run did.
 
     Attributes:
-        parts: jobs in the table.
-        resumed: of these, jobs that an earlier run had finished.
+        parts: takes and directions in the table.
+        resumed: of these, those that an earlier run had finished.
         rows: predictions in the table.
         tracks: tracks followed in this run.
         seconds: wall time of this run.
         failures: jobs that are not in the table.
+        waiting: takes and directions that were not done because the run was stopped; there is no table then.
     """
 
     parts: int
@@ -75,43 +60,23 @@ class RunSummary:
     rows: int
     tracks: int
     seconds: float
-    failures: tuple[Failure, ...]
+    failures: tuple[Failure, ...] = ()
+    waiting: int = 0
 
 
-class Reporter(Protocol):
-    """Is told how a run goes."""
-
-    def run_started(self, jobs: list[Job], resumed: int) -> None:
-        """Jobs that remain, and how many an earlier run had finished."""
-
-    def job_started(self, job: Job) -> None:
-        """A job begins."""
-
-    def advanced(self, job: Job, predictions: int) -> None:
-        """So many more predictions are made."""
-
-    def job_finished(self, job: Job, result: PartResult) -> None:
-        """A job's part is written."""
-
-    def job_failed(self, job: Job, failure: Failure) -> None:
-        """A job is set aside."""
-
-
-def failures_path(out: Path) -> Path:
+def failures_path(out: Location | str) -> Location:
     """The file beside the results that lists what is not in them."""
-    return out.with_name(out.name + ".failures.json")
+    return Output.of(out).failures
 
 
-def run_metadata(worker: Worker, takes: TakeSet, config: PredictConfig) -> RunMetadata:
+def run_metadata(models: Mapping[Direction, ModelInfo], takes: TakeSet, config: PredictConfig) -> RunMetadata:
     """What the results depend on."""
-    models = worker.models
-    names = dict.fromkeys(loaded.name for loaded in models.values())
     return RunMetadata(
-        model=", ".join(names),
-        checkpoints={direction: loaded.digest for direction, loaded in models.items()},
+        model=", ".join(dict.fromkeys(model.name for model in models.values())),
+        checkpoints={direction: model.digest for direction, model in models.items()},
         memory=_json_values(config.memory),
         predict={
-            "dtype": ", ".join(dict.fromkeys(str(m.dtype).removeprefix("torch.") for m in models.values())),
+            "dtype": ", ".join(dict.fromkeys(model.dtype for model in models.values())),
             "video": config.video,
             "objects": sorted(config.objects),
         },
@@ -131,102 +96,125 @@ def _digest_of_files(paths: tuple[Path, ...]) -> str:
     return digest.hexdigest()
 
 
-def check_output(out: Path, *, overwrite: bool) -> None:
-    """Refuse, before any work, an output that is there and not left incomplete by failures.
+def check_output(out: Location | str | Output, *, overwrite: bool) -> None:
+    """Refuse, before any work, an output that cannot be of this run: no folder for it, or something foreign there.
 
     Raises:
-        OutputError: it exists and `overwrite` is false, or its folder does not exist.
+        OutputError: what is there and how to go on.
     """
-    if not out.parent.is_dir():
-        raise OutputError(f"{out}: the folder {out.parent} does not exist; make it first")
-    if not failures_path(out).exists():
+    out = Output.of(out)
+    if isinstance(out.path, Path) and not out.path.parent.is_dir():
+        raise OutputError(f"{out}: the folder {out.path.parent} does not exist; make it first")
+    if overwrite or not out.path.exists():
         check_free(out, overwrite=overwrite)
+        return
+    try:
+        read_metadata(out.path)
+    except OutputError as error:
+        raise OutputError(f"{error}. Name another output, or pass --overwrite to replace what is there") from error
 
 
 def run_predictions(
-    worker: Worker, takes: TakeSet, out: Path, reporter: Reporter, *, overwrite: bool = False
+    executor: Executor,
+    takes: TakeSet,
+    out: Location | str | Output,
+    reporter: Reporter,
+    *,
+    overwrite: bool = False,
+    retries: int = 2,
+    stop: Stop | None = None,
 ) -> RunSummary:
-    """Predict every take in every direction of the worker, into one sorted table.
+    """Predict every take in every direction, into one sorted table.
 
     Finished jobs are kept as part files beside `out` until all are joined, so that the same call goes on where an
-    interrupted one stopped. A job that fails does not stop the others: the table is made without it, and the
-    failures are listed in a file beside it.
+    interrupted one stopped; after a run that finished it does nothing. A job that fails is tried again where that can
+    help, and does not stop the others: the table is made without it, and the failures are listed in a file beside it.
 
     Args:
-        worker: predicts.
+        executor: predicts.
         takes: the takes.
-        out: the results file.
+        out: the results file, or a folder for one file a take and direction if the name ends in a slash.
         reporter: is told how it goes.
         overwrite: discard an existing output and the parts of earlier runs.
+        retries: how often a job that failed is tried again.
+        stop: lets the caller end the run early: jobs at hand are finished and kept, and no table is made.
 
     Raises:
-        OutputError: the output is there already, cannot be written, or is of another run.
+        OutputError: the output cannot be written, is of another run, or is being written by another.
+        DiskFullError: there is no more space; what is finished is kept.
         DataError: a wanted object is in none of the takes.
     """
+    out, stop = Output.of(out), stop or Stop()
     start = time.monotonic()
     check_output(out, overwrite=overwrite)
-    directory = parts_directory(out)
-    run = run_metadata(worker, takes, worker.config)
+    run = run_metadata(executor.describe(), takes, executor.config)
+    jobs = list(_checked_jobs(takes, executor.config))
     if overwrite:
-        remove_parts(directory)
-        failures_path(out).unlink(missing_ok=True)
-    finished = _finished_parts(directory, run)
-    if failures_path(out).exists() and out.exists():
-        _refuse_other_run(read_metadata(out), run, out)
-    jobs = [
-        Job(take, direction, estimate_steps(take, direction, worker.config.objects))
-        for take in takes
-        for direction in worker.config.directions
-    ]
-    _check_objects(jobs, worker.config.objects)
-    waiting = [job for job in jobs if part_path(directory, job.take.uid, job.direction) not in finished]
-    reporter.run_started(waiting, len(jobs) - len(waiting))
-    tracks, failures = 0, []
-    for job in waiting:
-        outcome = _do(worker, job, directory, run, reporter)
-        if isinstance(outcome, Failure):
-            failures.append(outcome)
-        else:
-            tracks += outcome.tracks
-    parts = [path for job in jobs if (path := part_path(directory, job.take.uid, job.direction)).exists()]
-    rows = merge_parts(parts, out, overwrite=True) if parts else 0
-    _settle(out, directory, failures)
-    return RunSummary(
-        parts=len(parts),
-        resumed=len(jobs) - len(waiting),
-        rows=rows,
-        tracks=tracks,
-        seconds=time.monotonic() - start,
-        failures=tuple(failures),
-    )
+        _discard(out)
+    elif out.path.exists() and _is_finished(out, run, jobs):
+        reporter.event(Notice(f"{out} holds all of this run already: nothing to do"))
+        return RunSummary(len(jobs), len(jobs), count_rows(out.path), 0, time.monotonic() - start)
+    parts = _Parts(out.parts, run, jobs)
+    work = Work(takes, out.parts, run, reporter, retries, stop)
+    work.begin(jobs, remaining(jobs, parts.done()), executor.workers)
+    try:
+        executor.run(work)
+        if work.fatal is not None:
+            raise DiskFullError(f"{work.fatal}. Finished takes are kept; make room and run the same command again")
+        waiting = work.progress.jobs - work.progress.jobs_done - _failed(work.progress.failures)
+        if waiting > 0:
+            write_failures(out, work.progress.failures)
+            return _summary(work, start, parts=work.progress.jobs_done, waiting=waiting)
+        summary = _join(out, parts, work, start)
+    except BaseException:
+        work.record.beat(work.progress, "stopped")
+        raise
+    return summary
 
 
-def _check_objects(jobs: list[Job], wanted: tuple[str, ...]) -> None:
-    unknown = set(wanted) - {name for job in jobs for name in job.take.objects}
+def _checked_jobs(takes: TakeSet, config: PredictConfig) -> Iterator[Job]:
+    unknown = set(config.objects)
+
+    def seen() -> Iterator[Take]:
+        for take in takes:
+            unknown.difference_update(take.objects)
+            yield take
+
+    yield from jobs_of(seen(), config.directions, config.objects)
     if unknown:
         raise DataError(
             f"no take has an object named {first_few(sorted(unknown))}; `lmeec takes --json` lists the objects"
         )
 
 
-def _finished_parts(directory: Path, run: RunMetadata) -> set[Path]:
-    """Whole parts of this run; damaged ones are done again.
+def _discard(out: Output) -> None:
+    other = read_heartbeat(out.parts)
+    if other is not None and other.alive:
+        raise OutputError(f"{out}: another run is writing there (process {other.pid} on {other.host}); stop it first")
+    remove_parts(out.parts, also=(PLAN_FILE, HEARTBEAT_FILE))
+    write_failures(out, [])
+
+
+def _is_finished(out: Output, run: RunMetadata, jobs: Sequence[Job]) -> bool:
+    """Whether the output holds every job of this run.
 
     Raises:
-        OutputError: there is a part of another run.
+        OutputError: it is of another run, or of other takes than this one and the parts of its own.
     """
-    finished = set()
-    for path in list_parts(directory):
-        try:
-            info = read_part_info(path)
-        except OutputError:
-            continue
-        _refuse_other_run(info.run, run, path)
-        finished.add(path)
-    return finished
+    _refuse_other_run(read_metadata(out.path), run, out)
+    contents = read_contents(out.path)
+    mine = Contents.of((job.take_uid, job.direction) for job in jobs)
+    if contents == mine:
+        return True
+    if not list_parts(out.parts):
+        raise OutputError(
+            f"{out} exists already and was made of {contents.count} takes and directions with the same settings, but "
+            f"not of the {mine.count} of this run: name another output, or pass --overwrite to replace it"
+        )
+    return False
 
 
-def _refuse_other_run(theirs: RunMetadata, mine: RunMetadata, path: Path) -> None:
+def _refuse_other_run(theirs: RunMetadata, mine: RunMetadata, path: object) -> None:
     differences = list(theirs.differences(mine))
     if differences:
         raise OutputError(
@@ -235,29 +223,73 @@ def _refuse_other_run(theirs: RunMetadata, mine: RunMetadata, path: Path) -> Non
         )
 
 
-def _do(worker: Worker, job: Job, directory: Path, run: RunMetadata, reporter: Reporter) -> PartResult | Failure:
-    reporter.job_started(job)
-    try:
-        result = worker.predict_part(
-            job.take, job.direction, directory, run, lambda predictions: reporter.advanced(job, predictions)
-        )
-    except OutputError:
-        # A full disk or a lost folder would meet every other job too.
-        raise
-    except Exception as error:
-        reason = str(error) if isinstance(error, LmeecError) else f"{type(error).__name__}: {error}"
-        failure = Failure(job.take.uid, job.take.name, job.direction, reason)
-        reporter.job_failed(job, failure)
-        return failure
-    reporter.job_finished(job, result)
-    return result
+class _Parts:
+    """The whole parts of this run's jobs; damaged ones are left out, to be done again.
+
+    Raises:
+        OutputError: there is a part of another run, or of a take that is not in this one.
+    """
+
+    def __init__(self, directory: Location, run: RunMetadata, jobs: Sequence[Job]) -> None:
+        self._directory = directory
+        self._run = run
+        self._jobs = {(job.take_uid, job.direction): job for job in jobs}
+
+    def done(self) -> dict[_Key, set[str | None]]:
+        """For a take and direction, the target cameras that parts hold; None stands for all."""
+        done: dict[_Key, set[str | None]] = {}
+        for info in self._infos():
+            done.setdefault((info.take_uid, info.direction), set()).add(info.target_camera)
+        return done
+
+    def whole(self) -> dict[_Key, list[Location]]:
+        """The parts of every take and direction that is done."""
+        done = self.done()
+        missing = {(job.take_uid, job.direction) for job in remaining(self._jobs.values(), done)}
+        return {
+            (uid, direction): [part_path(self._directory, uid, job.direction, camera) for camera in cameras]
+            for (uid, direction), job in self._jobs.items()
+            if (uid, direction) in done and (uid, direction) not in missing
+            for cameras in [[None] if None in done[uid, direction] else [share.camera for share in job.shares]]
+        }
+
+    def _infos(self) -> Iterator[PartInfo]:
+        for info in read_part_infos(list_parts(self._directory), skip_damaged=True):
+            _refuse_other_run(info.run, self._run, info.path)
+            if (info.take_uid, info.direction) not in self._jobs:
+                raise OutputError(
+                    f"{info.path} holds take {info.take_uid} ({info.direction}), which is not among the takes of this "
+                    "run: give the same takes again, name another output, or pass --overwrite to discard it"
+                )
+            yield info
 
 
-def _settle(out: Path, directory: Path, failures: list[Failure]) -> None:
-    """Keep the parts while something is missing, so that a rerun needs to do only that."""
+def _failed(failures: Sequence[Failure]) -> int:
+    return len({(failure.take_uid, failure.direction) for failure in failures})
+
+
+def _join(out: Output, parts: _Parts, work: Work, start: float) -> RunSummary:
+    """Make the table; keep the parts while something is missing, so that a rerun needs to do only that."""
+    failures = work.progress.failures
+    whole = parts.whole()
+    rows = merge_parts([path for paths in whole.values() for path in paths], out, overwrite=True) if whole else 0
+    write_failures(out, failures)
     if not failures:
-        remove_parts(directory)
-        failures_path(out).unlink(missing_ok=True)
-        return
-    with written_whole(failures_path(out)) as file:
-        file.write(json.dumps([asdict(failure) for failure in failures], indent=2, ensure_ascii=False).encode())
+        remove_parts(out.parts, also=(PLAN_FILE, HEARTBEAT_FILE))
+    else:
+        work.record.beat(work.progress, "finished")
+    return _summary(work, start, parts=len(whole), rows=rows)
+
+
+def _summary(work: Work, start: float, *, parts: int, rows: int = 0, waiting: int = 0) -> RunSummary:
+    if waiting:
+        work.record.beat(work.progress, "stopped")
+    return RunSummary(
+        parts=parts,
+        resumed=work.progress.resumed,
+        rows=rows,
+        tracks=work.tracks,
+        seconds=time.monotonic() - start,
+        failures=tuple(work.progress.failures),
+        waiting=waiting,
+    )

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import torch
 
 from lmeec.config import Direction, PredictConfig
 from lmeec.data.names import show
-from lmeec.errors import DataError
+from lmeec.errors import DataError, DiskFullError, LmeecError, OutputError
 from lmeec.inference.predictor import TakePredictor
 from lmeec.model.build import LoadedModel, load
 from lmeec.tables import PartWriter, RunMetadata
 
 if TYPE_CHECKING:
     from lmeec.data.takes import Take
+    from lmeec.tables.storage import Location
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,64 @@ class PartResult:
     tracks: int
     seconds: float
     warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A worker's model of one direction.
+
+    Attributes:
+        name: the built-in name or the checkpoint's file name.
+        digest: of the weights.
+        trained: False for random weights.
+        device: where it computes: cpu, cuda or mps.
+        dtype: arithmetic of the large operations.
+    """
+
+    name: str
+    digest: str
+    trained: bool
+    device: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class JobError:
+    """Why a job failed, and what can be done about it.
+
+    Attributes:
+        reason: for the user.
+        retry: whether trying again may help.
+        fatal: whether every other job would meet it too.
+        fresh_worker: whether the process may have been left unfit for the next job.
+    """
+
+    reason: str
+    retry: bool = True
+    fatal: bool = False
+    fresh_worker: bool = False
+
+    @classmethod
+    def of(cls, error: Exception) -> JobError:
+        """Judge an exception.
+
+        What the data say will not change by trying again, unless reading them failed for a reason outside of them,
+        such as a network file system that was away. A full disk meets every job. After anything unexpected, a GPU's
+        state in this process is not to be trusted.
+        """
+        if isinstance(error, DiskFullError):
+            return cls(str(error), retry=False, fatal=True)
+        if isinstance(error, OutputError):
+            return cls(str(error))
+        if isinstance(error, torch.OutOfMemoryError):
+            return cls(
+                "out of GPU memory with one track at a time: use a GPU with more memory, fewer workers a GPU, or a "
+                f"smaller --memory-size ({str(error).splitlines()[0]})",
+                fresh_worker=True,
+            )
+        if isinstance(error, LmeecError):
+            return cls(str(error), retry=isinstance(error.__cause__, OSError))
+        return cls(f"{type(error).__name__}: {error}", fresh_worker=True)
 
 
 class Worker:
@@ -54,17 +114,44 @@ class Worker:
         }
         self.models: dict[Direction, LoadedModel] = {direction: loaded[source] for direction, source in sources.items()}
 
+    def describe(self) -> dict[Direction, ModelInfo]:
+        """What results depend on and users want to know of the models."""
+        return {
+            direction: ModelInfo(
+                name=loaded.name,
+                digest=loaded.digest,
+                trained=loaded.trained,
+                device=loaded.model.device.type,
+                dtype=str(loaded.dtype).removeprefix("torch."),
+            )
+            for direction, loaded in self.models.items()
+        }
+
     def predict_part(
-        self, take: Take, direction: Direction, directory: Path, run: RunMetadata, advanced: Callable[[int], None]
-    ) -> PartResult:
+        self,
+        take: Take,
+        direction: Direction,
+        directory: Location,
+        run: RunMetadata,
+        target_camera: str | None = None,
+    ) -> Generator[int, None, PartResult]:
         """Predict a take in a direction into its part file, which appears only when whole.
 
+        When the GPU's memory does not suffice, the take starts over with half as many tracks at once, down to one;
+        results do not depend on that number.
+
         Args:
-            take: the take.
+            take: the take; narrowed to the target camera where one is given.
             direction: which views are queries.
             directory: folder of the parts.
             run: stored in the part.
-            advanced: called with the number of predictions made since the last call.
+            target_camera: the only target camera that the part holds; None for all.
+
+        Yields:
+            The number of predictions made since the last time; negative when the take starts over.
+
+        Returns:
+            What became of it.
 
         Raises:
             DataError: the take cannot be used.
@@ -73,13 +160,25 @@ class Worker:
         if take.problems and not (take.tracks and take.cameras):
             raise DataError("; ".join(take.problems))
         start = time.monotonic()
-        with (
-            TakePredictor(self.models[direction].model, take, direction, self.config) as predictor,
-            PartWriter(directory, run, take.uid, direction) as part,
-        ):
-            for rows in predictor.rows():
-                part.write(rows)
-                advanced(len(rows))
+        config = self.config
+        while True:
+            made = 0
+            try:
+                with (
+                    TakePredictor(self.models[direction].model, take, direction, config) as predictor,
+                    PartWriter(directory, run, take.uid, direction, target_camera) as part,
+                ):
+                    for rows in predictor.rows():
+                        part.write(rows)
+                        made += len(rows)
+                        yield len(rows)
+                break
+            except torch.OutOfMemoryError:
+                if config.batch_tracks == 1:
+                    raise
+                config = replace(config, batch_tracks=config.batch_tracks // 2)
+            _free_memory()
+            yield -made
         return PartResult(
             rows=part.rows,
             tracks=len(predictor.plan.tracks),
@@ -91,3 +190,8 @@ class Worker:
 def _why_empty(take: Take, direction: Direction) -> str:
     reasons = take.problems or ("none of the objects has a mask in a query view whose frames a target view has too",)
     return f"take {show(take.name)}: there is nothing to predict in {direction}: {'; '.join(reasons)}"
+
+
+def _free_memory() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

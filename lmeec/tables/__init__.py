@@ -11,7 +11,7 @@ from lmeec.tables.parts import (
     read_part_info,
     remove_parts,
 )
-from lmeec.tables.read import read_contents, read_metadata, read_results, scan_results
+from lmeec.tables.read import count_rows, read_contents, read_metadata, read_results, scan_results
 from lmeec.tables.schema import SCHEMA, SCHEMA_VERSION, ResultRow, rows_to_batch
 from lmeec.tables.storage import Output, location
 
@@ -25,6 +25,7 @@ __all__ = [
     "SCHEMA",
     "SCHEMA_VERSION",
     "check_free",
+    "count_rows",
     "list_parts",
     "location",
     "merge_parts",

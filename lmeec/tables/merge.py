@@ -71,14 +71,26 @@ def merge_parts(parts: Sequence[Location], out: Location | str | Output, *, over
     return sum(info.rows for info in infos)
 
 
-def read_part_infos(parts: Sequence[Location]) -> list[PartInfo]:
+def read_part_infos(parts: Sequence[Location], *, skip_damaged: bool = False) -> list[PartInfo]:
     """Read what parts hold, several at a time, as an object store takes a while to answer for each.
+
+    Args:
+        parts: part files.
+        skip_damaged: leave out those that cannot be read.
 
     Raises:
         OutputError: one is damaged.
     """
     with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(read_part_info, parts))
+        infos = pool.map(_info_or_none if skip_damaged else read_part_info, parts)
+        return [info for info in infos if info is not None]
+
+
+def _info_or_none(path: Location) -> PartInfo | None:
+    try:
+        return read_part_info(path)
+    except OutputError:
+        return None
 
 
 def check_free(out: Location | str | Output, *, overwrite: bool) -> None:

@@ -69,6 +69,19 @@ def read_contents(path: Location | str) -> Contents:
         return contents_of(file.schema_arrow.metadata, str(first))
 
 
+def count_rows(path: Location | str) -> int:
+    """Count the rows of a table without reading them.
+
+    Raises:
+        OutputError: as for `read_results`.
+    """
+    rows = 0
+    for one in result_files(path):
+        with open_results(one) as file:
+            rows += file.metadata.num_rows
+    return rows
+
+
 def result_files(path: Location | str) -> list[Location]:
     """The Parquet files of a results table: itself, or those in a folder, sorted by name.
 

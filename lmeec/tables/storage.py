@@ -99,6 +99,10 @@ class Output:
         place = location(where)
         return cls(place, partitioned=place.is_dir())
 
+    def absolute(self) -> Output:
+        """The same, whatever folder a process is in."""
+        return Output(self.path.absolute(), self.partitioned)
+
     @property
     def parts(self) -> Location:
         """The folder of the parts, `OUT.parts`."""

@@ -1,0 +1,99 @@
+"""The Ray actor of a worker: holds the models and turns a job into a stream of messages."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import ray
+import torch
+
+from lmeec.config import Direction
+from lmeec.inference.record import PLAN_FILE
+from lmeec.inference.worker import JobError, ModelInfo, PartResult, Worker
+
+if TYPE_CHECKING:
+    from lmeec.data.takes import Take
+    from lmeec.inference.jobs import Job
+    from lmeec.tables import RunMetadata
+    from lmeec.tables.storage import Location
+
+_MESSAGE_EVERY_S = 0.5
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A worker has loaded its models."""
+
+    node: str
+    pid: int
+    models: dict[Direction, ModelInfo]
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """A worker can do no job of this run, for a reason that others may not share."""
+
+    reason: str
+
+
+Message: TypeAlias = int | PartResult | JobError | Unfit
+"""Predictions made, or how a job ended."""
+
+
+@ray.remote
+class WorkerActor:
+    """A worker in a process of its own.
+
+    Args:
+        make_worker: loads the models.
+        threads: of torch.
+    """
+
+    def __init__(self, make_worker: Callable[[], Worker], threads: int) -> None:
+        self._make_worker = make_worker
+        self._threads = threads
+        self._worker: Worker | None = None
+
+    def start(self) -> Ready:
+        """Load the models; not in the constructor, so that an error arrives as it is."""
+        if self._worker is None:
+            torch.set_num_threads(self._threads)
+            self._worker = self._make_worker()
+        return Ready(socket.gethostname(), os.getpid(), self._worker.describe())
+
+    def predict(self, take: Take, job: Job, directory: Location, run: RunMetadata) -> Iterator[Message]:
+        """Do a job; the last message says how it ended."""
+        if not (directory / PLAN_FILE).exists():
+            yield Unfit(
+                f"{directory} is not the same folder on {socket.gethostname()}: with several machines, --out must be "
+                "on a file system that they share, or in an object store"
+            )
+            return
+        assert self._worker is not None
+        try:
+            steps = self._worker.predict_part(take, job.direction, directory, run, job.target_camera)
+            result = yield from _seldom(steps)
+        except Exception as error:
+            yield JobError.of(error)
+        else:
+            yield result
+
+
+def _seldom(steps: Generator[int, None, PartResult]) -> Generator[int, None, PartResult]:
+    """Add numbers up, so that a message is worth sending."""
+    made, sent = 0, 0.0
+    while True:
+        try:
+            made += next(steps)
+        except StopIteration as end:
+            if made:
+                yield made
+            return end.value
+        if time.monotonic() - sent > _MESSAGE_EVERY_S:
+            yield made
+            made, sent = 0, time.monotonic()

@@ -1,0 +1,275 @@
+"""Runs the jobs of a run on Ray actors, one a worker.
+
+Ray places the actors, loads them where there is room, restarts those that die and tells when a node is lost. What is
+left to do here is which job a free worker gets, and what a job's end means for the run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import ray
+from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
+
+from lmeec.cluster.actor import Message, Ready, Unfit, WorkerActor
+from lmeec.cluster.resources import Sizes
+from lmeec.config import Direction, PredictConfig
+from lmeec.errors import ClusterError, LmeecError
+from lmeec.inference.work import Assignment, Work
+from lmeec.inference.worker import JobError, ModelInfo, PartResult, Worker
+
+if TYPE_CHECKING:
+    from ray import ObjectRef, ObjectRefGenerator
+    from ray.actor import ActorHandle
+
+DEFAULT_TAKE_TIMEOUT_S = 1800.0
+
+_TICK_S = 0.5
+_PLACED_WITHIN_S = 30.0
+_STRIKES = 3
+"""A worker that fails to start, or is left unfit by a job, so many times in a row is given up."""
+
+
+class RayExecutor:
+    """A pool of workers on a Ray cluster that is joined already; a context manager that ends them.
+
+    Args:
+        make_worker: makes a worker; is sent to each process.
+        config: the run's settings.
+        sizes: how many workers and what each gets.
+        take_timeout: seconds that a job may go without a new prediction before its worker is replaced.
+    """
+
+    def __init__(
+        self,
+        make_worker: Callable[[], Worker],
+        config: PredictConfig,
+        sizes: Sizes,
+        take_timeout: float = DEFAULT_TAKE_TIMEOUT_S,
+    ) -> None:
+        self.config = config
+        self.workers = sizes.workers
+        self._timeout = take_timeout
+        self._models: Mapping[Direction, ModelInfo] | None = None
+        self._why_given_up = ""
+        options = {"num_cpus": sizes.cpus, "num_gpus": sizes.gpus, "max_restarts": -1}
+        make_actor = lambda: WorkerActor.options(**options).remote(make_worker, sizes.cpus)  # noqa: E731
+        self._slots = [_Slot(str(number), make_actor) for number in range(sizes.workers)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for slot in self._slots:
+            slot.end()
+
+    def describe(self) -> Mapping[Direction, ModelInfo]:
+        """See `Executor`; waits for the first worker.
+
+        Raises:
+            ClusterError: no worker can be started.
+            CheckpointError, ConfigError: a model cannot be loaded.
+        """
+        while self._models is None:
+            self._hear(work=None, timeout=_TICK_S)
+        return self._models
+
+    def run(self, work: Work) -> None:
+        """See `Executor`."""
+        self.describe()
+        for slot in self._slots:
+            work.progress.set_state(slot.name, "idle" if slot.idle else "starting")
+        waiting_since = time.monotonic()
+        while True:
+            self._assign(work)
+            working = [slot for slot in self._slots if slot.assignment is not None]
+            if not working and not work.waiting:
+                return
+            self._hear(work, _TICK_S)
+            self._end_stalled(work)
+            work.tick()
+            if working:
+                waiting_since = time.monotonic()
+            elif time.monotonic() - waiting_since > _PLACED_WITHIN_S:
+                work.notice("no worker is up; waiting for Ray to find room for one")
+                waiting_since = time.monotonic()
+
+    def _assign(self, work: Work) -> None:
+        for slot in self._slots:
+            if slot.idle and (assignment := work.next_job()) is not None:
+                slot.give(assignment, work)
+
+    def _hear(self, work: Work | None, timeout: float) -> None:
+        """Wait for messages of workers and settle what they say."""
+        pending = {slot.pending: slot for slot in self._slots if slot.pending is not None}
+        if not pending:
+            raise ClusterError(f"no worker is left: {self._why_given_up}")
+        ready, _ = ray.wait(list(pending), num_returns=1, timeout=timeout, fetch_local=False)
+        for pending_one in ready:
+            slot = pending[pending_one]
+            if slot.assignment is None:
+                self._settle_start(slot, work)
+            elif work is not None:
+                self._settle_message(slot, slot.assignment, work)
+
+    def _settle_start(self, slot: _Slot, work: Work | None) -> None:
+        try:
+            ready = slot.started()
+        except RayTaskError as error:
+            if isinstance(error.cause, LmeecError) and self._models is None:
+                raise error.cause from None
+            self._strike(slot, work, f"it cannot load the models: {_cause(error)}")
+        except RayError as error:
+            self._strike(slot, work, f"it died while it loaded the models: {_first_line(error)}")
+        else:
+            self._admit(slot, ready, work)
+
+    def _admit(self, slot: _Slot, ready: Ready, work: Work | None) -> None:
+        self._models = self._models or ready.models
+        if _of_results(ready.models) != _of_results(self._models):
+            mine, theirs = _of_results(ready.models), _of_results(self._models)
+            self._give_up(slot, work, f"on {ready.node} it has {mine}, others have {theirs}; they are not mixed")
+        elif work is not None:
+            work.progress.set_state(slot.name, "idle")
+
+    def _settle_message(self, slot: _Slot, assignment: Assignment, work: Work) -> None:
+        job = assignment.job
+        try:
+            message = slot.message()
+        except (RayActorError, RayTaskError, StopIteration) as error:
+            slot.recover(replace=isinstance(error, ActorDiedError))
+            work.failed(slot.name, job, JobError(f"its worker died: {_first_line(error)}"))
+            work.progress.set_state(slot.name, "starting")
+            return
+        match message:
+            case int():
+                work.advanced(slot.name, message)
+            case PartResult():
+                slot.strikes = 0
+                slot.free()
+                work.finished(slot.name, job, message)
+            case JobError():
+                slot.free()
+                work.failed(slot.name, job, message)
+                if message.fresh_worker:
+                    self._strike(slot, work, message.reason)
+            case Unfit():
+                slot.free()
+                work.put_back(slot.name, job)
+                self._give_up(slot, work, message.reason)
+
+    def _strike(self, slot: _Slot, work: Work | None, reason: str) -> None:
+        slot.strikes += 1
+        if slot.strikes >= _STRIKES:
+            self._give_up(slot, work, reason)
+            return
+        slot.recover(replace=True)
+        if work is not None:
+            work.progress.set_state(slot.name, "starting")
+
+    def _give_up(self, slot: _Slot, work: Work | None, reason: str) -> None:
+        slot.end()
+        self._why_given_up = reason
+        if work is not None:
+            work.progress.workers.pop(slot.name, None)
+            work.notice(f"worker {slot.name} is given up: {reason}")
+
+    def _end_stalled(self, work: Work) -> None:
+        for slot in self._slots:
+            if slot.assignment is not None and time.monotonic() - slot.heard > self._timeout:
+                job = slot.assignment.job
+                slot.recover(replace=True)
+                work.failed(
+                    slot.name,
+                    job,
+                    JobError(f"no new prediction for {self._timeout:.0f} s (--take-timeout), its worker was ended"),
+                )
+                work.progress.set_state(slot.name, "starting")
+
+
+class _Slot:
+    """A worker's place: the actor that fills it, and what is awaited of it.
+
+    Attributes:
+        name: of the worker.
+        pending: what is awaited: the start of the actor or messages of its job; None if nothing is.
+        assignment: its job.
+        heard: when it last sent a message, in seconds of the monotonic clock.
+        strikes: failures in a row that were its own.
+    """
+
+    def __init__(self, name: str, make_actor: Callable[[], ActorHandle[Any]]) -> None:
+        self.name = name
+        self.pending: ObjectRef[Ready] | ObjectRefGenerator | None = None
+        self.assignment: Assignment | None = None
+        self.heard = time.monotonic()
+        self.strikes = 0
+        self._make_actor = make_actor
+        self._actor: ActorHandle[Any] | None = make_actor()
+        self._start()
+
+    @property
+    def idle(self) -> bool:
+        """Whether it can be given a job."""
+        return self._actor is not None and self.pending is None
+
+    def give(self, assignment: Assignment, work: Work) -> None:
+        """Begin a job."""
+        assert self._actor is not None
+        self.assignment = assignment
+        self.heard = time.monotonic()
+        work.started(self.name, assignment.job)
+        predict = self._actor.predict.options(num_returns="streaming", max_task_retries=0)
+        self.pending = predict.remote(assignment.take, assignment.job, work.directory, work.run)
+
+    def started(self) -> Ready:
+        """The outcome of starting, when it is there."""
+        pending, self.pending = self.pending, None
+        return ray.get(pending)
+
+    def message(self) -> Message:
+        """The next message, when it is there."""
+        self.heard = time.monotonic()
+        return ray.get(next(self.pending))
+
+    def free(self) -> None:
+        """The job has ended."""
+        self.pending = self.assignment = None
+
+    def recover(self, *, replace: bool) -> None:
+        """Await the actor's restart by Ray, or put another in its place."""
+        self.free()
+        if replace:
+            self.end()
+            self._actor = self._make_actor()
+        self._start()
+
+    def end(self) -> None:
+        """End the actor's process."""
+        self.free()
+        if self._actor is not None:
+            ray.kill(self._actor)
+            self._actor = None
+
+    def _start(self) -> None:
+        # Retried by Ray for as long as it takes to place the actor again, on another node if its own is lost.
+        assert self._actor is not None
+        self.pending = self._actor.start.options(max_task_retries=-1).remote()
+
+
+def _of_results(models: Mapping[Direction, ModelInfo]) -> dict[str, tuple[str, str]]:
+    return {direction: (model.digest[:12], model.dtype) for direction, model in models.items()}
+
+
+def _cause(error: RayTaskError) -> str:
+    cause = error.cause
+    return str(cause) if isinstance(cause, LmeecError) else f"{type(cause).__name__}: {cause}"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

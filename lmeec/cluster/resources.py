@@ -1,0 +1,120 @@
+"""How many workers a run has and what each of them gets; decided without Ray."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from lmeec.config import Device
+from lmeec.errors import ConfigError
+
+_CPUS_A_WORKER = 2
+"""Without a GPU. More threads a worker bring little; more workers take more memory."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asks for.
+
+    Attributes:
+        workers: how many; 0 stays in this process, `auto` takes one for each GPU, or for some CPUs without any.
+        gpus_per_worker: may be a fraction; None means 1 where there are GPUs.
+        cpus_per_worker: threads of each; None divides what there is.
+        address: of a Ray cluster; None starts one here.
+        device: where to compute.
+
+    Raises:
+        ConfigError: a number is out of range.
+    """
+
+    workers: int | Literal["auto"] = "auto"
+    gpus_per_worker: float | None = None
+    cpus_per_worker: int | None = None
+    address: str | None = None
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        if self.workers != "auto" and self.workers < 0:
+            raise ConfigError(f"--workers is {self.workers}, but must be auto or a number from 0")
+        if self.gpus_per_worker is not None and self.gpus_per_worker < 0:
+            raise ConfigError(f"--gpus-per-worker is {self.gpus_per_worker}, but must not be negative")
+        if self.cpus_per_worker is not None and self.cpus_per_worker < 1:
+            raise ConfigError(f"--cpus-per-worker is {self.cpus_per_worker}, but must be at least 1")
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a machine has."""
+
+    cpus: int
+    gpus: int
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The workers of a run.
+
+    Attributes:
+        workers: how many.
+        gpus: of each.
+        cpus: of each, and its threads.
+    """
+
+    workers: int
+    gpus: float
+    cpus: int
+
+
+def this_machine() -> Node:
+    """What this machine has, as torch sees it."""
+    return Node(len(os.sched_getaffinity(0)), torch.cuda.device_count())
+
+
+def sizes(wanted: Wanted, nodes: list[Node]) -> Sizes:
+    """Decide on the workers.
+
+    Example:
+        >>> sizes(Wanted(), [Node(cpus=64, gpus=8)])
+        Sizes(workers=8, gpus=1, cpus=8)
+        >>> sizes(Wanted(), [Node(cpus=16, gpus=0)])
+        Sizes(workers=8, gpus=0, cpus=2)
+        >>> sizes(Wanted(workers=4), [Node(cpus=2, gpus=0)])
+        Sizes(workers=4, gpus=0, cpus=1)
+    """
+    on_gpu = wanted.device in ("auto", "cuda") and any(node.gpus for node in nodes)
+    gpus = wanted.gpus_per_worker if wanted.gpus_per_worker is not None else int(on_gpu)
+    if gpus:
+        counts = [int(node.gpus / gpus) for node in nodes]
+        with_gpu = [node for node in nodes if node.gpus]
+        share = min((node.cpus // max(int(node.gpus / gpus), 1) for node in with_gpu), default=1)
+        count = sum(counts)
+    else:
+        share = min(_CPUS_A_WORKER, max((node.cpus for node in nodes), default=1))
+        count = sum(node.cpus // (wanted.cpus_per_worker or share) for node in nodes)
+    if wanted.workers != "auto":
+        count = wanted.workers
+        if not gpus:
+            share = sum(node.cpus for node in nodes) // max(count, 1)
+    return Sizes(max(count, 1), gpus, wanted.cpus_per_worker or max(share, 1))
+
+
+def in_process_reason(wanted: Wanted, *, needs_workers: bool) -> str | None:
+    """Why a run stays in this process, for the user; None if it uses workers.
+
+    Args:
+        wanted: what the user asks for.
+        needs_workers: something was asked for that only a worker's own process allows.
+    """
+    if wanted.workers == 0:
+        return "--workers 0"
+    if wanted.workers != "auto" or wanted.address is not None or needs_workers:
+        return None
+    if sizes(wanted, [this_machine()]).workers == 1:
+        return "there would be one worker only"
+    if importlib.util.find_spec("ray") is None:
+        return "ray is not installed, which runs several workers: pip install 'lmeec[ray]'"
+    return None

@@ -1,0 +1,65 @@
+"""Joining a Ray cluster, or starting one on this machine that is gone afterwards."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lmeec.cluster.resources import Node, Sizes, Wanted, sizes, this_machine
+from lmeec.errors import ClusterError
+
+# A tool that starts Ray for its user does not report to Ray's authors in the user's name.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Ray's own noise about workers that die: what matters of it is in the run's events.
+os.environ.setdefault("RAY_DEDUP_LOGS", "1")
+
+try:
+    import ray
+except ImportError as error:
+    raise ClusterError(
+        f"workers need ray, which cannot be imported ({error}): pip install 'lmeec[ray]', or use --workers 0"
+    ) from error
+
+_OBJECT_STORE_BYTES = 256 * 2**20
+"""For takes on their way to workers, which are some megabytes each; Ray would take a third of the memory."""
+
+
+@contextmanager
+def ray_session(wanted: Wanted) -> Iterator[Sizes]:
+    """Have a Ray cluster and say what workers fit it.
+
+    A cluster that was started here ends with the block, with all of its processes; one that was joined stays.
+
+    Raises:
+        ClusterError: it cannot be started or joined.
+    """
+    if wanted.address is None:
+        fit = sizes(wanted, [this_machine()])
+        _init(
+            address="local",
+            num_cpus=max(this_machine().cpus, fit.workers * fit.cpus),
+            object_store_memory=_OBJECT_STORE_BYTES,
+            include_dashboard=False,
+        )
+    else:
+        _init(address=wanted.address)
+        fit = sizes(wanted, _nodes())
+    try:
+        yield fit
+    finally:
+        ray.shutdown()
+
+
+def _init(**options: object) -> None:
+    try:
+        ray.init(log_to_driver=False, logging_level="ERROR", **options)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
+        address = options["address"]
+        what = "start a Ray cluster here" if address == "local" else f"join the Ray cluster at {address}"
+        raise ClusterError(f"cannot {what}: {error}") from error
+
+
+def _nodes() -> list[Node]:
+    resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [Node(int(r.get("CPU", 0)), int(r.get("GPU", 0))) for r in resources]

@@ -1,0 +1,42 @@
+"""What Ctrl-C and the signals of batch systems mean for a run."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from lmeec.inference.work import Stop
+
+
+class Stopped(BaseException):
+    """The user wants to stop at once. No `Exception`, so that nothing takes it for a failed job."""
+
+
+@contextmanager
+def stopping(stop: Stop) -> Iterator[None]:
+    """Ctrl-C lets jobs at hand finish; a second one, SIGTERM and SIGHUP stop at once.
+
+    Raises:
+        Stopped: on a signal to stop at once.
+    """
+
+    def first(number: int, frame: FrameType | None) -> None:
+        if stop.requested or number != signal.SIGINT:
+            raise Stopped
+        stop.request()
+        typer.echo("stopping when the takes at hand are finished; Ctrl-C again stops at once", err=True)
+
+    before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, first)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
