@@ -10,6 +10,7 @@ import torch
 from lmeec.config import PRESETS, Device, ModelConfig, Precision
 from lmeec.errors import CheckpointError, ConfigError
 from lmeec.model.checkpoint import config_of, load_weights, read_checkpoint, weights_digest
+from lmeec.model.cpu import optimise_for_cpu
 from lmeec.model.lmeec import LMEEC
 
 BUILT_IN = ("nano",)
@@ -51,7 +52,7 @@ def build_model(config: ModelConfig, *, seed: int | None = None) -> LMEEC:
 
 
 def load_model(source: str | Path, device: Device = "auto", dtype: Precision = "auto") -> LMEEC:
-    """Load a model for inference.
+    """Load a model for inference; on a CPU it is arranged for that (see `lmeec.model.cpu`) and cannot be trained.
 
     Args:
         source: a built-in name ("nano") or the path of a checkpoint.
@@ -83,6 +84,8 @@ def load(source: str | Path, device: Device = "auto", dtype: Precision = "auto")
     digest = weights_digest(model.state_dict())
     model = model.to(place)
     model.compute_dtype = resolve_dtype(dtype, place)
+    if place.type == "cpu":
+        optimise_for_cpu(model)
     return LoadedModel(model, name, digest, trained, model.compute_dtype)
 
 
