@@ -11,6 +11,7 @@ from lmeec.errors import LmeecError
 from lmeec_cli.checkpoint import checkpoint
 from lmeec_cli.predict import predict
 from lmeec_cli.score import score
+from lmeec_cli.status import status
 from lmeec_cli.synth import synth
 from lmeec_cli.takes import takes
 
@@ -43,6 +44,7 @@ def _root(
 
 app.command()(takes)
 app.command()(predict)
+app.command()(status)
 app.command()(score)
 app.command()(synth)
 app.add_typer(checkpoint, name="checkpoint")

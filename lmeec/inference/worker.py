@@ -11,6 +11,7 @@ import torch
 
 from lmeec.config import Direction, PredictConfig
 from lmeec.data.names import show
+from lmeec.data.names import show
 from lmeec.errors import DataError, DiskFullError, LmeecError, OutputError
 from lmeec.inference.predictor import TakePredictor
 from lmeec.model.build import LoadedModel, load

@@ -1,0 +1,109 @@
+"""How far a run is, read from what it has written; for another terminal, or the morning after."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from lmeec.errors import OutputError
+from lmeec.inference.jobs import remaining
+from lmeec.inference.progress import Failure
+from lmeec.inference.record import Heartbeat, read_failures, read_heartbeat, read_plan
+from lmeec.tables import Output, read_contents
+from lmeec.tables.parts import part_path
+from lmeec.tables.storage import names_in
+
+if TYPE_CHECKING:
+    from lmeec.tables.storage import Location
+
+State = Literal["running", "stopped", "complete", "incomplete"]
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """How far a run is.
+
+    Attributes:
+        out: the results.
+        state: `complete` when every take is in the table, `incomplete` when some are not and nothing runs, `stopped`
+            before a table was made; a driver that was killed counts as stopped.
+        jobs: takes and directions of the run.
+        done: of these, predicted.
+        frames: predictions to make in the present or last session, estimated; None once they are joined.
+        frames_done: of these, made.
+        failures: what was set aside.
+        remaining: takes and directions that are neither done nor set aside.
+        heartbeat: what the driver said last.
+        silent_s: seconds since then.
+    """
+
+    out: str
+    state: State
+    jobs: int
+    done: int
+    frames: int | None
+    frames_done: int | None
+    failures: tuple[Failure, ...]
+    remaining: tuple[str, ...]
+    heartbeat: Heartbeat | None
+    silent_s: float | None
+
+
+def read_status(out: Location | str) -> RunStatus:
+    """Read how far the run of an output is.
+
+    Args:
+        out: what `lmeec predict --out` was given.
+
+    Raises:
+        OutputError: there is no run of that name.
+    """
+    output = Output.of(out)
+    plan = read_plan(output.parts)
+    if plan is None:
+        return _of_table(output)
+    heartbeat = read_heartbeat(output.parts)
+    names = set(names_in(output.parts))
+    done: dict[tuple[str, str], set[str | None]] = {}
+    for job in plan.jobs:
+        for camera in (None, *(share.camera for share in job.shares)):
+            if part_path(output.parts, job.take_uid, job.direction, camera).name in names:
+                done.setdefault((job.take_uid, job.direction), set()).add(camera)
+    left = list(remaining(plan.jobs, done))
+    failures = tuple(heartbeat.failures) if heartbeat else tuple(read_failures(output))
+    failed = {(failure.take_uid, failure.direction) for failure in failures}
+    undone = {(job.take_uid, job.direction): f"{job.take_name} {job.direction}" for job in left}
+    alive = heartbeat is not None and heartbeat.alive
+    finished = heartbeat is not None and heartbeat.state == "finished"
+    return RunStatus(
+        out=str(output),
+        state="running" if alive else "incomplete" if finished else "stopped",
+        jobs=len(plan.jobs),
+        done=len(plan.jobs) - len(undone),
+        frames=heartbeat.frames if heartbeat else None,
+        frames_done=heartbeat.frames_done if heartbeat else None,
+        failures=failures,
+        remaining=tuple(name for key, name in undone.items() if key not in failed),
+        heartbeat=heartbeat,
+        silent_s=time.time() - heartbeat.time if heartbeat else None,
+    )
+
+
+def _of_table(output: Output) -> RunStatus:
+    if not output.path.exists():
+        raise OutputError(f"{output}: there is neither a result nor a run of that name")
+    contents, failures = read_contents(output.path), tuple(read_failures(output))
+    failed = {(failure.take_uid, failure.direction) for failure in failures}
+    return RunStatus(
+        out=str(output),
+        state="incomplete" if failures else "complete",
+        jobs=contents.count + len(failed),
+        done=contents.count,
+        frames=None,
+        frames_done=None,
+        failures=failures,
+        remaining=(),
+        heartbeat=None,
+        silent_s=None,
+    )
