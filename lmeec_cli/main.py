@@ -10,6 +10,7 @@ import typer
 from lmeec.errors import LmeecError
 from lmeec_cli.checkpoint import checkpoint
 from lmeec_cli.predict import predict
+from lmeec_cli.recipe import recipe
 from lmeec_cli.score import score
 from lmeec_cli.status import status
 from lmeec_cli.synth import synth
@@ -48,6 +49,7 @@ app.command()(status)
 app.command()(score)
 app.command()(synth)
 app.add_typer(checkpoint, name="checkpoint")
+app.add_typer(recipe, name="recipe")
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def score(
-    results: Annotated[Path, typer.Argument(help="Parquet file that `lmeec predict` wrote.", show_default=False)],
+    results: Annotated[
+        str,
+        typer.Argument(help="Parquet file or folder that `lmeec predict` wrote: a path or a URL.", show_default=False),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Score a results table against its ground truth, by direction.
@@ -41,14 +43,14 @@ def score(
     _note_directions_without_ground_truth(scores)
 
 
-def _print_json(results: Path, scores: dict[str, DirectionScore]) -> None:
+def _print_json(results: str, scores: dict[str, DirectionScore]) -> None:
     import dataclasses
     import json
 
     from lmeec.tables import read_metadata
 
     document = {
-        "results": str(results),
+        "results": results,
         "run": dataclasses.asdict(read_metadata(results)),
         "directions": {name: dataclasses.asdict(score) for name, score in scores.items()},
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from lmeec.config import Direction, PredictConfig
-from lmeec.data.names import show
 from lmeec.data.names import show
 from lmeec.errors import DataError, DiskFullError, LmeecError, OutputError
 from lmeec.inference.predictor import TakePredictor
@@ -94,7 +94,8 @@ class JobError:
             )
         if isinstance(error, LmeecError):
             return cls(str(error), retry=isinstance(error.__cause__, OSError))
-        return cls(f"{type(error).__name__}: {error}", fresh_worker=True)
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        return cls(f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})", fresh_worker=True)
 
 
 class Worker:
