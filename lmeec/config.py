@@ -262,6 +262,7 @@ class PredictConfig:
         video: which videos to read: `auto` prefers downscaled/448 where it exists.
         objects: only these objects; empty means all.
         batch_tracks: at most this many tracks go through the network at once; results do not depend on it.
+        profile: measure the parts of the network.
     """
 
     directions: tuple[Direction, ...] = ("ego2exo", "exo2ego")
@@ -270,7 +271,8 @@ class PredictConfig:
     dtype: Precision = "auto"
     video: Literal["auto", "full", "448"] = "auto"
     objects: tuple[str, ...] = ()
-    batch_tracks: int = 8
+    batch_tracks: int | Literal["auto"] = "auto"
+    profile: bool = False
 
     def __post_init__(self) -> None:
         for direction in self.directions:
@@ -280,4 +282,9 @@ class PredictConfig:
                 direction,
                 f"one of {', '.join(get_args(Direction))}",
             )
-        _require(self.batch_tracks >= 1, "batch_tracks", self.batch_tracks, "at least 1")
+        _require(
+            self.batch_tracks == "auto" or self.batch_tracks >= 1,
+            "batch_tracks",
+            self.batch_tracks,
+            "auto or at least 1",
+        )

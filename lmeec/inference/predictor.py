@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 
 from lmeec.config import Direction, PredictConfig
-from lmeec.errors import LmeecError
+from lmeec.inference.pipeline import Stage, StageTimes
 from lmeec.inference.plan import TakePlan, camera_pairs, plan_take
+from lmeec.inference.query_masks import query_mask
 from lmeec.inference.tracker import Tracker, TrackSpec
 from lmeec.masks import RunLengthMask, evaluation_size, resize_nearest
 from lmeec.tables.schema import ResultRow, rows_to_batch
@@ -26,6 +30,13 @@ if TYPE_CHECKING:
     from lmeec.model.lmeec import LMEEC
 
 ROWS_PER_BATCH = 512
+
+_INSTANTS_AHEAD = 2
+_BATCHES_AHEAD = 8
+"""How far a stage may be ahead of the next; what waits is all that memory depends on besides the banks."""
+
+_CPU_BATCH = 4
+_GPU_BATCH = 64
 
 
 def predict_take(
@@ -61,6 +72,27 @@ def predict_take(
             yield rows_to_batch(waiting)
 
 
+@dataclass(frozen=True)
+class _Instant:
+    """What the network needs of one frame: images by camera, masks by stream, and the step that each track is at."""
+
+    frame: int
+    steps: dict[int, int]
+    images: dict[str, Tensor]
+    masks: dict[int, Tensor]
+
+
+@dataclass(frozen=True)
+class _Prediction:
+    """A batch of tracks at one frame: steps by track, and in the same order masks at the evaluation size and scores."""
+
+    frame: int
+    steps: dict[int, int]
+    masks: list[NDArray[np.bool_]]
+    object_scores: list[float]
+    predicted_iou: list[float]
+
+
 class TakePredictor:
     """Owns the open videos of a take while it is predicted; a context manager.
 
@@ -72,6 +104,8 @@ class TakePredictor:
 
     Attributes:
         plan: what will be predicted; there once the context is entered.
+        times: seconds that each stage worked.
+        parts: seconds that each part of the network took, if the configuration asks for a profile.
 
     Raises:
         DataError: on entering, when a video cannot be opened or a query mask cannot be used.
@@ -84,6 +118,8 @@ class TakePredictor:
         self.take = take
         self.direction = direction
         self.config = config
+        self.times = StageTimes()
+        self.parts = StageTimes()
         self._videos: dict[str, FrameReader] = {}
         self._opened = ExitStack()
 
@@ -93,6 +129,7 @@ class TakePredictor:
             for camera in self._cameras():
                 self._videos[camera] = opening.enter_context(self.take.cameras[camera].open(size=size))
             self.plan = plan_take(self.take, self.direction, self._videos, self.config.objects)
+            self._truth = GroundTruth(self.take, self._videos)
             self._opened = opening.pop_all()
         return self
 
@@ -106,31 +143,73 @@ class TakePredictor:
         return sorted(camera for camera in needed if self.take.cameras[camera].source is not None)
 
     def rows(self) -> Iterator[list[ResultRow]]:
-        """Predict, frame by frame; holds one frame a camera however long the take is.
+        """Predict, frame by frame; decoding, network and mask encoding overlap.
+
+        Holds a few frames a camera, however long the take is.
 
         Yields:
             Rows of a batch of tracks at one frame.
+
+        Raises:
+            DataError: a frame cannot be decoded.
         """
+        times = self.times
+        with (
+            Stage("decode", self._instants(), _INSTANTS_AHEAD, times) as instants,
+            Stage("network", self._predictions(instants), _BATCHES_AHEAD, times) as predictions,
+            Stage("encode masks", map(self._to_rows, predictions), _BATCHES_AHEAD, times) as rows,
+        ):
+            for batch in rows:
+                start = perf_counter()
+                yield batch
+                times.add("metrics and writing", perf_counter() - start)
+
+    def _instants(self) -> Iterator[_Instant]:
+        """Decode what each frame needs: images of the cameras, and masks of the query streams."""
         tracks = self.plan.tracks
-        specs = [TrackSpec(t.stream, t.query_camera, t.target_camera, len(t.frames)) for t in tracks]
-        tracker = Tracker(self.model, specs, self.config.memory, self.config.batch_tracks)
-        truth = GroundTruth(self.take, self._videos)
         images = {camera: self._videos[camera].read(self.plan.frames_of(camera)) for camera in self._used_cameras()}
         steps = [0] * len(tracks)
         for frame in self.plan.frames:
             active = [i for i, track in enumerate(tracks) if _at(track.frames, steps[i]) == frame]
-            cameras = {c for i in active for c in (tracks[i].query_camera, tracks[i].target_camera)}
-            views = {camera: torch.from_numpy(next(images[camera])[1]) for camera in sorted(cameras)}
-            masks = {i: self._query_mask(i, frame) for i in {tracks[i].stream for i in active}}
-            for batch, decoded in tracker.step(active, views, masks):
-                sizes = [truth.size(tracks[i].target_camera) for i in batch]
-                predicted = masks_at_size(decoded.mask_logits, sizes)
-                scores, ious = decoded.object_score.tolist(), decoded.predicted_iou.tolist()
-                yield [
-                    self._row(truth, i, frame, steps[i], predicted[k], scores[k], ious[k]) for k, i in enumerate(batch)
-                ]
+            cameras = {camera for i in active for camera in (tracks[i].query_camera, tracks[i].target_camera)}
+            yield _Instant(
+                frame=frame,
+                steps={i: steps[i] for i in active},
+                images={camera: torch.from_numpy(next(images[camera])[1]) for camera in sorted(cameras)},
+                masks={stream: self._query_mask(stream, frame) for stream in {tracks[i].stream for i in active}},
+            )
             for i in active:
                 steps[i] += 1
+
+    def _predictions(self, instants: Iterable[_Instant]) -> Iterator[_Prediction]:
+        """Run the network."""
+        tracks = self.plan.tracks
+        specs = [TrackSpec(t.stream, t.query_camera, t.target_camera, len(t.frames)) for t in tracks]
+        parts = self.parts if self.config.profile else None
+        tracker = Tracker(self.model, specs, self.config.memory, self._batch_tracks(), parts)
+        for instant in instants:
+            for batch, decoded in tracker.step(list(instant.steps), instant.images, instant.masks):
+                sizes = [self._truth.size(tracks[i].target_camera) for i in batch]
+                yield _Prediction(
+                    frame=instant.frame,
+                    steps={i: instant.steps[i] for i in batch},
+                    masks=masks_at_size(decoded.mask_logits, sizes),
+                    object_scores=decoded.object_score.tolist(),
+                    predicted_iou=decoded.predicted_iou.tolist(),
+                )
+
+    def _batch_tracks(self) -> int:
+        if self.config.batch_tracks != "auto":
+            return self.config.batch_tracks
+        return auto_batch(self.model)
+
+    def _to_rows(self, prediction: _Prediction) -> list[ResultRow]:
+        """Turn masks into run lengths, and put the ground truth beside them."""
+        values = zip(prediction.masks, prediction.object_scores, prediction.predicted_iou, strict=True)
+        return [
+            self._row(i, prediction.frame, step, RunLengthMask.encode(mask), score, iou)
+            for (i, step), (mask, score, iou) in zip(prediction.steps.items(), values, strict=True)
+        ]
 
     def _used_cameras(self) -> set[str]:
         return {camera for track in self.plan.tracks for camera in (track.query_camera, track.target_camera)}
@@ -138,14 +217,12 @@ class TakePredictor:
     def _query_mask(self, stream: int, frame: int) -> Tensor:
         mask = self.plan.streams[stream].masks.mask(frame)
         if mask is None:
-            raise LmeecError(f"no mask at frame {frame} of stream {stream}")
-        return torch.from_numpy(mask.decode())
+            raise ValueError(f"stream {stream} is planned at frame {frame}, where it has no mask")
+        return query_mask(mask, self.model.config.image_size)
 
-    def _row(
-        self, truth: GroundTruth, i: int, frame: int, step: int, mask: RunLengthMask, score: float, iou: float
-    ) -> ResultRow:
+    def _row(self, i: int, frame: int, step: int, mask: RunLengthMask, score: float, iou: float) -> ResultRow:
         track = self.plan.tracks[i]
-        state, gt = truth.at(track.object, track.target_camera, frame)
+        state, gt = self._truth.at(track.object, track.target_camera, frame)
         return ResultRow(
             take_uid=self.take.uid,
             take_name=self.take.name,
@@ -196,20 +273,34 @@ class GroundTruth:
         return "visible", resize_nearest(mask, self._sizes[camera])
 
 
-def masks_at_size(logits: Tensor, sizes: list[tuple[int, int]]) -> list[RunLengthMask]:
+def masks_at_size(logits: Tensor, sizes: list[tuple[int, int]]) -> list[NDArray[np.bool_]]:
     """Threshold mask logits at the evaluation size.
 
     Args:
         logits: [B, s, s]; resized by bilinear interpolation, positive is the object.
         sizes: height and width for each of the B masks.
     """
-    result: list[RunLengthMask | None] = [None] * len(sizes)
+    masks: dict[int, NDArray[np.bool_]] = {}
     for size in set(sizes):
         rows = [i for i, other in enumerate(sizes) if other == size]
         resized = F.interpolate(logits[rows][:, None], size, mode="bilinear", align_corners=False)[:, 0] > 0
-        for i, mask in zip(rows, resized.cpu().numpy(), strict=True):
-            result[i] = RunLengthMask.encode(np.asarray(mask, bool))
-    return [mask for mask in result if mask is not None]
+        masks |= zip(rows, resized.cpu().numpy(), strict=True)
+    return [masks[i] for i in range(len(sizes))]
+
+
+def auto_batch(model: LMEEC) -> int:
+    """How many tracks to take at once: on a GPU what fits well into its free memory, on a CPU a few.
+
+    A CPU gains little from larger batches, and its caches lose.
+    """
+    if model.device.type != "cuda":
+        return _CPU_BATCH
+    config = model.config
+    tokens = 2 * (config.num_maskmem - 1) * config.grid**2
+    # Keys, values and rotated keys of one layer, and the wide hidden layer of as many grids, all in float32 at worst.
+    per_track = 4 * (4 * tokens * config.hidden_dim + 4 * config.grid**2 * config.memory_attention.dim_feedforward)
+    free, _ = torch.cuda.mem_get_info(model.device)
+    return max(1, min(_GPU_BATCH, int(free / 2 / per_track)))
 
 
 def _at(frames: tuple[int, ...], step: int) -> int | None:

@@ -1,18 +1,25 @@
-"""Advance all tracks of a take together, one frame at a time (paper, section 3; one step is DESIGN's steps 1 to 6)."""
+"""Advance all tracks of a take together, one frame at a time (paper, section 3)."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from time import perf_counter
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from lmeec.config import MemoryConfig
+from lmeec.inference.pipeline import StageTimes
 from lmeec.memory.bank import dual_memory
-from lmeec.model.lmeec import LMEEC, Decoded
+from lmeec.model.lmeec import LMEEC, Decoded, ViewFeatures
 from lmeec.model.memory_attention import PreparedTarget
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -32,35 +39,6 @@ class TrackSpec:
     length: int
 
 
-class CameraFeatures:
-    """Encoder features of one instant, each camera's once.
-
-    Args:
-        model: encodes.
-        frames: RGB frames uint8 [H, W, 3] by camera.
-    """
-
-    def __init__(self, model: LMEEC, frames: Mapping[str, Tensor]) -> None:
-        self.row = {camera: i for i, camera in enumerate(frames)}
-        images = torch.cat([model.normalise(frame[None].to(model.device)) for frame in frames.values()])
-        self.features = model.encode(images)
-        self._model = model
-        self._prepared: dict[str, PreparedTarget] = {}
-
-    def index(self, cameras: Sequence[str]) -> Tensor:
-        """Rows of the cameras, as an index [len(cameras)]."""
-        return torch.tensor([self.row[camera] for camera in cameras], device=self._model.device)
-
-    def prepared(self, cameras: Sequence[str]) -> PreparedTarget:
-        """Prepared target features of the cameras, a row each; each camera's is computed once."""
-        new = [camera for camera in dict.fromkeys(cameras) if camera not in self._prepared]
-        if new:
-            made = self._model.prepare(self.features.rows(self.index(new)))
-            for i, camera in enumerate(new):
-                self._prepared[camera] = PreparedTarget(made.tokens[i : i + 1])
-        return PreparedTarget(torch.cat([self._prepared[camera].tokens for camera in cameras]))
-
-
 class Tracker:
     """State of all tracks of a take: banks, pointers and step counts.
 
@@ -70,15 +48,25 @@ class Tracker:
         model: in evaluation mode.
         tracks: all tracks of the take.
         memory: policy and size of the banks.
-        batch_tracks: at most this many tracks go through memory attention and decoder at once.
+        batch_tracks: at most this many tracks, streams or cameras go through a part of the network at once; halved
+            when a GPU's memory does not suffice.
+        times: counts the seconds that each part of the network takes; on a GPU this makes parts wait for each other.
     """
 
-    def __init__(self, model: LMEEC, tracks: Sequence[TrackSpec], memory: MemoryConfig, batch_tracks: int) -> None:
+    def __init__(
+        self,
+        model: LMEEC,
+        tracks: Sequence[TrackSpec],
+        memory: MemoryConfig,
+        batch_tracks: int,
+        times: StageTimes | None = None,
+    ) -> None:
         self.model = model
         self.tracks = list(tracks)
         self.batch_tracks = batch_tracks
-        self._by_recency = memory.policy == "fifo"
         self.memory = dual_memory(memory, memory.entries(model.config), [track.stream for track in tracks])
+        self._by_recency = memory.policy == "fifo"
+        self._times = times
         self._pointers: list[Tensor | None] = [None] * len(self.tracks)
         self._steps = [0] * len(self.tracks)
 
@@ -97,76 +85,195 @@ class Tracker:
         Yields:
             Tracks of a batch and what was decoded for them, a row each.
         """
-        with torch.inference_mode(), self.model.autocast():
-            cameras = CameraFeatures(self.model, frames)
-            views = self._view_memories(active, cameras, masks)
-        for batch in list(self._batches(active)):
-            with torch.inference_mode(), self.model.autocast():
-                decoded = self._advance(batch, cameras, views)
-            yield batch, decoded
-        self.memory.add_views(list(views), torch.stack(list(views.values())))
+        scene = self._look(active, frames, masks)
+        yield from self._in_batches(self._alike(active), lambda batch: self._advance(batch, scene))
+        with self._computing():
+            self.memory.add_views(scene.streams, scene.views)
         for track in active:
             if self._steps[track] == self.tracks[track].length:
                 self.memory.forget(track)
                 self._pointers[track] = None
 
-    def _view_memories(
-        self, active: Sequence[int], cameras: CameraFeatures, masks: Mapping[int, Tensor]
-    ) -> dict[int, Tensor]:
-        """This step's memory [h*w, D] of each active stream's query view."""
-        camera_of = {self.tracks[t].stream: self.tracks[t].query_camera for t in active}
-        memories: dict[int, Tensor] = {}
-        for streams in _chunks(sorted(camera_of), self.batch_tracks):
-            resized = [self.model.query_mask(masks[s][None].to(self.model.device)) for s in streams]
-            rows = cameras.index([camera_of[s] for s in streams])
-            made = self.model.view_memory(cameras.features.coarse[rows], torch.cat(resized))
-            memories.update(zip(streams, made.unbind(), strict=True))
-        return memories
+    def _in_batches(self, items: Sequence[T], compute: Callable[[list[T]], R]) -> Iterator[tuple[list[T], R]]:
+        """Compute on at most `batch_tracks` items at a time, on fewer from then on when memory runs out."""
+        waiting = list(items)
+        while waiting:
+            batch = waiting[: self.batch_tracks]
+            try:
+                with self._computing():
+                    result = compute(batch)
+            except torch.OutOfMemoryError:
+                if len(batch) == 1:
+                    raise
+                self.batch_tracks = len(batch) // 2
+                torch.cuda.empty_cache()
+                continue
+            waiting = waiting[len(batch) :]
+            yield batch, result
 
-    def _batches(self, active: Sequence[int]) -> Iterator[list[int]]:
-        """Tracks that attend to equally many entries and pointers, at most `batch_tracks` at a time."""
-        groups: dict[tuple[int, int, int], list[int]] = defaultdict(list)
-        for track in active:
-            span = min(self.tracks[track].length, self.model.config.max_object_pointers)
-            pointers = min(self._steps[track], span - 1)
-            groups[self.memory.length(track), pointers, span].append(track)
-        for tracks in groups.values():
-            yield from _chunks(tracks, self.batch_tracks)
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        with torch.inference_mode(), self.model.autocast():
+            yield
 
-    def _advance(self, batch: list[int], cameras: CameraFeatures, views: Mapping[int, Tensor]) -> Decoded:
+    def _look(self, active: Sequence[int], frames: Mapping[str, Tensor], masks: Mapping[int, Tensor]) -> _Scene:
+        """Compute what depends on camera frames and on objects alone, each once."""
+        specs = [self.tracks[track] for track in active]
+        cameras, targets = list(frames), sorted({spec.target_camera for spec in specs})
+        query_of = {spec.stream: spec.query_camera for spec in specs}
+        encoded = [some for _, some in self._in_batches([frames[camera] for camera in cameras], self._encode)]
+        features = _joined(encoded)
+        row = {camera: i for i, camera in enumerate(cameras)}
+        prepared = [
+            some.tokens
+            for _, some in self._in_batches([row[camera] for camera in targets], lambda r: self._prepare(features, r))
+        ]
+        views = [
+            some
+            for _, some in self._in_batches(
+                sorted(query_of),
+                lambda streams: self._view_memories(
+                    features, [row[query_of[s]] for s in streams], [masks[s] for s in streams]
+                ),
+            )
+        ]
+        return _Scene(
+            features=features,
+            prepared=PreparedTarget(torch.cat(prepared)),
+            views=torch.cat(views),
+            cameras=cameras,
+            targets=targets,
+            streams=sorted(query_of),
+        )
+
+    def _encode(self, frames: list[Tensor]) -> ViewFeatures:
+        with self._part("image encoder"):
+            images = [self.model.normalise(frame[None].to(self.model.device)) for frame in frames]
+            return self.model.encode(torch.cat(images))
+
+    def _prepare(self, features: ViewFeatures, rows: list[int]) -> PreparedTarget:
+        with self._part("memory attention"):
+            return self.model.prepare(features.coarse[rows])
+
+    def _view_memories(self, features: ViewFeatures, rows: list[int], masks: list[Tensor]) -> Tensor:
+        with self._part("memory encoder"):
+            resized = [self.model.query_mask(mask[None].to(self.model.device)) for mask in masks]
+            return self.model.view_memory(features.coarse[rows], torch.cat(resized))
+
+    def _alike(self, active: Sequence[int]) -> list[int]:
+        """The tracks, those that attend to equally many tokens together, so that few batches mix them."""
+        return sorted(active, key=lambda track: (*self._tokens_of(track), track))
+
+    def _tokens_of(self, track: int) -> tuple[int, int]:
+        """Entries in each bank, and pointers, that the track attends to at this step."""
+        return self.memory.length(track), min(self._steps[track], self._reach(track))
+
+    def _reach(self, track: int) -> int:
+        """How many steps back a track's pointers reach."""
+        return min(self.tracks[track].length, self.model.config.max_object_pointers) - 1
+
+    def _advance(self, batch: list[int], scene: _Scene) -> Decoded:
         specs = [self.tracks[track] for track in batch]
-        target = cameras.features.rows(cameras.index([spec.target_camera for spec in specs]))
-        prepared = cameras.prepared([spec.target_camera for spec in specs])
-        fused = self.model.attend_view(prepared, torch.stack([views[spec.stream] for spec in specs]))
-        if self.memory.length(batch[0]):
-            fused = self.model.MV_MoE(self._attend_memory(batch, prepared), fused)
-        decoded = self.model.decode(fused, target)
-        memories = self.model.target_memory(target.coarse, decoded)
-        self.memory.add_targets(batch, memories, decoded.predicted_iou)
-        self._remember_pointers(batch, decoded)
+        target = scene.target_features([spec.target_camera for spec in specs])
+        prepared = scene.prepared_targets([spec.target_camera for spec in specs])
+        with self._part("memory attention"):
+            fused = self.model.attend_view(prepared, scene.view_memories([spec.stream for spec in specs]))
+            guided, rows = self._attend_memory(batch, prepared)
+        with self._part("MV-MoE"):
+            if rows:
+                fused = fused.clone()
+                fused[rows] = self.model.MV_MoE(guided, fused[rows]).to(fused.dtype)
+        with self._part("mask decoder"):
+            decoded = self.model.decode(fused, target)
+        with self._part("memory encoder"):
+            memories = self.model.target_memory(target.coarse, decoded)
+        with self._part("memory bank"):
+            self.memory.add_targets(batch, memories, decoded.predicted_iou)
+            self._remember_pointers(batch, decoded)
         return decoded
 
-    def _attend_memory(self, batch: list[int], prepared: PreparedTarget) -> Tensor:
-        slots = self.model.slot_positions(self.memory.length(batch[0]), by_recency=self._by_recency)
-        pointers = torch.stack([self._pointers[track] for track in batch])
+    def _attend_memory(self, batch: list[int], prepared: PreparedTarget) -> tuple[Tensor | None, list[int]]:
+        """Memory-guided features of those rows of the batch that have memory, and which rows they are."""
+        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for row, track in enumerate(batch):
+            groups[self._tokens_of(track)].append(row)
+        groups.pop((0, 0), None)
+        if not groups:
+            return None, []
+        guided = [self._attend_group(rows, [batch[row] for row in rows], prepared) for rows in groups.values()]
+        return torch.cat(guided), [row for rows in groups.values() for row in rows]
+
+    def _attend_group(self, rows: list[int], tracks: list[int], prepared: PreparedTarget) -> Tensor:
+        """Attention of tracks with equally many entries and pointers."""
+        entries, _ = self._tokens_of(tracks[0])
+        slots = self.model.slot_positions(entries, by_recency=self._by_recency)
+        pointers = torch.stack([self._pointers[track] for track in tracks])
+        codes = {reach: self.model.pointer_positions(pointers.shape[1], reach) for reach in map(self._reach, tracks)}
         return self.model.attend_memory(
-            prepared,
-            self.memory.read(batch),
+            prepared.rows(torch.tensor(rows, device=self.model.device)),
+            self.memory.read(tracks),
             torch.cat([slots, slots]),
             pointers,
-            self.model.pointer_positions(pointers.shape[1], self.tracks[batch[0]].length),
+            torch.stack([codes[self._reach(track)] for track in tracks]),
         )
 
     def _remember_pointers(self, batch: list[int], decoded: Decoded) -> None:
-        """Put this step's pointers first; the pointers of a track that lasts T steps reach min(T, 16) - 1 back."""
+        """Put this step's pointers first, and keep as many as the next step attends to."""
         for track, pointer in zip(batch, decoded.object_pointer, strict=True):
             self._steps[track] += 1
-            reach = min(self.tracks[track].length, self.model.config.max_object_pointers) - 1
             held = self._pointers[track]
             kept = pointer[None] if held is None else torch.cat([pointer[None], held])
-            self._pointers[track] = kept[:reach].clone()
+            self._pointers[track] = kept[: self._reach(track)].clone()
+
+    def _part(self, name: str) -> AbstractContextManager[None]:
+        return nullcontext() if self._times is None else _timed(name, self._times, self.model.device)
 
 
-def _chunks(items: Sequence[int], size: int) -> Iterator[list[int]]:
-    for start in range(0, len(items), size):
-        yield list(items[start : start + size])
+@dataclass(frozen=True)
+class _Scene:
+    """What all tracks share at one instant.
+
+    Attributes:
+        features: a row a camera.
+        prepared: a row a target camera.
+        views: this step's view memory, a row a stream, [streams, h*w, D].
+        cameras: names, in the order of rows; likewise `targets` and `streams`.
+    """
+
+    features: ViewFeatures
+    prepared: PreparedTarget
+    views: Tensor
+    cameras: list[str]
+    targets: list[str]
+    streams: list[int]
+
+    def target_features(self, targets: list[str]) -> ViewFeatures:
+        """Features of target cameras, a row each."""
+        return self.features.rows(self._index(self.cameras, targets))
+
+    def prepared_targets(self, targets: list[str]) -> PreparedTarget:
+        """Prepared features of target cameras, a row each."""
+        return self.prepared.rows(self._index(self.targets, targets))
+
+    def view_memories(self, streams: list[int]) -> Tensor:
+        """View memories of streams, a row each."""
+        return self.views.index_select(0, self._index(self.streams, streams))
+
+    def _index(self, rows: list[T], wanted: list[T]) -> Tensor:
+        row_of = {item: row for row, item in enumerate(rows)}
+        return torch.tensor([row_of[item] for item in wanted], device=self.views.device)
+
+
+@contextmanager
+def _timed(name: str, times: StageTimes, device: torch.device) -> Iterator[None]:
+    start = perf_counter()
+    yield
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    times.add(name, perf_counter() - start)
+
+
+def _joined(parts: list[ViewFeatures]) -> ViewFeatures:
+    if len(parts) == 1:
+        return parts[0]
+    return ViewFeatures(*(torch.cat([getattr(p, name) for p in parts]) for name in ("coarse", "middle", "fine")))

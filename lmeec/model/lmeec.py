@@ -161,9 +161,13 @@ class LMEEC(nn.Module):
         decoder = self.sam_mask_decoder
         return ViewFeatures(coarse=coarse, middle=decoder.conv_s1(middle), fine=decoder.conv_s0(fine))
 
-    def prepare(self, features: ViewFeatures) -> PreparedTarget:
-        """The part of memory attention that depends on the target's camera frame alone."""
-        return self.memory_attention.prepare(features.coarse, self.target_position)
+    def prepare(self, target: Tensor) -> PreparedTarget:
+        """The part of memory attention that depends on the target's camera frame alone.
+
+        Args:
+            target: coarse features of the target frames, [B, C, h, w].
+        """
+        return self.memory_attention.prepare(target, self.target_position)
 
     def view_memory(self, query: Tensor, masks: Tensor) -> Tensor:
         """Memory of the query view, of an object that is present.
@@ -228,7 +232,7 @@ class LMEEC(nn.Module):
             banks: query bank, then target bank, oldest entry first, [B, slots, h*w, D].
             bank_positions: their codes, [slots, h*w, D] (see `slot_positions`).
             pointers: object pointers, newest first, [B, p, C].
-            pointer_positions: their codes, [p, D] (see `pointer_positions`).
+            pointer_positions: their codes, [B, p, D] (see `pointer_positions`).
 
         Returns:
             [B, C, h, w].
@@ -237,7 +241,8 @@ class LMEEC(nn.Module):
         splits = self.config.hidden_dim // d
         pointer_tokens = pointers.reshape(len(pointers), -1, d)
         memory = torch.cat([banks.flatten(1, 2), pointer_tokens.to(banks.dtype)], dim=1)
-        positions = torch.cat([bank_positions.flatten(0, 1), pointer_positions.repeat_interleave(splits, dim=0)])
+        bank_codes = bank_positions.flatten(0, 1).expand(len(banks), -1, -1)
+        positions = torch.cat([bank_codes, pointer_positions.repeat_interleave(splits, dim=1)], dim=1)
         return self._to_grid(self.memory_attention.attend(target, memory, positions, pointer_tokens.shape[1]))
 
     def slot_positions(self, slots: int, *, by_recency: bool) -> Tensor:
@@ -255,18 +260,17 @@ class LMEEC(nn.Module):
         codes = self.maskmem_tpos_enc[[last - i for i in range(slots)], 0, 0]
         return self.memory_position + codes[:, None]
 
-    def pointer_positions(self, count: int, track_length: int) -> Tensor:
+    def pointer_positions(self, count: int, reach: int) -> Tensor:
         """Position codes of the object pointers of the last `count` steps, newest first.
 
         Args:
             count: pointers attended to.
-            track_length: steps T of the whole track; distances are in units of min(T, 16) - 1 steps.
+            reach: how many steps back the track's pointers reach, min(T, 16) - 1; the unit of distances.
 
         Returns:
             [count, D].
         """
-        unit = min(track_length, self.config.max_object_pointers) - 1
-        distance = torch.arange(1, count + 1, device=self.device) / unit
+        distance = torch.arange(1, count + 1, device=self.device) / reach
         return self.obj_ptr_tpos_proj(get_1d_sine_pe(distance, dim=self.config.hidden_dim))
 
     def decode(self, fused: Tensor, target: ViewFeatures) -> Decoded:
