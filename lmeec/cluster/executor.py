@@ -30,7 +30,7 @@ DEFAULT_TAKE_TIMEOUT_S = 1800.0
 _TICK_S = 0.5
 _PLACED_WITHIN_S = 30.0
 _STRIKES = 3
-"""A worker that fails to start, or is left unfit by a job, so many times in a row is given up."""
+"""A worker that fails to start so many times in a row is given up."""
 
 
 class RayExecutor:
@@ -78,6 +78,15 @@ class RayExecutor:
         while self._models is None:
             self._hear(work=None, timeout=_TICK_S)
         return self._models
+
+    def wait_for_all(self) -> None:
+        """Wait until every worker is up or given up, which a run need not.
+
+        Raises:
+            ClusterError: no worker can be started.
+        """
+        while any(slot.pending is not None for slot in self._slots):
+            self._hear(work=None, timeout=_TICK_S)
 
     def run(self, work: Work) -> None:
         """See `Executor`."""
@@ -130,6 +139,7 @@ class RayExecutor:
             self._admit(slot, ready, work)
 
     def _admit(self, slot: _Slot, ready: Ready, work: Work | None) -> None:
+        slot.strikes = 0
         self._models = self._models or ready.models
         if _of_results(ready.models) != _of_results(self._models):
             mine, theirs = _of_results(ready.models), _of_results(self._models)
@@ -150,14 +160,14 @@ class RayExecutor:
             case int():
                 work.advanced(slot.name, message)
             case PartResult():
-                slot.strikes = 0
                 slot.free()
                 work.finished(slot.name, job, message)
             case JobError():
                 slot.free()
                 work.failed(slot.name, job, message)
                 if message.fresh_worker:
-                    self._strike(slot, work, message.reason)
+                    slot.recover(replace=True)
+                    work.progress.set_state(slot.name, "starting")
             case Unfit():
                 slot.free()
                 work.put_back(slot.name, job)
@@ -200,7 +210,7 @@ class _Slot:
         pending: what is awaited: the start of the actor or messages of its job; None if nothing is.
         assignment: its job.
         heard: when it last sent a message, in seconds of the monotonic clock.
-        strikes: failures in a row that were its own.
+        strikes: how often in a row it failed to start.
     """
 
     def __init__(self, name: str, make_actor: Callable[[], ActorHandle[Any]]) -> None:

@@ -1,0 +1,68 @@
+"""Workers that misbehave, and reporters that interfere."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+import ray.cloudpickle
+
+from lmeec.config import PredictConfig
+from lmeec.errors import DiskFullError
+from lmeec.inference.progress import Event, Progress
+from lmeec.inference.worker import ModelInfo, PartResult
+from lmeec.tables import PartWriter
+
+# Workers cannot import test modules.
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+class StubWorker:
+    """Writes parts without rows; does as the take's uid says."""
+
+    def __init__(self, config: PredictConfig | None = None) -> None:
+        self.config = config or PredictConfig()
+
+    def describe(self):
+        info = ModelInfo("stub", "0" * 64, True, "cpu", "float32")
+        return dict.fromkeys(self.config.directions, info)
+
+    def predict_part(self, take, direction, directory, run, target_camera=None):
+        if take.uid.endswith("-deadly"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if take.uid.endswith("-broken"):
+            raise RuntimeError("a bug")
+        if take.uid.endswith("-endless"):
+            time.sleep(1000)
+        with PartWriter(directory, run, take.uid, direction, target_camera) as part:
+            yield 1
+        return PartResult(part.rows, 1, 0.1, ())
+
+
+class FullDisk(StubWorker):
+    """Finds no room for its parts."""
+
+    def predict_part(self, take, *arguments):
+        raise DiskFullError("cannot write parts: No space left on device")
+        yield
+
+
+class Watcher:
+    """Keeps events, and calls back at each."""
+
+    def __init__(self, on_event=lambda event: None, on_update=lambda progress: None) -> None:
+        self.events: list[Event] = []
+        self._on_event = on_event
+        self._on_update = on_update
+
+    def event(self, event: Event) -> None:
+        self.events.append(event)
+        self._on_event(event)
+
+    def update(self, progress: Progress) -> None:
+        self._on_update(progress)
+
+    def of(self, kind: type) -> list:
+        return [event for event in self.events if isinstance(event, kind)]

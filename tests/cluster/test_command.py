@@ -1,0 +1,88 @@
+"""`lmeec predict --workers N` as a user has it: a cluster of its own that is gone afterwards."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from command import lmeec, start_lmeec
+from test_executor import assert_same
+
+from lmeec.tables import list_parts, parts_directory, read_results
+
+
+@pytest.fixture
+def arguments(many_takes, tiny, tmp_path):
+    options = ["--checkpoint", tiny, "--cpus-per-worker", 1, "--retries", 20]
+    return ["predict", many_takes.root, "--out", tmp_path / "results.parquet", *options]
+
+
+def ray_processes(pid):
+    """Processes of Ray that a driver started."""
+    return [child for child in psutil.Process(pid).children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+
+
+def wait_until_gone(processes):
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert not alive
+
+
+def work_and_kill(process, out, *, parts, kills):
+    """Kill workers at random until there are some parts."""
+    deadline = time.monotonic() + 120
+    while len(list_parts(parts_directory(out))) < parts and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        at_work = [p for p in ray_processes(process.pid) if "WorkerActor.predict" in " ".join(p.cmdline())]
+        if kills and at_work:
+            at_work[0].kill()
+            kills.pop()
+        time.sleep(0.3)
+
+
+def test_killed_workers_and_a_killed_driver_do_not_change_the_table(arguments, tmp_path):
+    out = tmp_path / "results.parquet"
+    process = start_lmeec(*arguments, "--workers", 2)
+    work_and_kill(process, out, parts=8, kills=[1, 2])
+    started = ray_processes(process.pid)
+    process.kill()
+    process.communicate()
+    wait_until_gone(started)
+    assert 8 <= len(list_parts(parts_directory(out))) < 24 and not out.exists()
+
+    again = start_lmeec(*arguments, "--workers", 2)
+    _, err = again.communicate(timeout=200)
+    assert again.returncode == 0, err
+    undisturbed = tmp_path / "undisturbed.parquet"
+    assert lmeec(*arguments[:3], undisturbed, *arguments[4:], "--workers", 0).status == 0
+    assert_same(read_results(out), read_results(undisturbed))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.parquet", "takes", "undisturbed.parquet"]
+
+
+def test_interrupt_finishes_the_takes_at_hand_and_leaves_no_process(arguments, tmp_path):
+    out = tmp_path / "results.parquet"
+    process = start_lmeec(*arguments, "--workers", 2)
+    work_and_kill(process, out, parts=2, kills=[])
+    started = ray_processes(process.pid)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "run the same command again to go on" in err and "Traceback" not in err
+    wait_until_gone(started)
+    status = lmeec("status", out)
+    assert status.status == 0 and f"{len(list_parts(parts_directory(out)))} of 24" in status.out
+
+
+def test_without_ray_a_run_stays_in_its_process(arguments, tmp_path):
+    """Nothing but lmeec.cluster may import ray."""
+    code = "import sys; sys.modules['ray'] = None; from lmeec_cli.main import main; main()"
+    call = [sys.executable, "-c", code, *map(str, arguments), "--take", "copy_000", "--workers"]
+    done = subprocess.run([*call, "0"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    other = [*call[:6], str(tmp_path / "other.parquet"), *call[7:], "2"]
+    refused = subprocess.run(other, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "lmeec[ray]" in refused.stderr and "--workers 0" in refused.stderr and "Traceback" not in refused.stderr
