@@ -2,8 +2,8 @@
 
     python benchmarks/scheduling.py --takes 2000 --workers 8
 
-Each stub take sleeps for a known time and writes no rows; the lower bound is the larger of the whole time divided by the
-workers and the longest take. Overhead a take is what the workers were not asleep, divided among the takes.
+Each stub take sleeps for a known time and writes no rows; the lower bound is the larger of the whole time divided by
+the workers and the longest take. Overhead a take is what the workers were not asleep, divided among the takes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,9 +22,10 @@ from pathlib import Path
 from lmeec.cluster.executor import RayExecutor
 from lmeec.cluster.resources import Sizes, Wanted
 from lmeec.cluster.session import ray_session
-from lmeec.config import PredictConfig
+from lmeec.config import Direction, PredictConfig
 from lmeec.data.take import Take
 from lmeec.inference.jobs import Job, Share
+from lmeec.inference.progress import Event, Progress
 from lmeec.inference.work import Stop, Work
 from lmeec.inference.worker import ModelInfo, PartResult
 from lmeec.tables import RunMetadata
@@ -37,10 +39,14 @@ class SleepingWorker:
 
     config = CONFIG
 
-    def describe(self):
+    def describe(self) -> dict[Direction, ModelInfo]:
+        """No model."""
         return {"ego2exo": ModelInfo("stub", "", True, "cpu", "float32")}
 
-    def predict_part(self, take, direction, directory, run, target_camera=None):
+    def predict_part(
+        self, take: Take, direction: Direction, directory: Path, run: RunMetadata, target_camera: str | None = None
+    ) -> Generator[int, None, PartResult]:
+        """Sleep."""
         time.sleep(float(take.name))
         yield 1
         return PartResult(1, 1, float(take.name), ())
@@ -52,18 +58,18 @@ class StubTakes:
 
     seconds: list[float]
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Take:
         return Take(str(index), f"{self.seconds[index]:.6f}", None, {}, {}, (), "")
 
 
 class Silent:
     """Shows nothing."""
 
-    def event(self, event):
-        pass
+    def event(self, event: Event) -> None:
+        """See `Reporter`."""
 
-    def update(self, progress):
-        pass
+    def update(self, progress: Progress) -> None:
+        """See `Reporter`."""
 
 
 def main() -> None:
