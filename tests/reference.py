@@ -23,7 +23,11 @@ SMALL = replace(
 
 def small_model(salt: str = "") -> LMEEC:
     """The reference's model: every weight is drawn from a generator seeded with its own name."""
-    model = build_model(SMALL)
+    return with_named_weights(build_model(SMALL), salt)
+
+
+def with_named_weights(model: LMEEC, salt: str = "") -> LMEEC:
+    """Weights as the reference has them: they see objects and draw masks, which usual random weights do not."""
     for name, tensor in model.state_dict().items():
         if tensor.is_floating_point():
             tensor.copy_(torch.from_numpy(_weight(name, tuple(tensor.shape), salt)))

@@ -15,7 +15,7 @@ OUTPUTS = {"logits": "mask_logits", "object_score": "object_score", "iou": "pred
 
 @pytest.fixture(scope="module")
 def models(model):
-    return {group: model for group in POLICY_OF} | {"absent": small_model("|15")}
+    return dict.fromkeys(POLICY_OF, model) | {"absent": small_model("|15")}
 
 
 @pytest.mark.parametrize("group", POLICY_OF)
@@ -73,3 +73,36 @@ def test_a_batch_gives_each_track_what_it_gets_alone(policy, batch, model, refer
 def _advance(tracker, active, reference, k):
     frames = {"q": torch.from_numpy(reference["query"][k]), "t": torch.from_numpy(reference["target"][k])}
     list(tracker.step(active, frames, {0: torch.from_numpy(reference["masks"][k])}))
+
+
+def test_out_of_memory_halves_the_batch_and_changes_nothing(model, reference, monkeypatch):
+    specs = [TrackSpec(0, "q", "t", 12) for _ in range(5)]
+    decode, tried = model.decode, []
+
+    def scarce(fused, target):
+        tried.append(len(fused))
+        if len(fused) > 2:
+            raise torch.OutOfMemoryError("no room")
+        return decode(fused, target)
+
+    monkeypatch.setattr(model, "decode", scarce)
+    tracker = Tracker(model, specs, MemoryConfig(), 5)
+    for k in range(9):
+        frames = {"q": torch.from_numpy(reference["query"][k]), "t": torch.from_numpy(reference["target"][k])}
+        done = list(tracker.step(range(5), frames, {0: torch.from_numpy(reference["masks"][k])}))
+        assert [track for batch, _ in done for track in batch] == list(range(5))
+        for _, decoded in done:
+            for logits in decoded.mask_logits:
+                np.testing.assert_allclose(logits, reference["drop/logits"][k], atol=1e-3, rtol=0)
+    assert tried[:2] == [5, 2], "tried once with all, then with half"
+    assert max(tried[1:]) == 2
+
+
+def test_out_of_memory_with_one_track_is_an_error(model, reference, monkeypatch):
+    def never(*_):
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(model, "encode", never)
+    tracker = Tracker(model, [TrackSpec(0, "q", "t", 12)], MemoryConfig(), 4)
+    with pytest.raises(torch.OutOfMemoryError):
+        _advance(tracker, [0], reference, 0)
