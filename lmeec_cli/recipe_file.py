@@ -113,7 +113,7 @@ def _override(document: Any, text: str) -> tuple[tuple[str, ...], str]:
 def _messages(path: Path, document: Any, error: ValidationError, changed: dict[tuple[str, ...], str]) -> Iterable[str]:
     seen = set()
     for problem in error.errors():
-        keys = _keys(document, problem["loc"])
+        keys = _keys(document, problem["loc"]) or ("kind",)
         said = "this key is not known" if problem["type"] == "extra_forbidden" else problem["msg"]
         origin = next((f"--set {text}" for names, text in changed.items() if keys[: len(names)] == names), None)
         where = origin or f"{path}, line {_line(document, keys)}"

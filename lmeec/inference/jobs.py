@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from lmeec.config import Direction
 from lmeec.inference.plan import camera_pairs
 
 if TYPE_CHECKING:
-    from lmeec.config import Direction
     from lmeec.data.takes import Take
 
 

@@ -1,0 +1,175 @@
+"""Every recipe that is shipped runs, at small scale, or passes the checks of the tool that it is for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import lmeec
+from ruamel.yaml import YAML
+
+from lmeec.tables import read_metadata, read_results
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+@pytest.fixture
+def small(takes, tiny, tmp_path):
+    """Arguments that make a recipe small."""
+    settings = {
+        "predict.takes": takes.root,
+        "predict.checkpoint": f"[{tiny}]",
+        "predict.take": f"[{takes.names[0]}]",
+        "predict.workers": 0,
+        "predict.take_timeout": "null",
+        "predict.out": tmp_path / "out",
+        "scores": tmp_path / "scores.json",
+    }
+    return [argument for key, value in settings.items() for argument in ("--set", f"{key}={value}")]
+
+
+def test_every_recipe_is_listed_with_what_it_is_for():
+    listed = {line.split()[0]: line for line in lmeec("recipe", "ls").out.splitlines()}
+    assert set(listed) == {path.stem for path in RECIPES.iterdir()}
+    assert all(len(line.split()) > 5 for line in listed.values())
+
+
+def test_a_copy_is_the_recipe_and_does_not_replace_a_file(tmp_path):
+    assert lmeec("recipe", "cp", "overnight", tmp_path).status == 0
+    copy = tmp_path / "overnight.yaml"
+    assert copy.read_text() == (RECIPES / "overnight.yaml").read_text()
+    copy.write_text("edited")
+    done = lmeec("recipe", "cp", "overnight", tmp_path)
+    assert done.status == 1 and str(copy) in done.err
+    assert copy.read_text() == "edited"
+
+
+def test_overnight_predicts_both_directions_and_scores(small, tmp_path):
+    done = lmeec("recipe", "run", "overnight", *small)
+    assert done.status == 0, done.err
+    assert set(read_results(tmp_path / "out")["direction"].to_pylist()) == {"ego2exo", "exo2ego"}
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert set(scores) == {"ego2exo", "exo2ego"} and scores["ego2exo"]["iou"] is not None
+    assert "nothing to do" in lmeec("recipe", "run", "overnight", *small).err
+
+
+def test_overnight_scores_what_is_there_and_fails_when_takes_do(small, takes, tmp_path):
+    takes.video(0, "gp01").write_text("no video")
+    both = [*small, "--set", "predict.take=[]"]
+    done = lmeec("recipe", "run", "overnight", *both)
+    assert done.status == 1
+    assert json.loads((tmp_path / "scores.json").read_text())["ego2exo"]["takes"] == 1
+
+
+def test_ablation_compares_the_policies_in_one_table(small, tmp_path):
+    done = lmeec("recipe", "run", "ablation", *small)
+    assert done.status == 0, done.err
+    policies = ["drop", "merge", "fifo", "kmeans", "iou"]
+    assert list(json.loads((tmp_path / "scores.json").read_text())) == policies
+    for policy in policies:
+        assert read_metadata(tmp_path / "out" / f"{policy}.parquet").memory["policy"] == policy
+        assert sum(line.split()[:1] == [policy] for line in done.out.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("takes: takes", "taks: takes", "line 11: predict.taks: this key is not known"),
+        ("retries: 2", "retries: many", "line 17: predict.retries: Input should be a valid integer"),
+        ("checkpoint: [nano]", "checkpoint: [[nano]]", "line 13: predict.checkpoint.0: Input should be a valid string"),
+        ("memory_policy: drop", "memory_policy: lru", "line 15: predict.memory_policy: Input should be 'drop'"),
+        ("kind: overnight", "kind: fortnight", "line 8: kind: "),
+        ("direction: both", "direction: [both", "this is not YAML"),
+    ],
+)
+def test_a_mistake_is_told_with_its_key_and_line(old, new, message, tmp_path):
+    path = tmp_path / "mine.yaml"
+    text = (RECIPES / "overnight.yaml").read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    done = lmeec("recipe", "run", path)
+    assert done.status == 1
+    assert f"{path}, line" in done.err and message in done.err
+
+
+@pytest.mark.parametrize("given", ["predict.retries=many", "predict.nothing=1", "nowhere.key=1", "no value"])
+def test_a_mistake_in_an_override_is_told(given):
+    done = lmeec("recipe", "run", "overnight", "--set", given)
+    assert done.status == 1 and f"--set {given}" in done.err
+
+
+def test_recipes_of_other_tools_and_unknown_ones_are_not_run():
+    assert "copy it" in lmeec("recipe", "run", "slurm").err
+    assert "overnight" in lmeec("recipe", "run", "nothing").err
+    assert "no key `kind`" in lmeec("recipe", "run", "ray-cluster").err
+
+
+def test_slurm_script_is_sound():
+    checker = Path(sys.executable).with_name("shellcheck")
+    done = subprocess.run(
+        [checker, "--severity=style", RECIPES / "slurm.sh"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+DRIVER = """
+import os, signal, sys, time
+signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+with open(os.environ["LOG"], "a") as log:
+    print("lmeec", *sys.argv[1:], file=log)
+os.kill(os.getppid(), signal.SIGUSR1)
+time.sleep(20)
+"""
+
+
+def test_slurm_script_runs_the_cluster_and_queues_again_when_time_is_up(tmp_path):
+    """With stand-ins for Slurm, ray and lmeec that write down how they are called."""
+    (tmp_path / "bin").mkdir()
+    for name, does in {
+        "scontrol": 'if [[ $1 == show ]]; then printf "n1\\nn2\\n"; else echo "scontrol $*" >> "$LOG"; fi',
+        "srun": 'echo "srun $*" >> "$LOG"',
+        "ray": "true",
+    }.items():
+        path = tmp_path / "bin" / name
+        path.write_text(f"#!{shutil.which('bash')}\n{does}\n")
+        path.chmod(0o755)
+    driver = tmp_path / "bin" / "lmeec"
+    driver.write_text(f"#!{sys.executable}\n{DRIVER}")
+    driver.chmod(0o755)
+    (tmp_path / "bin" / "activate").write_text(f"PATH={tmp_path}/bin:$PATH\n")
+    environment = {
+        "PATH": f"{tmp_path}/bin:/usr/bin:/bin",
+        "LOG": str(tmp_path / "log"),
+        "VENV": str(tmp_path),
+        "TAKES": "/takes",
+        "OUT": "/results.parquet",
+        "SLURM_JOB_NODELIST": "n[1-2]",
+        "SLURM_JOB_ID": "7",
+    }
+    done = subprocess.run(["bash", RECIPES / "slurm.sh"], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 130, done.stderr
+    log = (tmp_path / "log").read_text()
+    assert "--head --node-ip-address=n1 --port=6379" in log and "--nodelist=n2 ray start --block" in log
+    assert "lmeec predict /takes --out /results.parquet --checkpoint nano --ray-address n1:6379" in log
+    assert "scontrol requeue 7" in log
+
+
+def test_kuberay_job_is_valid_for_kubernetes():
+    import kubernetes_validate
+
+    job = YAML(typ="safe").load(RECIPES / "kuberay-job.yaml")
+    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
+    cluster = job["spec"]["rayClusterSpec"]
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": group["template"]["spec"]}
+        kubernetes_validate.validate(pod, "1.31", strict=True)
+
+
+def test_ray_cluster_file_is_valid_for_ray():
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    validate_config(prepare_config(YAML(typ="safe").load(RECIPES / "ray-cluster.yaml")))
