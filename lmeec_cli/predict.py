@@ -72,8 +72,12 @@ def predict(
         Literal["auto", "full", "448"], typer.Option(help="Videos to read; auto prefers downscaled/448 where it is.")
     ] = "auto",
     batch_tracks: Annotated[
-        int, typer.Option(help="Tracks that go through the network at once; results do not depend on it.")
-    ] = 8,
+        str,
+        typer.Option(
+            metavar="auto|N",
+            help="Tracks that go through the network at once, fewer when memory runs out; results do not depend on it.",
+        ),
+    ] = "auto",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing output and discard an unfinished run's parts.")
     ] = False,
@@ -169,9 +173,9 @@ def predict(
         dtype=dtype,
         video=video,
         objects=tuple(objects or ()),
-        batch_tracks=batch_tracks,
+        batch_tracks=_auto_or_number(batch_tracks, "--batch-tracks"),
     )
-    wanted = Wanted(_workers(workers), gpus_per_worker, cpus_per_worker, ray_address, device)
+    wanted = Wanted(_auto_or_number(workers, "--workers"), gpus_per_worker, cpus_per_worker, ray_address, device)
     if wanted.workers == 0 and take_timeout is not None:
         raise ConfigError("--take-timeout needs a process that can be ended: use --workers 1 or more")
     output = Output.of(out).absolute()
@@ -197,13 +201,13 @@ def predict(
 _HOW_TO_GO_ON = "finished takes are kept: run the same command again to go on"
 
 
-def _workers(given: str) -> int | Literal["auto"]:
+def _auto_or_number(given: str, option: str) -> int | Literal["auto"]:
     if given == "auto":
         return "auto"
     try:
         return int(given)
     except ValueError:
-        raise typer.BadParameter(f"{given!r} is neither auto nor a number", param_hint="--workers") from None
+        raise typer.BadParameter(f"{given!r} is neither auto nor a number", param_hint=option) from None
 
 
 @contextmanager

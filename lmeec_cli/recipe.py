@@ -141,7 +141,13 @@ def _predict(options: Predict, changes: Mapping[str, Any]) -> int:
     from lmeec_cli.predict import predict
 
     try:
-        predict(**(options.model_dump() | {"workers": str(options.workers)} | dict(changes)))
+        predict(
+            **(
+                options.model_dump()
+                | {name: str(getattr(options, name)) for name in ("workers", "batch_tracks")}
+                | dict(changes)
+            )
+        )
     except typer.Exit as end:
         if end.exit_code == _STOPPED:
             raise

@@ -136,7 +136,7 @@ class Work:
         self.event(JobStarted(worker, job.label, job.steps, job.attempt))
 
     def advanced(self, worker: str, predictions: int) -> None:
-        """A worker made so many more predictions, or starts over when the number is negative."""
+        """A worker made so many more predictions."""
         self.progress.worker(worker).done += predictions
         self.progress.frames_made += predictions
         self.tick()

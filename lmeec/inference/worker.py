@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -139,9 +139,6 @@ class Worker:
     ) -> Generator[int, None, PartResult]:
         """Predict a take in a direction into its part file, which appears only when whole.
 
-        When the GPU's memory does not suffice, the take starts over with half as many tracks at once, down to one;
-        results do not depend on that number.
-
         Args:
             take: the take; narrowed to the target camera where one is given.
             direction: which views are queries.
@@ -150,7 +147,7 @@ class Worker:
             target_camera: the only target camera that the part holds; None for all.
 
         Yields:
-            The number of predictions made since the last time; negative when the take starts over.
+            The number of predictions made since the last time.
 
         Returns:
             What became of it.
@@ -162,25 +159,13 @@ class Worker:
         if take.problems and not (take.tracks and take.cameras):
             raise DataError("; ".join(take.problems))
         start = time.monotonic()
-        config = self.config
-        while True:
-            made = 0
-            try:
-                with (
-                    TakePredictor(self.models[direction].model, take, direction, config) as predictor,
-                    PartWriter(directory, run, take.uid, direction, target_camera) as part,
-                ):
-                    for rows in predictor.rows():
-                        part.write(rows)
-                        made += len(rows)
-                        yield len(rows)
-                break
-            except torch.OutOfMemoryError:
-                if config.batch_tracks == 1:
-                    raise
-                config = replace(config, batch_tracks=config.batch_tracks // 2)
-            _free_memory()
-            yield -made
+        with (
+            TakePredictor(self.models[direction].model, take, direction, self.config) as predictor,
+            PartWriter(directory, run, take.uid, direction, target_camera) as part,
+        ):
+            for rows in predictor.rows():
+                part.write(rows)
+                yield len(rows)
         return PartResult(
             rows=part.rows,
             tracks=len(predictor.plan.tracks),
@@ -192,8 +177,3 @@ class Worker:
 def _why_empty(take: Take, direction: Direction) -> str:
     reasons = take.problems or ("none of the objects has a mask in a query view whose frames a target view has too",)
     return f"take {show(take.name)}: there is nothing to predict in {direction}: {'; '.join(reasons)}"
-
-
-def _free_memory() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
