@@ -1,0 +1,48 @@
+"""How many workers there are, and when none is needed."""
+
+from __future__ import annotations
+
+import doctest
+
+import pytest
+
+from lmeec.cluster import resources
+from lmeec.cluster.resources import Node, Sizes, Wanted, in_process_reason, sizes
+from lmeec.errors import ConfigError
+
+MIXED = [Node(cpus=16, gpus=0), Node(cpus=32, gpus=4), Node(cpus=32, gpus=4)]
+
+
+def test_examples():
+    assert doctest.testmod(resources).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (Wanted(), Sizes(8, 1, 8)),
+        (Wanted(gpus_per_worker=0.5), Sizes(16, 0.5, 4)),
+        (Wanted(gpus_per_worker=2, cpus_per_worker=3), Sizes(4, 2, 3)),
+        (Wanted(workers=3), Sizes(3, 1, 8)),
+        (Wanted(device="cpu", cpus_per_worker=8), Sizes(10, 0, 8)),
+    ],
+)
+def test_workers_of_a_cluster(wanted, expected):
+    assert sizes(wanted, MIXED) == expected
+
+
+def test_a_run_stays_in_its_process_only_where_one_worker_would_do(monkeypatch):
+    monkeypatch.setattr(resources, "this_machine", lambda: Node(cpus=2, gpus=1))
+    assert "one worker" in in_process_reason(Wanted(), needs_workers=False)
+    assert in_process_reason(Wanted(workers=1), needs_workers=False) is None
+    assert in_process_reason(Wanted(address="head:6379"), needs_workers=False) is None
+    assert in_process_reason(Wanted(), needs_workers=True) is None
+    monkeypatch.setattr(resources, "this_machine", lambda: Node(cpus=8, gpus=4))
+    assert in_process_reason(Wanted(), needs_workers=False) is None
+    assert in_process_reason(Wanted(workers=0), needs_workers=False) == "--workers 0"
+
+
+@pytest.mark.parametrize("wrong", [{"workers": -1}, {"gpus_per_worker": -1}, {"cpus_per_worker": 0}])
+def test_numbers_out_of_range_are_told(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong)).replace("_", "-")):
+        Wanted(**wrong)
