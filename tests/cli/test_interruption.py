@@ -6,15 +6,23 @@ import signal
 import time
 
 import pytest
-from command import lmeec, start_lmeec
+from command import start_lmeec
 
 from lmeec.tables import list_parts, parts_directory, read_results
 
 
 @pytest.fixture
 def arguments(takes, tiny, tmp_path):
-    takes.add_copies(8)
+    takes.add_copies(4)
     return ["predict", takes.root, "--out", tmp_path / "results.parquet", "--checkpoint", tiny]
+
+
+def finish(arguments):
+    """Run undisturbed, in a process of its own as well: rounding depends on what a process has done before."""
+    process = start_lmeec(*arguments)
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    return err
 
 
 def stop_midway(arguments, out, number):
@@ -25,7 +33,7 @@ def stop_midway(arguments, out, number):
             assert process.poll() is None, process.communicate()
             time.sleep(0.002)
         process.send_signal(number)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=200)
     finally:
         process.kill()
     return process.returncode, err
@@ -40,14 +48,12 @@ def test_stopped_run_leaves_parts_and_a_rerun_completes_it(number, arguments, tm
         assert "run the same command again" in err and "Traceback" not in err
         assert not list(parts_directory(out).glob(".*")), "nothing half-written is left"
     done_before = len(list_parts(parts_directory(out)))
-    assert 2 <= done_before < 20
+    assert 2 <= done_before < 12
     assert not out.exists()
 
-    again = lmeec(*arguments)
-    assert again.status == 0, again.err
-    assert f"{done_before} done before" in again.err
+    assert f"{done_before} done before" in finish(arguments)
 
     undisturbed = tmp_path / "undisturbed.parquet"
-    assert lmeec(*arguments[:2], "--out", undisturbed, *arguments[4:]).status == 0
+    finish([*arguments[:2], "--out", undisturbed, *arguments[4:]])
     assert read_results(out).equals(read_results(undisturbed))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results.parquet", "takes", "undisturbed.parquet"]
