@@ -262,6 +262,7 @@ class PredictConfig:
         video: which videos to read: `auto` prefers downscaled/448 where it exists.
         objects: only these objects; empty means all.
         batch_tracks: at most this many tracks go through the network at once; results do not depend on it.
+        compile: compile the network with torch.compile; for GPUs.
         profile: measure the parts of the network.
     """
 
@@ -272,6 +273,7 @@ class PredictConfig:
     video: Literal["auto", "full", "448"] = "auto"
     objects: tuple[str, ...] = ()
     batch_tracks: int | Literal["auto"] = "auto"
+    compile: bool = False
     profile: bool = False
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,6 +25,8 @@ except ImportError as error:
 _OBJECT_STORE_BYTES = 256 * 2**20
 """For takes on their way to workers, which are some megabytes each; Ray would take a third of the memory."""
 
+_ANSWERS_WITHIN_S = 15.0
+
 
 @contextmanager
 def ray_session(wanted: Wanted) -> Iterator[Sizes]:
@@ -43,6 +46,7 @@ def ray_session(wanted: Wanted) -> Iterator[Sizes]:
             include_dashboard=False,
         )
     else:
+        _check_reachable(wanted.address)
         _init(address=wanted.address)
         fit = sizes(wanted, _nodes())
     try:
@@ -58,6 +62,26 @@ def _init(**options: object) -> None:
         address = options["address"]
         what = "start a Ray cluster here" if address == "local" else f"join the Ray cluster at {address}"
         raise ClusterError(f"cannot {what}: {error}") from error
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself tries for minutes before it says that nobody answers.
+
+    Raises:
+        ClusterError: nobody does.
+    """
+    if "://" in address:
+        raise ClusterError(
+            f"cannot join the Ray cluster at {address}: run lmeec on a machine of the cluster and give HOST:PORT or "
+            "auto"
+        )
+    host, colon, port = address.rpartition(":")
+    if not colon:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWERS_WITHIN_S).close()
+    except (OSError, ValueError) as error:
+        raise ClusterError(f"cannot join the Ray cluster at {address}: {error}; is it up?") from error
 
 
 def _nodes() -> list[Node]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -15,24 +15,41 @@ T = TypeVar("T")
 _POLL_S = 0.1
 
 
-@dataclass
 class StageTimes:
-    """Where a run's time went.
+    """Seconds that stages worked; stages overlap, so they add up to more than the wall time.
 
     Attributes:
-        busy: seconds that each stage worked, by name; stages overlap, so they add up to more than the wall time.
+        busy: seconds by stage.
     """
 
-    busy: dict[str, float] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.busy: dict[str, float] = {}
 
     def add(self, stage: str, seconds: float) -> None:
         """Count seconds of work; a stage is counted by one thread at a time."""
         self.busy[stage] = self.busy.get(stage, 0.0) + seconds
 
-    def merge(self, other: StageTimes) -> None:
-        """Count another run's seconds as well."""
-        for stage, seconds in other.busy.items():
-            self.add(stage, seconds)
+
+@dataclass(frozen=True)
+class Profile:
+    """Where the time of a prediction went.
+
+    Attributes:
+        seconds: wall time.
+        stages: seconds that each stage worked.
+        network: seconds of the parts of the network; empty unless they were measured.
+    """
+
+    seconds: float = 0.0
+    stages: Mapping[str, float] = field(default_factory=dict)
+    network: Mapping[str, float] = field(default_factory=dict)
+
+    def __add__(self, other: Profile) -> Profile:
+        return Profile(self.seconds + other.seconds, _sum(self.stages, other.stages), _sum(self.network, other.network))
+
+
+def _sum(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
+    return {name: a.get(name, 0.0) + b.get(name, 0.0) for name in {**a, **b}}
 
 
 class _Waited(threading.local):

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from lmeec.config import Direction, PredictConfig
-from lmeec.inference.pipeline import Stage, StageTimes
+from lmeec.inference.pipeline import Profile, Stage, StageTimes
 from lmeec.inference.plan import TakePlan, camera_pairs, plan_take
 from lmeec.inference.query_masks import query_mask
 from lmeec.inference.tracker import Tracker, TrackSpec
@@ -104,8 +104,6 @@ class TakePredictor:
 
     Attributes:
         plan: what will be predicted; there once the context is entered.
-        times: seconds that each stage worked.
-        parts: seconds that each part of the network took, if the configuration asks for a profile.
 
     Raises:
         DataError: on entering, when a video cannot be opened or a query mask cannot be used.
@@ -118,12 +116,14 @@ class TakePredictor:
         self.take = take
         self.direction = direction
         self.config = config
-        self.times = StageTimes()
-        self.parts = StageTimes()
+        self._stages = StageTimes()
+        self._network = StageTimes()
+        self._opened_at = perf_counter()
         self._videos: dict[str, FrameReader] = {}
         self._opened = ExitStack()
 
     def __enter__(self) -> TakePredictor:
+        start = perf_counter()
         with ExitStack() as opening:
             size = (self.model.config.image_size,) * 2
             for camera in self._cameras():
@@ -131,10 +131,15 @@ class TakePredictor:
             self.plan = plan_take(self.take, self.direction, self._videos, self.config.objects)
             self._truth = GroundTruth(self.take, self._videos)
             self._opened = opening.pop_all()
+        self._stages.add("open and plan", perf_counter() - start)
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._opened.close()
+
+    def profile(self) -> Profile:
+        """Where the time went since this object was made."""
+        return Profile(perf_counter() - self._opened_at, dict(self._stages.busy), dict(self._network.busy))
 
     def _cameras(self) -> list[str]:
         """Cameras that the direction needs and that are on disk."""
@@ -153,7 +158,7 @@ class TakePredictor:
         Raises:
             DataError: a frame cannot be decoded.
         """
-        times = self.times
+        times = self._stages
         with (
             Stage("decode", self._instants(), _INSTANTS_AHEAD, times) as instants,
             Stage("network", self._predictions(instants), _BATCHES_AHEAD, times) as predictions,
@@ -185,7 +190,7 @@ class TakePredictor:
         """Run the network."""
         tracks = self.plan.tracks
         specs = [TrackSpec(t.stream, t.query_camera, t.target_camera, len(t.frames)) for t in tracks]
-        parts = self.parts if self.config.profile else None
+        parts = self._network if self.config.profile else None
         tracker = Tracker(self.model, specs, self.config.memory, self._batch_tracks(), parts)
         for instant in instants:
             for batch, decoded in tracker.step(list(instant.steps), instant.images, instant.masks):

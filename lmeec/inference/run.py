@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from lmeec.config import Direction, PredictConfig
 from lmeec.data.names import first_few
 from lmeec.errors import DataError, DiskFullError, OutputError
 from lmeec.inference.jobs import Job, jobs_of, remaining
+from lmeec.inference.pipeline import Profile
 from lmeec.inference.progress import Failure, Notice, Reporter
 from lmeec.inference.record import HEARTBEAT_FILE, PLAN_FILE, read_heartbeat, write_failures
 from lmeec.inference.work import Executor, Stop, Work
@@ -53,6 +54,7 @@ class RunSummary:
         seconds: wall time of this run.
         failures: jobs that are not in the table.
         waiting: takes and directions that were not done because the run was stopped; there is no table then.
+        profile: where the workers' time went, added up over them.
     """
 
     parts: int
@@ -62,6 +64,7 @@ class RunSummary:
     seconds: float
     failures: tuple[Failure, ...] = ()
     waiting: int = 0
+    profile: Profile = field(default_factory=Profile)
 
 
 def failures_path(out: Location | str) -> Location:
@@ -292,4 +295,5 @@ def _summary(work: Work, start: float, *, parts: int, rows: int = 0, waiting: in
         seconds=time.monotonic() - start,
         failures=tuple(work.progress.failures),
         waiting=waiting,
+        profile=work.profile,
     )

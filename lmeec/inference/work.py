@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from lmeec.config import Direction, PredictConfig
 from lmeec.inference.jobs import Job, JobQueue, narrowed
+from lmeec.inference.pipeline import Profile
 from lmeec.inference.progress import (
     Event,
     Failure,
@@ -89,6 +90,7 @@ class Work:
         self.record = RunRecord(directory)
         self.fatal: str | None = None
         self.tracks = 0
+        self.profile = Profile()
         self._takes = takes
         self._reporter = reporter
         self._retries = retries
@@ -144,6 +146,7 @@ class Work:
     def finished(self, worker: str, job: Job, result: PartResult) -> None:
         """A worker has written the part of a job."""
         self.tracks += result.tracks
+        self.profile += result.profile
         self.progress.set_state(worker, "idle")
         self._settle(job)
         self.event(JobFinished(worker, job.label, result.tracks, result.rows, result.seconds, result.warnings))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,6 +13,7 @@ import torch
 from lmeec.config import Direction, PredictConfig
 from lmeec.data.names import show
 from lmeec.errors import DataError, DiskFullError, LmeecError, OutputError
+from lmeec.inference.pipeline import Profile
 from lmeec.inference.predictor import TakePredictor
 from lmeec.model.build import LoadedModel, load
 from lmeec.tables import PartWriter, RunMetadata
@@ -31,12 +32,14 @@ class PartResult:
         tracks: tracks followed.
         seconds: wall time.
         warnings: what could not be predicted and why.
+        profile: where the time went.
     """
 
     rows: int
     tracks: int
     seconds: float
     warnings: tuple[str, ...]
+    profile: Profile = field(default_factory=Profile)
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,8 @@ class Worker:
     def __init__(self, sources: Mapping[Direction, str], config: PredictConfig) -> None:
         self.config = config
         loaded: dict[str, LoadedModel] = {
-            source: load(source, config.device, config.dtype) for source in dict.fromkeys(sources.values())
+            source: load(source, config.device, config.dtype, compiled=config.compile)
+            for source in dict.fromkeys(sources.values())
         }
         self.models: dict[Direction, LoadedModel] = {direction: loaded[source] for direction, source in sources.items()}
 
@@ -171,6 +175,7 @@ class Worker:
             tracks=len(predictor.plan.tracks),
             seconds=time.monotonic() - start,
             warnings=(*predictor.plan.warnings, *([] if part.rows else [_why_empty(take, direction)])),
+            profile=predictor.profile(),
         )
 
 

@@ -10,6 +10,7 @@ import torch
 from lmeec.config import PRESETS, Device, ModelConfig, Precision
 from lmeec.errors import CheckpointError, ConfigError
 from lmeec.model.checkpoint import config_of, load_weights, read_checkpoint, weights_digest
+from lmeec.model.compiled import compile_for_gpu
 from lmeec.model.cpu import optimise_for_cpu
 from lmeec.model.lmeec import LMEEC
 
@@ -66,9 +67,23 @@ def load_model(source: str | Path, device: Device = "auto", dtype: Precision = "
     return load(source, device, dtype).model
 
 
-def load(source: str | Path, device: Device = "auto", dtype: Precision = "auto") -> LoadedModel:
-    """Like `load_model`, with the weights' origin."""
+def load(
+    source: str | Path, device: Device = "auto", dtype: Precision = "auto", *, compiled: bool = False
+) -> LoadedModel:
+    """Like `load_model`, with the weights' origin.
+
+    Args:
+        source: see `load_model`.
+        device: see `load_model`.
+        dtype: see `load_model`.
+        compiled: compile the network with torch.compile; for GPUs.
+
+    Raises:
+        ConfigError: compiling for a CPU.
+    """
     place = resolve_device(device)
+    if compiled and place.type == "cpu":
+        raise ConfigError("compile is for GPUs: on a CPU it takes minutes and gains nothing; leave out --compile")
     if str(source) in BUILT_IN:
         model, trained = build_model(PRESETS[str(source)](), seed=_SEED), False
         name = str(source)
@@ -86,6 +101,8 @@ def load(source: str | Path, device: Device = "auto", dtype: Precision = "auto")
     model.compute_dtype = resolve_dtype(dtype, place)
     if place.type == "cpu":
         optimise_for_cpu(model)
+    elif compiled:
+        compile_for_gpu(model)
     return LoadedModel(model, name, digest, trained, model.compute_dtype)
 
 
@@ -109,3 +126,8 @@ def resolve_dtype(dtype: Precision, device: torch.device) -> torch.dtype:
     if dtype == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
+
+
+def has_fast_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 matrices faster than float32 ones (AMX or AVX512-BF16)."""
+    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
