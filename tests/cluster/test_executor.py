@@ -41,7 +41,7 @@ def run_on(cluster, out):
     def run(takes, make_worker, reporter, *, timeout=60.0, workers=2, config=PredictConfig(), **options):  # noqa: B008
         with (
             ray_session(Wanted(address=cluster)),
-            RayExecutor(make_worker, PredictConfig(), Sizes(workers, 0, 1), timeout) as executor,
+            RayExecutor(make_worker, config, Sizes(workers, 0, 1), timeout) as executor,
         ):
             return run_predictions(executor, takes, out, reporter, **options)
 
