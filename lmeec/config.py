@@ -262,6 +262,7 @@ class PredictConfig:
         video: which videos to read: `auto` prefers downscaled/448 where it exists.
         objects: only these objects; empty means all.
         batch_tracks: at most this many tracks go through the network at once; results do not depend on it.
+        decoder: where to decode videos; `gpu` falls back to the CPU where no GPU can.
         compile: compile the network with torch.compile; for GPUs.
         profile: measure the parts of the network.
     """
@@ -273,6 +274,7 @@ class PredictConfig:
     video: Literal["auto", "full", "448"] = "auto"
     objects: tuple[str, ...] = ()
     batch_tracks: int | Literal["auto"] = "auto"
+    decoder: Literal["cpu", "gpu"] = "cpu"
     compile: bool = False
     profile: bool = False
 

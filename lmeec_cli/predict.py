@@ -75,6 +75,12 @@ def predict(
     video: Annotated[
         Literal["auto", "full", "448"], typer.Option(help="Videos to read; auto prefers downscaled/448 where it is.")
     ] = "auto",
+    decoder: Annotated[
+        Literal["cpu", "gpu"],
+        typer.Option(
+            help="Where to decode videos; gpu takes an NVIDIA GPU's decoder, and the CPU where there is none."
+        ),
+    ] = "cpu",
     batch_tracks: Annotated[
         str,
         typer.Option(
@@ -186,6 +192,7 @@ def predict(
         video=video,
         objects=tuple(objects or ()),
         batch_tracks=_auto_or_number(batch_tracks, "--batch-tracks"),
+        decoder=decoder,
         compile=compiled,
         profile=profile,
     )
@@ -233,6 +240,7 @@ def _executor(
     from functools import partial
 
     from lmeec.cluster.resources import in_process_reason
+    from lmeec.errors import ClusterError
     from lmeec.inference.work import InProcess
     from lmeec.inference.worker import Worker
 
@@ -242,8 +250,13 @@ def _executor(
             typer.echo(f"predicting in this process: {reason}", err=True)
         yield InProcess(Worker(sources, config))
         return
-    from lmeec.cluster.executor import DEFAULT_TAKE_TIMEOUT_S, RayExecutor
-    from lmeec.cluster.session import ray_session
+    try:
+        from lmeec.cluster.executor import DEFAULT_TAKE_TIMEOUT_S, RayExecutor
+        from lmeec.cluster.session import ray_session
+    except ImportError as error:
+        raise ClusterError(
+            f"workers need ray, which cannot be imported ({error}): pip install 'lmeec[ray]', or use --workers 0"
+        ) from error
 
     absolute = {direction: _absolute(source) for direction, source in sources.items()}
     make_worker = partial(Worker, absolute, config)

@@ -35,12 +35,13 @@ class Camera:
         """Whether it is worn by the person that acts (an Aria headset)."""
         return self.name.startswith(EGO_PREFIX)
 
-    def open(self, size: tuple[int, int] | None = None, threads: int = 0) -> FrameReader:
+    def open(self, size: tuple[int, int] | None = None, threads: int = 0, *, gpu: bool = False) -> FrameReader:
         """Open the camera's frames.
 
         Args:
             size: Height and width that frames are resized to, antialiased; None keeps their own.
             threads: Threads that decode a video; 0 takes one a core.
+            gpu: Decode a video on a GPU where there is one.
 
         Raises:
             DataError: The camera has no source, or it is not a video or folder of frames.
@@ -49,7 +50,7 @@ class Camera:
             raise DataError(f"camera {show(self.name)}: {self.problem}")
         if self.source.is_dir():
             return FrameFolder(self.source, size)
-        return VideoReader(self.source, size, threads)
+        return VideoReader(self.source, size, threads, gpu=gpu)
 
 
 @dataclass(frozen=True, slots=True)

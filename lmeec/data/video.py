@@ -17,6 +17,8 @@ from typing import Self, cast
 
 import av
 import numpy as np
+from av.codec.hwaccel import HWAccel
+from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
@@ -30,6 +32,7 @@ from lmeec.errors import DataError
 from lmeec.masks import MAX_PIXELS
 
 _ORDER_SAMPLE = 32  # packets or frames; more than can be out of order at once
+_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
 _SCALING = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
 
 
@@ -43,6 +46,7 @@ class VideoReader:
         size: Height and width that frames are resized to while they are converted from YUV, with a filter as
             wide as the reduction (antialiased); None keeps the video's own.
         threads: Decoding threads; 0 takes one a core.
+        gpu: Decode on an NVIDIA GPU where there is one that can decode this video, otherwise on the CPU.
 
     Attributes:
         path: The file.
@@ -59,9 +63,10 @@ class VideoReader:
         ...         print(index, image.shape)
     """
 
-    def __init__(self, path: Path, size: tuple[int, int] | None = None, threads: int = 0) -> None:
+    def __init__(self, path: Path, size: tuple[int, int] | None = None, threads: int = 0, *, gpu: bool = False) -> None:
         self.path = path
         self._size = size
+        self._gpu = gpu
         self._threads = threads
         self._run: DecodingRun | None = None
         self._reformatter = VideoReformatter()
@@ -131,7 +136,7 @@ class VideoReader:
         if not self.path.is_file():
             raise DataError(f"{self.path}: there is no such file")
         try:
-            self._container = av.open(str(self.path), options={"max_pixels": str(MAX_PIXELS)})
+            self._container = self._open_on_gpu() or av.open(str(self.path), options=_OPTIONS)
         except (av.FFmpegError, ValueError) as error:
             raise DataError(
                 f"{self.path}: is not a video that can be read ({getattr(error, 'strerror', error)}). A download "
@@ -143,6 +148,15 @@ class VideoReader:
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = self._threads_now = threads
+
+    def _open_on_gpu(self) -> InputContainer | None:
+        if not self._gpu:
+            return None
+        try:
+            return av.open(str(self.path), options=_OPTIONS, hwaccel=HWAccel("cuda", allow_software_fallback=True))
+        except (av.FFmpegError, NotImplementedError, RuntimeError):
+            self._gpu = False  # no such GPU, or a file at fault, which the CPU's decoder names
+            return None
 
     def _count_undecodable_at_start(self) -> int:
         """Count packets that decode to nothing because the video was cut out of a longer one.

@@ -125,9 +125,9 @@ class TakePredictor:
     def __enter__(self) -> TakePredictor:
         start = perf_counter()
         with ExitStack() as opening:
-            size = (self.model.config.image_size,) * 2
+            size, gpu = (self.model.config.image_size,) * 2, self.config.decoder == "gpu"
             for camera in self._cameras():
-                self._videos[camera] = opening.enter_context(self.take.cameras[camera].open(size=size))
+                self._videos[camera] = opening.enter_context(self.take.cameras[camera].open(size, gpu=gpu))
             self.plan = plan_take(self.take, self.direction, self._videos, self.config.objects)
             self._truth = GroundTruth(self.take, self._videos)
             self._opened = opening.pop_all()

@@ -273,3 +273,19 @@ def test_frame_numbers_must_ascend():
 def test_reading_video_needs_no_torch():
     code = "import sys, lmeec.data.takes; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_decoding_on_a_gpu_gives_the_same_frames_and_falls_back_where_there_is_none(tmp_path):
+    path = write_video(tmp_path / "video.mp4", x264=OPEN)
+    with VideoReader(path) as on_cpu, VideoReader(path, gpu=True) as on_gpu:
+        wanted = [3, 4, 30, 59]
+        for (index, image), (other, same) in zip(on_cpu.read(wanted), on_gpu.read(wanted), strict=True):
+            assert index == other
+            np.testing.assert_array_equal(image, same)
+
+
+def test_what_is_no_video_is_named_with_a_gpu_too(tmp_path):
+    path = tmp_path / "video.mp4"
+    path.write_bytes(b"no video" * 100)
+    with pytest.raises(DataError, match=r"video\.mp4: is not a video"):
+        VideoReader(path, gpu=True)
