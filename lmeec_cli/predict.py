@@ -78,7 +78,7 @@ def predict(
     decoder: Annotated[
         Literal["cpu", "gpu"],
         typer.Option(
-            help="Where to decode videos; gpu takes an NVIDIA GPU's decoder, and the CPU where there is none."
+            help="Where to decode videos; gpu is an NVIDIA GPU's decoder, or the CPU where there is none."
         ),
     ] = "cpu",
     batch_tracks: Annotated[
