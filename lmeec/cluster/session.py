@@ -7,20 +7,10 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import ray
+
 from lmeec.cluster.resources import Node, Sizes, Wanted, sizes, this_machine
 from lmeec.errors import ClusterError
-
-# A tool that starts Ray for its user does not report to Ray's authors in the user's name.
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-# Ray's own noise about workers that die: what matters of it is in the run's events.
-os.environ.setdefault("RAY_DEDUP_LOGS", "1")
-
-try:
-    import ray
-except ImportError as error:
-    raise ClusterError(
-        f"workers need ray, which cannot be imported ({error}): pip install 'lmeec[ray]', or use --workers 0"
-    ) from error
 
 _OBJECT_STORE_BYTES = 256 * 2**20
 """For takes on their way to workers, which are some megabytes each; Ray would take a third of the memory."""
@@ -38,6 +28,8 @@ def ray_session(wanted: Wanted) -> Iterator[Sizes]:
         ClusterError: it cannot be started or joined.
     """
     if wanted.address is None:
+        # A tool that starts Ray for its user does not report to Ray's authors in the user's name.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         fit = sizes(wanted, [this_machine()])
         _init(
             address="local",

@@ -27,7 +27,8 @@ def ray_processes(pid):
 
 
 def wait_until_gone(processes):
-    _, alive = psutil.wait_procs(processes, timeout=20)
+    # Ray's agents look now and then whether their node lives.
+    _, alive = psutil.wait_procs(processes, timeout=60)
     assert not alive
 
 
