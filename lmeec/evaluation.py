@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from lmeec.errors import DataError
-from lmeec.metrics import balanced_accuracy
-from lmeec.tables.read import scan_results
-from lmeec.tables.schema import SCHEMA
-
-_TRACK = ("take_uid", "object", "query_cam", "target_cam")
-_METRICS = ("iou", "location_error", "contour_accuracy")
-_COLUMNS = (*_TRACK, "direction", "confidence", "gt_state", *_METRICS)
+from lmeec.analysis.frames import load_frames
+from lmeec.analysis.groups import score_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +47,7 @@ def evaluate(results: pa.Table | Path | str) -> dict[str, DirectionScore]:
             file that `lmeec predict` wrote, which is read in pieces.
 
     Returns:
-        The scores by direction, in alphabetical order.
+        The scores by direction, in alphabetical order. `lmeec.analysis` has other groups, and intervals.
 
     Raises:
         OutputError: the file is missing, damaged or not a results table.
@@ -71,73 +61,17 @@ def evaluate(results: pa.Table | Path | str) -> dict[str, DirectionScore]:
         >>> evaluate(pa.Table.from_pylist([frame]))["ego2exo"].iou
         0.5
     """
-    tallies: dict[str, _Tally] = defaultdict(_Tally)
-    for batch in _batches(results):
-        for direction in pc.unique(batch["direction"]).to_pylist():
-            tallies[direction].add(batch.filter(pc.equal(batch["direction"], direction)))
-    source = "the table" if isinstance(results, pa.Table) else str(results)
-    if not any(tally.annotated for tally in tallies.values()):
-        raise DataError(
-            f"{source} has no frame with ground truth to score: predict takes whose annotations hold masks of the "
-            "target view too (the benchmark's test split holds query masks only)"
+    return {
+        one.group["direction"]: DirectionScore(
+            iou=one.iou.value,
+            location_error=one.location_error.value,
+            contour_accuracy=one.contour_accuracy.value,
+            balanced_accuracy=one.balanced_accuracy.value,
+            frames=one.frames,
+            visible=one.visible,
+            absent=one.absent,
+            tracks=one.tracks,
+            takes=one.takes,
         )
-    return {direction: tallies[direction].score() for direction in sorted(tallies)}
-
-
-def _batches(results: pa.Table | Path | str) -> Iterable[pa.RecordBatch]:
-    if not isinstance(results, pa.Table):
-        return scan_results(results, _COLUMNS)
-    missing = [name for name in _COLUMNS if name not in results.column_names]
-    if missing:
-        raise DataError(f"the table lacks the columns {', '.join(missing)}, which the metrics are computed from")
-    schema = pa.schema([SCHEMA.field(name) for name in _COLUMNS])
-    try:
-        return results.select(_COLUMNS).cast(schema).to_batches()
-    except (pa.ArrowException, ValueError) as error:
-        raise DataError(f"the table's columns are not those of a results table: {error}") from error
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What is kept of the rows of one direction: a few numbers a row, no masks."""
-
-    frames: int = 0
-    annotated: int = 0
-    tracks: set[tuple[str, ...]] = field(default_factory=set)
-    visible: list[np.ndarray] = field(default_factory=list)
-    predicted: list[np.ndarray] = field(default_factory=list)
-    metrics: list[np.ndarray] = field(default_factory=list)
-
-    def add(self, rows: pa.RecordBatch) -> None:
-        self.frames += rows.num_rows
-        self.tracks.update(_distinct(rows.select(_TRACK)))
-        annotated = rows.filter(pc.is_in(rows["gt_state"], pa.array(["visible", "absent"])))
-        self.annotated += annotated.num_rows
-        visible = pc.equal(annotated["gt_state"], "visible")
-        self.visible.append(np.asarray(visible))
-        self.predicted.append(np.asarray(pc.greater(annotated["confidence"], 0.5)))
-        seen = annotated.filter(visible)
-        if any(seen[name].null_count for name in _METRICS):
-            raise DataError("the table has frames with visible ground truth but without metrics: predict again")
-        self.metrics.append(np.stack([np.asarray(seen[name]) for name in _METRICS]))
-
-    def score(self) -> DirectionScore:
-        visible, predicted = np.concatenate(self.visible), np.concatenate(self.predicted)
-        metrics = np.concatenate(self.metrics, axis=1)
-        iou, location_error, contour_accuracy = metrics.mean(axis=1).tolist() if metrics.size else (None, None, None)
-        return DirectionScore(
-            iou=iou,
-            location_error=location_error,
-            contour_accuracy=contour_accuracy,
-            balanced_accuracy=balanced_accuracy(visible, predicted) if self.annotated else None,
-            frames=self.frames,
-            visible=int(visible.sum()),
-            absent=int((~visible).sum()),
-            tracks=len(self.tracks),
-            takes=len({take for take, *_ in self.tracks}),
-        )
-
-
-def _distinct(rows: pa.RecordBatch) -> Iterator[tuple[str, ...]]:
-    distinct = pa.Table.from_batches([rows]).group_by(rows.schema.names).aggregate([])
-    return zip(*(column.to_pylist() for column in distinct.itercolumns()), strict=True)
+        for one in score_groups(load_frames(results), resamples=0)
+    }

@@ -9,7 +9,16 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "module", ["lmeec.masks", "lmeec.metrics", "lmeec.evaluation", "lmeec.tables.metadata", "lmeec.tables.parts"]
+    "module",
+    [
+        "lmeec.masks",
+        "lmeec.metrics",
+        "lmeec.analysis.areas",
+        "lmeec.analysis.bootstrap",
+        "lmeec.evaluation",
+        "lmeec.tables.metadata",
+        "lmeec.tables.parts",
+    ],
 )
 def test_examples_in_docstrings(module):
     result = doctest.testmod(importlib.import_module(module))

@@ -1,0 +1,1 @@
+"""Analysis of results tables: metrics by group with bootstrap intervals over takes, and runs compared."""
