@@ -57,6 +57,14 @@ class TrunkConfig:
             f"a divisor of embed_dim ({self.embed_dim})",
         )
 
+        firsts = {sum(self.stages[:i]) for i in range(1, 4)}
+        _require(
+            not firsts & set(self.global_att_blocks),
+            "trunk.global_att_blocks",
+            self.global_att_blocks,
+            f"other blocks than {sorted(firsts)}, which pool into the next stage and need windows for it",
+        )
+
     @property
     def channels(self) -> tuple[int, int, int, int]:
         """Channels after each stage, coarsest first."""
@@ -196,7 +204,7 @@ class ModelConfig:
             "mask_decoder": MaskDecoderConfig,
         }
         try:
-            built = {
+            built: dict[str, Any] = {
                 name: _part_from_dict(parts[name], value) if name in parts else value for name, value in values.items()
             }
             return cls(**built)

@@ -61,6 +61,16 @@ class _Waited(threading.local):
 _waited = _Waited()
 
 
+@dataclass(frozen=True)
+class _Item(Generic[T]):
+    value: T
+
+
+@dataclass(frozen=True)
+class _End:
+    error: BaseException | None = None
+
+
 class Stage(Generic[T]):
     """Runs an iterable in a thread; iterate over the stage to take its items. A context manager.
 
@@ -78,7 +88,7 @@ class Stage(Generic[T]):
         self._name = name
         self._items = items
         self._times = times
-        self._queue: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(maxsize=ahead)
+        self._queue: queue.Queue[_Item[T] | _End] = queue.Queue(maxsize=ahead)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"lmeec-{name}", daemon=True)
 
@@ -95,32 +105,32 @@ class Stage(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         while True:
             start = time.perf_counter()
-            more, item = self._take()
+            entry = self._take()
             _waited.seconds += time.perf_counter() - start
-            if more:
-                yield item
-            elif isinstance(item, BaseException):
-                raise item
+            if isinstance(entry, _Item):
+                yield entry.value
+            elif entry.error is not None:
+                raise entry.error
             else:
                 return
 
-    def _take(self) -> tuple[bool, T | BaseException | None]:
+    def _take(self) -> _Item[T] | _End:
         while True:
             try:
                 return self._queue.get(timeout=_POLL_S)
             except queue.Empty:
                 if self._stopping.is_set():
-                    return False, None
+                    return _End()
 
     def _run(self) -> None:
-        end: BaseException | None = None
+        end = _End()
         try:
-            for item in self._timed():
-                if not self._put((True, item)):
+            for value in self._timed():
+                if not self._put(_Item(value)):
                     break
         except BaseException as error:
-            end = error
-        self._put((False, end))
+            end = _End(error)
+        self._put(end)
 
     def _timed(self) -> Iterator[T]:
         iterator = iter(self._items)
@@ -134,7 +144,7 @@ class Stage(Generic[T]):
                 self._times.add(self._name, time.perf_counter() - start - (_waited.seconds - waited))
             yield item
 
-    def _put(self, entry: tuple[bool, T | BaseException | None]) -> bool:
+    def _put(self, entry: _Item[T] | _End) -> bool:
         """Hand an item on; False when nobody wants it any more."""
         while not self._stopping.is_set():
             try:

@@ -67,7 +67,7 @@ class Tracker:
         self.memory = dual_memory(memory, memory.entries(model.config), [track.stream for track in tracks])
         self._by_recency = memory.policy == "fifo"
         self._times = times
-        self._pointers: list[Tensor | None] = [None] * len(self.tracks)
+        self._pointers: dict[int, Tensor] = {}
         self._steps = [0] * len(self.tracks)
 
     def step(
@@ -92,7 +92,7 @@ class Tracker:
         for track in active:
             if self._steps[track] == self.tracks[track].length:
                 self.memory.forget(track)
-                self._pointers[track] = None
+                self._pointers.pop(track, None)
 
     def _in_batches(self, items: Sequence[T], compute: Callable[[list[T]], R]) -> Iterator[tuple[list[T], R]]:
         """Compute on at most `batch_tracks` items at a time, on fewer from then on when memory runs out."""
@@ -180,7 +180,7 @@ class Tracker:
             fused = self.model.attend_view(prepared, scene.view_memories([spec.stream for spec in specs]))
             guided, rows = self._attend_memory(batch, prepared)
         with self._part("MV-MoE"):
-            if rows:
+            if guided is not None:
                 fused = fused.clone()
                 fused[rows] = self.model.MV_MoE(guided, fused[rows]).to(fused.dtype)
         with self._part("mask decoder"):
@@ -221,7 +221,7 @@ class Tracker:
         """Put this step's pointers first, and keep as many as the next step attends to."""
         for track, pointer in zip(batch, decoded.object_pointer, strict=True):
             self._steps[track] += 1
-            held = self._pointers[track]
+            held = self._pointers.get(track)
             kept = pointer[None] if held is None else torch.cat([pointer[None], held])
             self._pointers[track] = kept[: self._reach(track)].clone()
 

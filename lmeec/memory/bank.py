@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lmeec.config import MemoryConfig
-from lmeec.memory.policies import Compression, Selection, policy_of
+from lmeec.memory.policies import COMPRESSIONS, Compression, Selection, selection
 
 
 class DualMemory(Protocol):
@@ -40,10 +40,9 @@ def dual_memory(config: MemoryConfig, size: int, stream_of: Sequence[int]) -> Du
         size: entries in a full bank.
         stream_of: the stream of each track.
     """
-    policy = policy_of(config)
-    if config.policy in ("kmeans", "iou"):
-        return SelectedMemory(policy, size, stream_of)
-    return CompressedMemory(policy, size, stream_of)
+    if config.policy in COMPRESSIONS:
+        return CompressedMemory(COMPRESSIONS[config.policy], size, stream_of)
+    return SelectedMemory(selection(config), size, stream_of)
 
 
 class MemoryBank:
@@ -59,7 +58,7 @@ class MemoryBank:
         self.size = size
         self.compression = compression
         self.lengths = [0] * rows
-        self._entries: list[Tensor | None] = [None] * rows
+        self._entries: dict[int, Tensor] = {}
 
     def add(self, rows: Sequence[int], memories: Tensor) -> None:
         """Append `memories` [R, P, D] to the rows, compressing those that are full."""
@@ -71,7 +70,7 @@ class MemoryBank:
                 self._entries[rows[i]] = entries
         for i in sorted(set(range(len(rows))) - set(full)):
             row, new = rows[i], memories[i : i + 1]
-            held = self._entries[row]
+            held = self._entries.get(row)
             self._entries[row] = new.clone() if held is None else torch.cat([held, new])
             self.lengths[row] += 1
 
@@ -81,7 +80,7 @@ class MemoryBank:
 
     def clear(self, row: int) -> None:
         """Free a row."""
-        self._entries[row] = None
+        self._entries.pop(row, None)
         self.lengths[row] = 0
 
 
@@ -122,6 +121,8 @@ class CompressedMemory:
 
 @dataclass
 class _Step:
+    """One step of a track; its view memory comes after all tracks of the frame were read."""
+
     view: Tensor | None
     target: Tensor
     summary: Tensor
@@ -144,12 +145,11 @@ class SelectedMemory:
 
     def read(self, tracks: Sequence[int]) -> Tensor:
         """See `DualMemory`."""
-        return torch.stack(
-            [
-                torch.stack([step.view for step in self._chosen[t]] + [step.target for step in self._chosen[t]])
-                for t in tracks
-            ]
-        )
+        return torch.stack([self._read(self._chosen[track]) for track in tracks])
+
+    def _read(self, steps: list[_Step]) -> Tensor:
+        views = [step.view for step in steps if step.view is not None]
+        return torch.stack(views + [step.target for step in steps])
 
     def add_targets(self, tracks: Sequence[int], memories: Tensor, predicted_iou: Tensor) -> None:
         """See `DualMemory`."""
@@ -169,11 +169,12 @@ class SelectedMemory:
 
     def add_views(self, streams: Sequence[int], memories: Tensor) -> None:
         """See `DualMemory`."""
-        row_of = {stream: row for row, stream in enumerate(streams)}
+        # Cloned once a stream, for all its tracks: a row by itself does not keep the others alive.
+        views = {stream: memory.clone() for stream, memory in zip(streams, memories, strict=True)}
         for track, stream in enumerate(self._stream_of):
             stored = self._stored[track]
-            if stream in row_of and stored and stored[-1].view is None:
-                stored[-1].view = memories[row_of[stream]].clone()
+            if stream in views and stored and stored[-1].view is None:
+                stored[-1].view = views[stream]
 
     def forget(self, track: int) -> None:
         """See `DualMemory`."""

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lmeec.config import MemoryConfig
+from lmeec.config import MemoryConfig, Policy
 
 _TIE = 1e-5
 """Relative difference of two distances under which they count as equal."""
@@ -121,13 +121,10 @@ class Confident:
         return [*(confident[-room:] if room else []), last]
 
 
-def policy_of(config: MemoryConfig) -> Compression | Selection:
-    """The policy that a configuration names."""
-    policies: dict[str, Compression | Selection] = {
-        "drop": drop,
-        "merge": merge,
-        "fifo": fifo,
-        "kmeans": KeyFrames(),
-        "iou": Confident(config.iou_threshold),
-    }
-    return policies[config.policy]
+COMPRESSIONS: dict[Policy, Compression] = {"drop": drop, "merge": merge, "fifo": fifo}
+"""Policies that shorten each bank on its own."""
+
+
+def selection(config: MemoryConfig) -> Selection:
+    """The policy that chooses whole steps, `kmeans` or `iou`."""
+    return KeyFrames() if config.policy == "kmeans" else Confident(config.iou_threshold)

@@ -93,11 +93,11 @@ def _read_torch(path: Path) -> Checkpoint:
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path}: not a plain torch checkpoint; it is damaged, or holds Python objects besides tensors, which are "
-            f"refused because loading them could run code ({str(error).splitlines()[0]})"
+            f"refused because loading them could run code ({_first_line(error)})"
         ) from error
     except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
         raise CheckpointError(
-            f"{path}: not a readable torch checkpoint, perhaps a partial download ({str(error).splitlines()[0]})"
+            f"{path}: not a readable torch checkpoint, perhaps a partial download ({_first_line(error)})"
         ) from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a state dict")
@@ -113,6 +113,10 @@ def _read_torch(path: Path) -> Checkpoint:
     except ConfigError as error:
         raise CheckpointError(f"{path}: its stored configuration cannot be used: {error}") from error
     return Checkpoint(path, dict(state), config, extra)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _describe(value: Any) -> str:

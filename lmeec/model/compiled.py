@@ -36,9 +36,13 @@ def compile_for_gpu(model: LMEEC, backend: str | Callable[..., object] = "induct
     def fuse_features(memory: Tensor, view: Tensor) -> Tensor:
         return fuse(_varying(memory, 0), _varying(view, 0))
 
-    model.image_encoder.forward = encode
-    model.memory_attention.attend = attend_tokens
-    model.MV_MoE.forward = fuse_features
+    replacements = (
+        (model.image_encoder, "forward", encode),
+        (model.memory_attention, "attend", attend_tokens),
+        (model.MV_MoE, "forward", fuse_features),
+    )
+    for module, method, compiled in replacements:
+        setattr(module, method, compiled)
     return model
 
 

@@ -76,6 +76,10 @@ class LMEEC(nn.Module):
         config: sizes; `ModelConfig.base_plus()` is the released model.
     """
 
+    target_position: Tensor
+    memory_position: Tensor
+    image_mean: Tensor
+    image_std: Tensor
     compute_dtype: torch.dtype = torch.float32
     """Arithmetic of matrix products and convolutions; parameters stay in float32."""
 

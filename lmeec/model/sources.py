@@ -52,7 +52,7 @@ def _of_item(item: str, directions: Sequence[Direction]) -> dict[Direction, str]
             raise ConfigError(
                 f"--checkpoint {item}: {name!r} is no direction; use one of {', '.join(get_args(Direction))}"
             )
-        return {name: path} if name in directions else {}
+        return {direction: path for direction in directions if direction == name}
     if Path(item).is_dir():
         return {direction: str(_released_file(Path(item), direction)) for direction in directions}
     return dict.fromkeys(directions, item)

@@ -69,3 +69,8 @@ def test_a_bad_value_is_named(make, words):
 def test_an_unknown_model_name_lists_the_known_ones():
     with pytest.raises(CheckpointError, match=r"huge.*nano"):
         lmeec.load_model("huge")
+
+
+def test_a_block_that_pools_cannot_attend_globally():
+    with pytest.raises(ConfigError, match=r"global_att_blocks is \(2,\).*\[1, 2, 4\]"):
+        TrunkConfig(stages=(1, 1, 2, 1), global_att_blocks=(2,))

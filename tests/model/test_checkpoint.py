@@ -131,7 +131,7 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(write, weights, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
-@pytest.mark.parametrize("kept", [0.001, 0.5, 0.999])
+@pytest.mark.parametrize("kept", [0.0, 0.001, 0.5, 0.999])
 def test_truncated_file(suffix, kept, released, weights, tmp_path):
     whole = released
     if suffix == ".safetensors":

@@ -18,6 +18,8 @@ from lmeec.model.lmeec import LMEEC
 
 M = TypeVar("M", bound=nn.Module)
 
+_FUSED: dict[type[nn.Module], Activation] = {nn.GELU: "gelu", nn.ReLU: "relu"}
+
 
 def optimise_for_cpu(model: LMEEC) -> LMEEC:
     """Arrange a model for inference on this CPU, in place.
@@ -48,7 +50,7 @@ def _pack(model: LMEEC) -> None:
     dtype = model.compute_dtype
     activations: dict[nn.Linear, Activation] = {}
     for mlp in _modules(model, MLP):
-        fused: Activation | None = {nn.GELU: "gelu", nn.ReLU: "relu"}.get(type(mlp.act))
+        fused = _FUSED.get(type(mlp.act))
         if fused:
             activations |= dict.fromkeys(mlp.layers[:-1], fused)
             mlp.act = nn.Identity()

@@ -52,9 +52,11 @@ class PackedPointwise(nn.Module):
     def __init__(self, conv: nn.Conv2d, dtype: torch.dtype) -> None:
         super().__init__()
         self.weight, self.bias = conv.weight, conv.bias
-        linear = nn.Linear(conv.in_channels, conv.out_channels, device="meta")
-        linear.weight = nn.Parameter(conv.weight.detach().flatten(1), requires_grad=False)
-        linear.bias = conv.bias
+        linear = nn.Linear(conv.in_channels, conv.out_channels)
+        with torch.no_grad():
+            linear.weight.copy_(conv.weight.flatten(1))
+            if conv.bias is not None:
+                linear.bias.copy_(conv.bias)
         # Outside of the module tree: its parameters are this module's own.
         self._linear = (PackedLinear(linear, dtype),)
 
