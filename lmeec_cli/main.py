@@ -9,6 +9,7 @@ import typer
 
 from lmeec.errors import LmeecError
 from lmeec_cli.checkpoint import checkpoint
+from lmeec_cli.export import export
 from lmeec_cli.predict import predict
 from lmeec_cli.recipe import recipe
 from lmeec_cli.score import score
@@ -47,6 +48,7 @@ app.command()(takes)
 app.command()(predict)
 app.command()(status)
 app.command()(score)
+app.command()(export)
 app.command()(synth)
 app.add_typer(checkpoint, name="checkpoint")
 app.add_typer(recipe, name="recipe")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterable
 
 _LONGEST = 250  # bytes; file systems take 255 for a file with its ending
@@ -27,6 +29,24 @@ def path_component_problem(name: str) -> str | None:
     if len(encoded) > _LONGEST:
         return f"the name is longer than {_LONGEST} bytes"
     return None
+
+
+def safe_name(name: str, otherwise: str, length: int = 40) -> str:
+    """Make a name for a file or folder of any name from a data file.
+
+    It shows what it can of the name and is told apart by a digest, also where the file system ignores case.
+
+    Args:
+        name: Any text.
+        otherwise: What to show when nothing of the name can be.
+        length: Most characters of the name to show.
+
+    Example:
+        >>> safe_name("../Küche 1", "take")
+        'K-che-1.5de3d08f0f02'
+    """
+    shown = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:length] or otherwise
+    return f"{shown}.{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:12]}"
 
 
 def show(name: str) -> str:

@@ -14,6 +14,7 @@ from lmeec.tables.parts import (
 from lmeec.tables.read import count_rows, read_contents, read_metadata, read_results, scan_results
 from lmeec.tables.schema import SCHEMA, SCHEMA_VERSION, ResultRow, rows_to_batch
 from lmeec.tables.storage import Output, location
+from lmeec.tables.takes import scan_takes
 
 __all__ = [
     "Contents",
@@ -39,4 +40,5 @@ __all__ = [
     "remove_parts",
     "rows_to_batch",
     "scan_results",
+    "scan_takes",
 ]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lmeec.config import Direction
+from lmeec.data.names import safe_name
 from lmeec.errors import OutputError
 from lmeec.tables.files import TEMPORARY_SUFFIX, naming_the_file, written_whole
 from lmeec.tables.metadata import RunMetadata, file_metadata, run_of
@@ -70,13 +69,8 @@ def part_path(directory: Location, take_uid: str, direction: Direction, target_c
         >>> part_path(Path("out.parts"), "../Küche 1", "ego2exo").name
         'K-che-1.5de3d08f0f02.ego2exo.part.parquet'
     """
-    camera = "" if target_camera is None else f".{_told_apart(target_camera, 'camera', 20)}"
-    return directory / f"{_told_apart(take_uid, 'take', 60)}.{direction}{camera}{_SUFFIX}"
-
-
-def _told_apart(name: str, otherwise: str, length: int) -> str:
-    shown = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:length] or otherwise
-    return f"{shown}.{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:12]}"
+    camera = "" if target_camera is None else f".{safe_name(target_camera, 'camera', 20)}"
+    return directory / f"{safe_name(take_uid, 'take', 60)}.{direction}{camera}{_SUFFIX}"
 
 
 class PartWriter:

@@ -1,0 +1,189 @@
+"""The prediction file of the Ego-Exo4D correspondence challenge.
+
+One JSON document for both directions, as the ego-exo4d-relation benchmark's evaluation reads it::
+
+    {"ego-exo": {"version": "xx", "challenge": "xx", "results": {TAKE_UID: {
+        "masks": {OBJECT: {"QUERY_TARGET": {FRAME: {"pred_mask": {"size": [H, W], "counts": TEXT}, "confidence": P}}}},
+        "subsample_idx": [FRAME, ...]}}},
+     "exo-ego": ...}
+
+Its validation asks for every take and object of the annotations, no others, and for every pair of an ego and an exo
+camera a prediction at each frame at which the query camera has a mask.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lmeec.data.names import first_few, show
+from lmeec.data.relations import RelationsFile
+from lmeec.data.take import EGO_PREFIX
+from lmeec.data.tracks import MaskTrack
+from lmeec.errors import DataError
+from lmeec.masks import RunLengthMask, evaluation_size
+from lmeec.tables.files import written_whole
+from lmeec.tables.merge import check_free
+from lmeec.tables.takes import scan_takes
+
+if TYPE_CHECKING:
+    from lmeec.tables.storage import Location
+
+DIRECTIONS = {"ego2exo": "ego-exo", "exo2ego": "exo-ego"}
+"""The challenge's names of the directions."""
+
+_COLUMNS = ("object", "query_cam", "target_cam", "frame", "height", "width", "mask_rle", "confidence")
+_DEFAULT_SIZES = {True: (480, 480), False: (270, 480)}  # of ego and exo frames, where no mask tells
+
+_Frames = dict[str, dict[str, Any]]
+_Masks = dict[str, dict[str, _Frames]]
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeSummary:
+    """What an exported file holds.
+
+    Attributes:
+        takes: number of takes, by direction.
+        predictions: number of predictions from the results, by direction.
+        filled: number of empty masks added where the annotations ask for a prediction and there is none, by
+            direction; None when no annotations were given to tell.
+    """
+
+    takes: Mapping[str, int]
+    predictions: Mapping[str, int]
+    filled: Mapping[str, int] | None
+
+
+def export_challenge(
+    results: Sequence[Location | str],
+    out: Location,
+    *,
+    annotations: Path | None = None,
+    overwrite: bool = False,
+) -> ChallengeSummary:
+    """Write the challenge's prediction file from one run, or from several that do not overlap.
+
+    Args:
+        results: results tables; one with both directions, or one a direction.
+        out: JSON file to write.
+        annotations: relations file of the split. With it, predictions that the validation asks for and the results
+            lack are added as empty masks of confidence 0, and results that it does not ask for are refused.
+        overwrite: replace an existing file.
+
+    Raises:
+        OutputError: a table cannot be read, or the file exists or cannot be written.
+        DataError: two tables hold the same take and direction, or results do not go with the annotations.
+    """
+    check_free(out, overwrite=overwrite)
+    expected = None if annotations is None else RelationsFile(annotations)
+    if expected is not None and expected.unreadable:
+        raise DataError(next(iter(expected.unreadable.values())))
+    writer = _Writer(results, expected)
+    with written_whole(out) as file:
+        separator = b"{"
+        for direction, name in DIRECTIONS.items():
+            file.write(separator + msgspec.json.encode(name) + b':{"version":"xx","challenge":"xx","results":{')
+            writer.write(file, direction)
+            file.write(b"}}")
+            separator = b","
+        file.write(b"}\n")
+    return ChallengeSummary(writer.takes, writer.predictions, None if expected is None else writer.filled)
+
+
+class _Writer:
+    def __init__(self, results: Sequence[Location | str], expected: RelationsFile | None) -> None:
+        self._results = results
+        self._expected = expected
+        self.takes: Counter[str] = Counter()
+        self.predictions: Counter[str] = Counter()
+        self.filled: Counter[str] = Counter()
+
+    def write(self, file: BinaryIO, direction: str) -> None:
+        """Write the results of one direction, a take at a time."""
+        for uid, masks in self._takes(direction):
+            self.predictions[direction] += _count(masks)
+            if self._expected is not None:
+                self.filled[direction] += _fill(masks, self._expected.tracks(uid), direction, uid)
+            separator = b"," if self.takes[direction] else b""
+            frames = {int(frame) for pairs in masks.values() for some in pairs.values() for frame in some}
+            take = {"masks": masks, "subsample_idx": sorted(frames)}
+            file.write(separator + msgspec.json.encode(uid) + b":" + msgspec.json.encode(take))
+            self.takes[direction] += 1
+
+    def _takes(self, direction: str) -> Iterator[tuple[str, _Masks]]:
+        seen: dict[str, Location | str] = {}
+        for path in self._results:
+            for uid, _, rows in scan_takes(path, _COLUMNS, pc.field("direction") == direction):
+                if uid in seen:
+                    raise DataError(
+                        f"{seen[uid]} and {path} both hold take {show(uid)} in direction {direction}: give results of "
+                        "different takes or directions"
+                    )
+                if self._expected is not None and uid not in self._expected.heads:
+                    raise DataError(
+                        f"{path} holds take {show(uid)}, which {self._expected.path} does not name: give the "
+                        "annotations that were predicted from"
+                    )
+                seen[uid] = path
+                yield uid, _masks(rows)
+        for uid in self._expected.heads if self._expected is not None else ():
+            if uid not in seen:
+                yield uid, {}
+
+
+def _masks(rows: pa.Table) -> _Masks:
+    masks: _Masks = {}
+    columns = (rows[name].to_pylist() for name in _COLUMNS)
+    for name, query, target, frame, height, width, counts, confidence in zip(*columns, strict=True):
+        prediction = {"pred_mask": {"size": [height, width], "counts": counts}, "confidence": confidence}
+        masks.setdefault(name, {}).setdefault(f"{query}_{target}", {})[str(frame)] = prediction
+    return masks
+
+
+def _count(masks: _Masks) -> int:
+    return sum(len(frames) for pairs in masks.values() for frames in pairs.values())
+
+
+def _fill(masks: _Masks, tracks: Mapping[tuple[str, str], MaskTrack], direction: str, uid: str) -> int:
+    """Add what the validation asks for and is not there; returns the number of predictions added."""
+    objects = dict.fromkeys(name for name, _ in tracks)
+    foreign = [name for name in masks if name not in objects]
+    if foreign:
+        raise DataError(
+            f"take {show(uid)}: the results hold objects that the annotations do not name ({first_few(foreign)}): give "
+            "the annotations that were predicted from"
+        )
+    sizes = {camera: evaluation_size(*track.size) for (_, camera), track in tracks.items() if track.size}
+    added = 0
+    for name in objects:
+        pairs = masks.setdefault(name, {})
+        cameras = [camera for other, camera in tracks if other == name]
+        for query, target in _pairs(cameras, direction):
+            frames = pairs.setdefault(f"{query}_{target}", {})
+            height, width = sizes.get(target) or _DEFAULT_SIZES[target.startswith(EGO_PREFIX)]
+            empty = {"size": [height, width], "counts": _empty_counts(height, width)}
+            for frame in tracks[name, query].frames:
+                if str(frame) not in frames:
+                    frames[str(frame)] = {"pred_mask": empty, "confidence": 0.0}
+                    added += 1
+    return added
+
+
+def _pairs(cameras: Sequence[str], direction: str) -> Iterator[tuple[str, str]]:
+    ego = [camera for camera in cameras if camera.startswith(EGO_PREFIX)]
+    exo = [camera for camera in cameras if not camera.startswith(EGO_PREFIX)]
+    queries, targets = (ego, exo) if direction == "ego2exo" else (exo, ego)
+    return ((query, target) for query in queries for target in targets)
+
+
+def _empty_counts(height: int, width: int) -> str:
+    return RunLengthMask.encode(np.zeros((height, width), dtype=bool)).counts

@@ -1,0 +1,171 @@
+"""Results as COCO files, for pycocotools and whatever else reads them.
+
+A folder with `annotations.json`, the ground truth and the images, and `results.json`, the predictions, so that
+`COCO("annotations.json").loadRes("results.json")` loads them and `COCOeval` compares them. The same target frame is
+predicted from several query cameras, so an image is a frame of one pair of cameras.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import msgspec
+import pyarrow as pa
+
+from lmeec.export.folder import folder_written_whole
+from lmeec.masks import RunLengthMask
+from lmeec.tables.takes import scan_takes
+
+if TYPE_CHECKING:
+    from lmeec.tables.storage import Location
+
+ANNOTATIONS = "annotations.json"
+RESULTS = "results.json"
+
+_COLUMNS = (
+    "take_uid",
+    "take_name",
+    "object",
+    "query_cam",
+    "target_cam",
+    "direction",
+    "frame",
+    "height",
+    "width",
+    "mask_rle",
+    "area",
+    "bbox",
+    "confidence",
+    "gt_rle",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CocoSummary:
+    """What an exported folder holds.
+
+    Attributes:
+        images: frames of a pair of cameras.
+        annotations: ground truth masks.
+        results: predicted masks.
+        empty: empty predictions, which COCO has no way to write and which are left out.
+    """
+
+    images: int
+    annotations: int
+    results: int
+    empty: int
+
+
+def export_coco(results: Sequence[Location | str], out: Path, *, overwrite: bool = False) -> CocoSummary:
+    """Write results as a folder of COCO files.
+
+    A category is an object's name. `score` is the confidence. Images and results also carry the names of take and
+    cameras.
+
+    Args:
+        results: results tables.
+        out: folder to make.
+        overwrite: replace a folder of an earlier export.
+
+    Raises:
+        OutputError: a table cannot be read, or the folder exists or cannot be written.
+        DataError: the counts of a ground truth mask are bad.
+    """
+    with (
+        folder_written_whole(out, made_by=ANNOTATIONS, overwrite=overwrite) as folder,
+        (folder / ANNOTATIONS).open("wb") as dataset,
+        (folder / RESULTS).open("wb") as predictions,
+        tempfile.TemporaryFile() as spooled,
+    ):
+        writer = _Writer(_List(dataset), _List(spooled), _List(predictions))
+        dataset.write(b'{"info":{"description":"ego-exo correspondence"},"images":[')
+        predictions.write(b"[")
+        for path in results:
+            for _, _, rows in scan_takes(path, _COLUMNS):
+                writer.write(rows)
+        categories = [{"id": number, "name": name} for name, number in writer.categories.items()]
+        dataset.write(b'],"categories":' + msgspec.json.encode(categories) + b',"annotations":[')
+        spooled.seek(0)
+        shutil.copyfileobj(spooled, dataset)
+        dataset.write(b"]}\n")
+        predictions.write(b"]\n")
+    return CocoSummary(writer.images.count, writer.annotations.count, writer.results.count, writer.empty)
+
+
+class _List:
+    """The items of a JSON list, written as they come."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.count = 0
+
+    def append(self, item: dict[str, Any]) -> None:
+        self._file.write((b",\n" if self.count else b"") + msgspec.json.encode(item))
+        self.count += 1
+
+
+class _Writer:
+    def __init__(self, images: _List, annotations: _List, results: _List) -> None:
+        self.images = images
+        self.annotations = annotations
+        self.results = results
+        self.categories: dict[str, int] = {}
+        self.empty = 0
+
+    def write(self, rows: pa.Table) -> None:
+        """Add the rows of one take and direction."""
+        numbers: dict[tuple[str, str, int], int] = {}
+        for batch in rows.to_batches():
+            for row in batch.to_pylist():
+                self._write_row(row, numbers)
+
+    def _write_row(self, row: dict[str, Any], numbers: dict[tuple[str, str, int], int]) -> None:
+        key = (row["query_cam"], row["target_cam"], row["frame"])
+        if key not in numbers:
+            numbers[key] = self.images.count + 1
+            self.images.append(_image(row, numbers[key]))
+        size = [row["height"], row["width"]]
+        mask = {
+            "image_id": numbers[key],
+            "category_id": self.categories.setdefault(row["object"], len(self.categories) + 1),
+        }
+        if row["gt_rle"] is not None:
+            truth = RunLengthMask(row["height"], row["width"], row["gt_rle"])
+            self.annotations.append(
+                mask
+                | {
+                    "id": self.annotations.count + 1,
+                    "segmentation": {"size": size, "counts": truth.counts},
+                    "area": truth.area,
+                    "bbox": truth.bbox,
+                    "iscrowd": 0,
+                }
+            )
+        if row["area"] == 0:
+            self.empty += 1
+            return
+        self.results.append(
+            mask
+            | {
+                "segmentation": {"size": size, "counts": row["mask_rle"]},
+                "area": row["area"],
+                "bbox": row["bbox"],
+                "score": row["confidence"],
+            }
+        )
+
+
+def _image(row: dict[str, Any], number: int) -> dict[str, Any]:
+    names = ("take_uid", "take_name", "query_cam", "target_cam", "direction", "frame")
+    return {
+        "id": number,
+        "file_name": f"{row['take_name']}/{row['target_cam']}/{row['frame']}",
+        "height": row["height"],
+        "width": row["width"],
+    } | {name: row[name] for name in names}

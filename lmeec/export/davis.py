@@ -1,0 +1,121 @@
+"""Results as DAVIS has its annotations: a folder a track, an indexed PNG a frame.
+
+Names of takes, objects and cameras come from data files, so folders are named safely and `tracks.json` says which
+folder is which track.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lmeec.data.names import safe_name
+from lmeec.errors import DataError
+from lmeec.export.folder import folder_written_whole
+from lmeec.masks import RunLengthMask
+from lmeec.tables.files import naming_the_file
+from lmeec.tables.takes import scan_takes
+
+if TYPE_CHECKING:
+    from lmeec.tables.storage import Location
+
+TRACKS = "tracks.json"
+
+_TRACK = ("take_uid", "take_name", "direction", "query_cam", "target_cam", "object")
+_COLUMNS = (*_TRACK, "frame", "height", "width", "mask_rle")
+_PALETTE = (0, 0, 0, 236, 95, 103)  # background, object
+
+
+@dataclass(frozen=True, slots=True)
+class DavisSummary:
+    """What an exported folder holds.
+
+    Attributes:
+        tracks: folders of images.
+        frames: images.
+    """
+
+    tracks: int
+    frames: int
+
+
+def export_davis(results: Sequence[Location | str], out: Path, *, overwrite: bool = False) -> DavisSummary:
+    """Write results as folders `Annotations/TAKE/DIRECTION/QUERY/TARGET/OBJECT/FRAME.png`.
+
+    Pixels are 0 for the background and 1 for the object, at the evaluation size.
+
+    Args:
+        results: results tables.
+        out: folder to make.
+        overwrite: replace a folder of an earlier export.
+
+    Raises:
+        OutputError: a table cannot be read, or the folder exists or cannot be written.
+        DataError: the counts of a mask are bad, or two tables hold the same frame of a track.
+    """
+    tracks: dict[tuple[str, ...], dict[str, Any]] = {}
+    with folder_written_whole(out, made_by=TRACKS, overwrite=overwrite) as folder:
+        for path in results:
+            for _, _, rows in scan_takes(path, _COLUMNS):
+                for batch in rows.to_batches():
+                    for row in batch.to_pylist():
+                        _write(folder, tracks, row)
+        with naming_the_file(out / TRACKS):
+            (folder / TRACKS).write_bytes(msgspec.json.format(msgspec.json.encode(list(tracks.values())), indent=2))
+    return DavisSummary(len(tracks), sum(track["frames"] for track in tracks.values()))
+
+
+def _write(folder: Path, tracks: dict[tuple[str, ...], dict[str, Any]], row: dict[str, Any]) -> None:
+    key = tuple(row[name] for name in _TRACK)
+    if key not in tracks:
+        place = track_folder(row)
+        tracks[key] = {"folder": str(place), **{name: row[name] for name in _TRACK}, "frames": 0}
+        with naming_the_file(folder / place):
+            (folder / place).mkdir(parents=True)
+    track = tracks[key]
+    file = folder / track["folder"] / f"{row['frame']:05d}.png"
+    if file.exists():
+        raise DataError(
+            f"{file.relative_to(folder)} is in the results twice: give results of different runs one by one"
+        )
+    try:
+        mask = RunLengthMask(row["height"], row["width"], row["mask_rle"]).decode()
+    except DataError as error:
+        raise DataError(f"{', '.join(map(repr, key))}, frame {row['frame']}: {error}") from error
+    with naming_the_file(file):
+        indexed_image(mask).save(file)
+    track["frames"] += 1
+
+
+def track_folder(row: dict[str, Any]) -> Path:
+    """The folder of a track, whatever its names are.
+
+    Example:
+        >>> names = {"take_uid": "t", "take_name": "../a", "direction": "ego2exo", "query_cam": "q"}
+        >>> str(track_folder(names | {"target_cam": "c", "object": "cup 0"}).parent.parent.parent)
+        'Annotations/t.e3b98a4da31a/ego2exo'
+    """
+    parts = [safe_name(row[name], name) for name in ("query_cam", "target_cam", "object")]
+    return Path("Annotations", safe_name(row["take_uid"], "take"), safe_direction(row["direction"]), *parts)
+
+
+def safe_direction(direction: str) -> str:
+    """Take a direction as it is when it is one."""
+    if direction not in ("ego2exo", "exo2ego"):
+        raise DataError(f"the results hold a direction {direction!r}: there are ego2exo and exo2ego")
+    return direction
+
+
+def indexed_image(mask: NDArray[np.bool_]) -> Image.Image:
+    """An image of palette indices: 1 where the mask is."""
+    image = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8)).convert("L")
+    image = Image.frombytes("P", image.size, image.tobytes())
+    image.putpalette(_PALETTE)
+    return image

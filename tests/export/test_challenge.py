@@ -1,0 +1,142 @@
+"""The challenge's prediction file, held against the rules of the benchmark's validation."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lmeec.data.relations import RelationsFile
+from lmeec.errors import DataError, OutputError
+from lmeec.export import export_challenge
+from lmeec.masks import RunLengthMask
+from tests.command import lmeec
+from tests.tables.rows import row, square, write_results
+
+
+def rows_of(relations, direction, *, leave_out=()):
+    """A prediction for every frame that the benchmark asks for, but for some objects."""
+    file = RelationsFile(relations)
+    for uid in file.heads:
+        tracks = file.tracks(uid)
+        for name, query in tracks:
+            is_ego = query.startswith("aria")
+            targets = [camera for other, camera in tracks if other == name and camera.startswith("aria") != is_ego]
+            if is_ego == (direction == "ego2exo") and name not in leave_out:
+                for target in targets:
+                    for step, frame in enumerate(tracks[name, query].frames):
+                        yield row(
+                            frame,
+                            take_uid=uid,
+                            object=name,
+                            query_cam=query,
+                            target_cam=target,
+                            direction=direction,
+                            step=step,
+                            mask=square(frame % 50, 30),
+                        )
+
+
+def wanted_frames(relations, direction):
+    """What the validation asks for: (take, object, pair of cameras, frame)."""
+    file = RelationsFile(relations)
+    for uid in file.heads:
+        tracks = file.tracks(uid)
+        for name in {name for name, _ in tracks}:
+            cameras = [camera for other, camera in tracks if other == name]
+            ego = next((camera for camera in cameras if camera.startswith("aria")), None)
+            for exo in cameras:
+                if ego is not None and exo != ego:
+                    query, target = (ego, exo) if direction == "ego-exo" else (exo, ego)
+                    yield from ((uid, name, f"{query}_{target}", str(frame)) for frame in tracks[name, query].frames)
+
+
+def assert_valid(document, relations):
+    for direction in ("ego-exo", "exo-ego"):
+        results = document[direction]["results"]
+        file = RelationsFile(relations)
+        assert results.keys() == file.heads.keys()
+        for uid, take in results.items():
+            assert take.keys() >= {"masks", "subsample_idx"}
+            assert take["masks"].keys() == {name for name, _ in file.tracks(uid)}
+        wanted = list(wanted_frames(relations, direction))
+        assert wanted
+        for uid, name, pair, frame in wanted:
+            prediction = results[uid]["masks"][name][pair][frame]
+            assert prediction["confidence"] >= 0
+            RunLengthMask.from_counts(prediction["pred_mask"]["counts"], *prediction["pred_mask"]["size"])
+
+
+@pytest.fixture(scope="module")
+def runs(rendered_takes, tmp_path_factory):
+    """A run for each direction; the second lacks an object."""
+    folder = tmp_path_factory.mktemp("runs")
+    names = {name for uid in rendered_takes.uids for name, _ in RelationsFile(rendered_takes.relations).tracks(uid)}
+    lacking = sorted(names)[:1]
+    return [
+        write_results(folder / "a.parquet", list(rows_of(rendered_takes.relations, "ego2exo"))),
+        write_results(folder / "b.parquet", list(rows_of(rendered_takes.relations, "exo2ego", leave_out=lacking))),
+    ]
+
+
+def test_two_runs_make_a_valid_submission(runs, rendered_takes, tmp_path):
+    out = tmp_path / "submission.json"
+    made = export_challenge(runs, out, annotations=rendered_takes.relations)
+    document = json.loads(out.read_text())
+    assert_valid(document, rendered_takes.relations)
+    assert made.takes == {"ego2exo": 2, "exo2ego": 2}
+    assert made.filled["ego2exo"] == 0 and made.filled["exo2ego"] > 0
+
+
+def test_predictions_are_those_of_the_table(runs, rendered_takes, tmp_path):
+    export_challenge(runs[:1], tmp_path / "out.json")
+    results = json.loads((tmp_path / "out.json").read_text())["ego-exo"]["results"]
+    count = 0
+    for one in rows_of(rendered_takes.relations, "ego2exo"):
+        take = results[one.take_uid]
+        prediction = take["masks"][one.object][f"{one.query_cam}_{one.target_cam}"][str(one.frame)]
+        assert prediction["pred_mask"] == {"size": [270, 480], "counts": one.mask.counts}
+        assert prediction["confidence"] == pytest.approx(0.924, abs=1e-3)
+        assert one.frame in take["subsample_idx"]
+        count += 1
+    assert count == sum(
+        len(frames) for take in results.values() for pairs in take["masks"].values() for frames in pairs.values()
+    )
+
+
+def test_command_says_what_is_missing(runs, rendered_takes, tmp_path):
+    out = tmp_path / "out.json"
+    done = lmeec("export", runs[0], "--format", "challenge", "--out", out)
+    assert (done.status, done.out) == (0, "")
+    assert "no predictions of exo2ego" in done.err and "--annotations" in done.err
+    done = lmeec("export", *runs, "--format", "challenge", "--out", out, "--annotations", rendered_takes.relations)
+    assert done.status == 1 and f"{out} exists already" in done.err
+    call = ("--annotations", rendered_takes.relations, "--overwrite")
+    done = lmeec("export", *runs, "--format", "challenge", "--out", out, *call)
+    assert done.status == 0 and "were missing and are written as empty masks" in done.err
+    assert_valid(json.loads(out.read_text()), rendered_takes.relations)
+
+
+def test_overlapping_runs_are_refused(runs, tmp_path):
+    with pytest.raises(DataError, match="both hold take"):
+        export_challenge([runs[0], runs[0]], tmp_path / "out.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_results_of_other_annotations_are_refused(runs, takes, tmp_path):
+    with takes.annotations() as document:
+        masks = document[takes.uids[0]]["object_masks"]
+        masks.pop(next(iter(masks)))
+    with pytest.raises(DataError, match="do not name"):
+        export_challenge(runs, tmp_path / "out.json", annotations=takes.relations)
+    with takes.annotations() as document:
+        document.pop(takes.uids[0])
+    with pytest.raises(DataError, match="does not name"):
+        export_challenge(runs, tmp_path / "out.json", annotations=takes.relations)
+
+
+def test_bad_tables_are_named(tmp_path):
+    broken = tmp_path / "broken.parquet"
+    broken.write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(OutputError, match=r"broken\.parquet is not a whole Parquet file"):
+        export_challenge([broken], tmp_path / "out.json")
