@@ -1,27 +1,67 @@
-"""`lmeec score`: the benchmark's metrics of a results table."""
+"""`lmeec score`: the benchmark's metrics of a results table, by group, and of two tables side by side."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 if TYPE_CHECKING:
-    from lmeec.evaluation import DirectionScore
+    from collections.abc import Mapping, Sequence
+
+    from lmeec.analysis.compare import CommonFrames, GroupComparison
+    from lmeec.analysis.groups import GroupScore
+    from lmeec.calibration import Calibration
+
+    Tables = Mapping[tuple[str, ...], Sequence[GroupScore] | Sequence[GroupComparison]]
 
 
 def score(
     results: Annotated[
-        str,
-        typer.Argument(help="Parquet file or folder that `lmeec predict` wrote: a path or a URL.", show_default=False),
+        list[str],
+        typer.Argument(
+            help="Parquet file or folder that `lmeec predict` or `lmeec import` wrote: a path or a URL. Two are "
+            "compared on the frames that both have.",
+            show_default=False,
+        ),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GROUPING[,GROUPING...]",
+            help="Group by direction, scenario, object, size, length or camera (the target). Repeat for more tables; "
+            "groupings joined by commas are crossed. Directions are never pooled.",
+            show_default="direction",
+        ),
+    ] = None,
+    average: Annotated[
+        Literal["frame", "take"],
+        typer.Option(help="Means over frames pooled over takes, as the benchmark has it, or over takes."),
+    ] = "frame",
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of `lmeec calibrate`: decides what counts as visible, in place of confidence > 0.5.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a group, instead of tables.")] = False,
+    out: Annotated[
+        str | None, typer.Option(help="Write one row a group to this Parquet file too.", show_default=False)
+    ] = None,
 ) -> None:
-    """Score a results table against its ground truth, by direction.
+    """Score a results table against its ground truth, or compare two.
 
     IoU, location error and contour accuracy are means over frames in which the object is visible; balanced accuracy
-    of "visible" is over all annotated frames. Frames are pooled over takes, as the benchmark does. The table
-    gives IoU and balanced accuracy in percent; JSON gives every metric as a fraction.
+    of "visible" is over all annotated frames. Below each metric is its 95% interval, from drawing takes anew (none
+    for a single take). Tables give IoU and balanced accuracy in percent; JSON, CSV and Parquet give fractions.
+
+    Sizes are shares of the target view that the visible mask covers: tiny under 0.1%, small under 0.33%, medium under
+    3%, large above; 0.33% and 3% are COCO's 32x32 and 96x96 pixels of 640x480. A take's length is its number of
+    different frames with a prediction: under 200, 200 to 600, over 600.
 
     **Examples**
 
@@ -29,60 +69,123 @@ def score(
 
         lmeec score results.parquet
 
+    By scenario, and by object size within each camera:
+
+        lmeec score results.parquet --by scenario --by camera,size
+
     Take one number for a script:
 
         lmeec score results.parquet --json | jq .directions.ego2exo.iou
+
+    Two runs, with the paired difference, into a table to work on:
+
+        lmeec score drop.parquet merge.parquet --by object --out difference.parquet
     """
-    from lmeec.evaluation import evaluate
+    from lmeec.analysis.frames import load_frames
+    from lmeec.analysis.groups import groupings
+    from lmeec.analysis.records import table_of, to_csv, write_table
+    from lmeec.calibration import read_calibration
+    from lmeec.tables import location
 
-    scores = evaluate(results)
-    if as_json:
-        _print_json(results, scores)
+    if len(results) > 2:
+        raise typer.BadParameter("give one table to score, or two to compare", param_hint="RESULTS...")
+    if as_json and as_csv:
+        raise typer.BadParameter("choose --json or --csv", param_hint="--csv")
+    crossings = list(dict.fromkeys(groupings(one.split(",")) for one in ["direction", *(by or [])]))
+    decides = None if calibration is None else read_calibration(calibration)
+    needed = {name for crossing in crossings for name in crossing}
+    frames = [load_frames(one, needed, calibration=decides, numbers=len(results) > 1) for one in results]
+    common = None
+    if len(frames) == 1:
+        from lmeec.analysis.groups import score_groups
+
+        tables: Tables = {crossing: score_groups(frames[0], crossing, average=average) for crossing in crossings}
     else:
-        _print_table(scores)
-    _note_directions_without_ground_truth(scores)
+        from lmeec.analysis.compare import common_frames, compare_groups
+
+        common = common_frames(*frames)
+        tables = {crossing: compare_groups(common, crossing, average=average) for crossing in crossings}
+    if out is not None:
+        write_table(table_of(tables), location(out))
+    if as_json:
+        typer.echo(json.dumps(_document(results, tables, average, decides, common), indent=2))
+    elif as_csv:
+        typer.echo(to_csv(table_of(tables)), nl=False)
+    else:
+        _show(results, tables)
+    _note_what_is_missing(tables, decides)
+    if common is not None:
+        _note_what_is_compared(results, common)
 
 
-def _print_json(results: str, scores: dict[str, DirectionScore]) -> None:
+def _document(
+    results: Sequence[str],
+    tables: Tables,
+    average: str,
+    calibration: Calibration | None,
+    common: CommonFrames | None,
+) -> dict[str, Any]:
     import dataclasses
-    import json
 
+    from lmeec.analysis.records import record
     from lmeec.tables import read_metadata
 
-    document = {
-        "results": results,
-        "run": dataclasses.asdict(read_metadata(results)),
-        "directions": {name: dataclasses.asdict(score) for name, score in scores.items()},
+    runs = [dataclasses.asdict(read_metadata(one)) for one in results]
+    by_direction, *others = tables.items()
+    return {
+        **({"results": results[0], "run": runs[0]} if common is None else {"results": list(results), "runs": runs}),
+        "average": average,
+        "calibration": calibration and calibration.digest,
+        **({} if common is None else {"common": _counts_of(common)}),
+        "directions": {one.group["direction"]: record(one) for one in by_direction[1]},
+        "tables": [{"by": by, "groups": [one.group | record(one) for one in ones]} for by, ones in others],
     }
-    typer.echo(json.dumps(document, indent=2))
 
 
-def _print_table(scores: dict[str, DirectionScore]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
+def _counts_of(common: CommonFrames) -> dict[str, int]:
+    return {
+        "frames": len(common.first),
+        "only_first": common.only_first,
+        "only_second": common.only_second,
+        "other_truth": common.other_truth,
+    }
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("direction", no_wrap=True)
-    for name in ("IoU %", "location\nerror", "contour\naccuracy", "balanced\nacc. %", "visible", "absent", "takes"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for direction, score in scores.items():
-        table.add_row(
-            direction,
-            _shown(score.iou, 100, 2),
-            _shown(score.location_error, 1, 3),
-            _shown(score.contour_accuracy, 1, 3),
-            _shown(score.balanced_accuracy, 100, 2),
-            *(f"{count:,}" for count in (score.visible, score.absent, score.takes)),
+
+def _show(results: Sequence[str], tables: Tables) -> None:
+    from lmeec_cli.score_tables import show_comparison, show_scores
+
+    if len(results) == 2:
+        typer.echo(f"A: {results[0]}\nB: {results[1]}")
+    for by, ones in tables.items():
+        if len(results) == 1:
+            show_scores(by, ones)
+        else:
+            show_comparison(by, ones)
+
+
+def _note_what_is_missing(tables: Tables, calibration: Calibration | None) -> None:
+    by_direction = next(iter(tables.values()))
+    for one in by_direction:
+        direction = one.group["direction"]
+        if not one.visible:
+            typer.echo(f"note: none of the {one.frames:,} frames of {direction} has visible ground truth", err=True)
+        if calibration is not None and direction not in calibration.directions:
+            typer.echo(f"note: the calibration says nothing of {direction}: confidence > 0.5 decides there", err=True)
+
+
+def _note_what_is_compared(results: Sequence[str], common: CommonFrames) -> None:
+    from lmeec.tables import read_metadata
+
+    typer.echo(
+        f"compared on {len(common.first):,} frames that both have; {common.only_first:,} are in {results[0]} only, "
+        f"{common.only_second:,} in {results[1]} only",
+        err=True,
+    )
+    if common.other_truth:
+        typer.echo(
+            f"note: {common.other_truth:,} more are left out: the two tables differ in whether the object is visible",
+            err=True,
         )
-    Console().print(table)
-
-
-def _note_directions_without_ground_truth(scores: dict[str, DirectionScore]) -> None:
-    for direction, score in scores.items():
-        if not score.visible:
-            typer.echo(f"note: none of the {score.frames:,} frames of {direction} has visible ground truth", err=True)
-
-
-def _shown(value: float | None, scale: float, digits: int) -> str:
-    return "-" if value is None else f"{value * scale:.{digits}f}"
+    first, second = (read_metadata(one) for one in results)
+    if first.annotation_digest != second.annotation_digest:
+        typer.echo("note: the runs were scored against different annotation files", err=True)

@@ -60,7 +60,7 @@ def test_survives_its_file(tmp_path):
 def test_foreign_files_are_named(tmp_path, text, words):
     path = tmp_path / "calibration.json"
     path.write_text(text)
-    with pytest.raises(DataError, match="calibration.json") as error:
+    with pytest.raises(DataError, match=r"calibration\.json") as error:
         read_calibration(path)
     assert words in str(error.value)
 

@@ -179,7 +179,7 @@ def _runs(values: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
 
 
 def _score(frames: FrameTable, cells: Cells, average: Average, resamples: int, seed: int) -> GroupScore:
-    estimates = estimates_of(cells.sums, average, resamples, seed)
+    estimates = estimates_of(cells.sums, None, average, resamples, seed)
     if "size" in cells.group:
         estimates[-1] = Estimate(None)
     totals = cells.sums.sum(axis=0)
@@ -194,19 +194,35 @@ def _score(frames: FrameTable, cells: Cells, average: Average, resamples: int, s
     )
 
 
-def estimates_of(sums: NDArray[np.float64], average: Average, resamples: int, seed: int) -> list[Estimate]:
-    """The four metrics of sums a take, float64 [takes, 7], with their intervals."""
-    values = metrics_of(sums, average)
+def estimates_of(
+    sums: NDArray[np.float64], less: NDArray[np.float64] | None, average: Average, resamples: int, seed: int
+) -> list[Estimate]:
+    """Compute the four metrics with their intervals.
+
+    Args:
+        sums: float64 [takes, 7].
+        less: the same of another run on the same frames; the metrics are then the differences to it.
+        average: over frames or over takes.
+        resamples: draws of takes for the intervals; 0 for none.
+        seed: of the draws.
+    """
+    runs = [sums] if less is None else [sums, less]
+    seen, absent = sums[:, SUMS.index("visible")] > 0, sums[:, SUMS.index("absent")] > 0
+    annotated = seen | absent
+    values = _difference([metrics_of(run, average) for run in runs])
     intervals = np.full((2, values.size), np.nan)
-    annotated = sums[(sums[:, SUMS.index("visible")] + sums[:, SUMS.index("absent")]) > 0]
-    if len(annotated) > 1 and resamples:
-        intervals = interval_of(drawn_metrics(annotated, draws(len(annotated), resamples, seed), average))
-        seen = (annotated[:, SUMS.index("visible")] > 0).sum()
-        if seen < 2:
-            intervals[:, :-1] = np.nan
+    if annotated.sum() > 1 and resamples:
+        times = draws(int(annotated.sum()), resamples, seed)
+        intervals = interval_of(_difference([drawn_metrics(run[annotated], times, average) for run in runs]))
+    if seen.sum() < 2:
+        intervals[:, :-1] = np.nan
     return [
         Estimate(number(value), number(low), number(high)) for value, low, high in zip(values, *intervals, strict=True)
     ]
+
+
+def _difference(runs: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    return runs[0] if len(runs) == 1 else runs[0] - runs[1]
 
 
 def number(value: float) -> float | None:

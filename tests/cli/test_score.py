@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import dataclasses
+import io
 import json
 
 import pyarrow as pa
@@ -10,10 +13,15 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from lmeec.calibration import Calibration, Decision, read_calibration
 from lmeec.errors import LmeecError
-from lmeec.metrics import contour_accuracy
+from lmeec.metrics import contour_accuracy, iou
 from lmeec_cli.score import score
 from tests.tables.rows import row, square, write_results
+
+
+def visible(frame, left, **changes):
+    return row(frame, gt_state="visible", gt=square(10, left), **changes)
 
 
 @pytest.fixture
@@ -37,17 +45,8 @@ def test_table(app, results):
     done = CliRunner(env={"COLUMNS": "140"}).invoke(app, [str(results)])
     assert done.exit_code == 0
     line = next(line for line in done.stdout.splitlines() if "ego2exo" in line)
-    assert [cell.strip() for cell in line.split("│")[1:-1]] == [
-        "ego2exo",
-        "33.33",
-        "0.015",
-        f"{contour_accuracy(square(10, 30), square(10, 40)):.3f}",
-        "100.00",
-        "1",
-        "1",
-        "1",
-        "1",
-    ]
+    boundary = contour_accuracy(square(10, 30), square(10, 40))
+    assert line.split() == ["ego2exo", "33.33", "0.015", f"{boundary:.3f}", "100.00", "1", "1", "1", "1"]
     assert "none of the 1 frames of exo2ego" in done.stderr
 
 
@@ -59,6 +58,94 @@ def test_json_is_all_of_stdout(app, results):
     assert document["directions"]["ego2exo"]["balanced_accuracy"] == 1
     assert document["directions"]["exo2ego"]["iou"] is None
     assert "note: " in done.stderr
+
+
+TAKES = [
+    visible(30 * i, left=30 + 5 * take, take_uid=f"take-{take}", scenario="Cooking" if take < 2 else "Bike repair")
+    for take in range(4)
+    for i in range(3)
+]
+
+
+def test_groups_as_tables_json_csv_and_parquet_agree(app, tmp_path):
+    path = write_results(tmp_path / "r.parquet", TAKES)
+    options = [str(path), "--by", "scenario", "--by", "camera,size"]
+    out = tmp_path / "per_group.parquet"
+    document = json.loads(CliRunner().invoke(app, [*options, "--json", "--out", str(out)]).stdout)
+    written = pq.read_table(out).to_pylist()
+    printed = list(csv.DictReader(io.StringIO(CliRunner().invoke(app, [*options, "--csv"]).stdout)))
+    assert [(one["by"], one["scenario"], one["size"], one["visible"]) for one in written] == [
+        ("direction", None, None, 12),
+        ("direction,scenario", "Bike repair", None, 6),
+        ("direction,scenario", "Cooking", None, 6),
+        ("direction,size,camera", None, "small", 12),
+    ]
+    scenarios = document["tables"][0]
+    assert scenarios["by"] == ["direction", "scenario"]
+    assert document["directions"]["ego2exo"]["iou_low"] < document["directions"]["ego2exo"]["iou"]
+    for one, of_parquet, of_csv in zip(scenarios["groups"], written[1:3], printed[1:3], strict=True):
+        assert one.items() <= of_parquet.items()
+        assert float(of_csv["iou_high"]) == of_parquet["iou_high"] == one["iou_high"]
+    shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, options).stdout
+    line = next(line for line in shown.splitlines() if "Cooking" in line)
+    assert f"{100 * scenarios['groups'][1]['iou']:.2f}" in line
+
+
+def test_means_over_takes(app, tmp_path):
+    path = write_results(tmp_path / "r.parquet", [*TAKES[:3], TAKES[-1]])
+    pooled, over_takes = (
+        json.loads(CliRunner().invoke(app, [str(path), "--json", "--average", average]).stdout)["directions"]["ego2exo"]
+        for average in ("frame", "take")
+    )
+    first, last = (iou(one.mask, one.gt) for one in (TAKES[0], TAKES[-1]))
+    assert pooled["iou"] == pytest.approx((3 * first + last) / 4)
+    assert over_takes["iou"] == pytest.approx((first + last) / 2)
+
+
+def test_two_runs_are_compared_on_the_frames_that_both_have(app, tmp_path):
+    first = write_results(tmp_path / "a.parquet", TAKES)
+    better = [dataclasses.replace(one, mask=one.gt) for one in TAKES[3:]]
+    second = write_results(tmp_path / "b.parquet", [*better, visible(0, left=30, take_uid="take-9")])
+    done = CliRunner().invoke(app, [str(first), str(second), "--json"])
+    document = json.loads(done.stdout)
+    assert document["common"] == {"frames": 9, "only_first": 3, "only_second": 1, "other_truth": 0}
+    both = document["directions"]["ego2exo"]
+    assert both["iou_second"] == pytest.approx(1)
+    assert both["iou_difference"] == pytest.approx(both["iou_second"] - both["iou_first"])
+    assert 0 < both["iou_difference_low"] < both["iou_difference"] < both["iou_difference_high"]
+    assert "9 frames that both have" in done.stderr
+    shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, [str(first), str(second)]).stdout
+    assert f"+{100 * both['iou_difference']:.2f}" in next(line for line in shown.splitlines() if "B - A" in line)
+
+
+def test_runs_without_a_common_frame_are_not_compared(app, tmp_path):
+    first = write_results(tmp_path / "a.parquet", TAKES)
+    second = write_results(tmp_path / "b.parquet", [visible(0, left=30, take_uid="take-9")])
+    done = CliRunner().invoke(app, [str(first), str(second)])
+    assert "no frame in common" in str(done.exception)
+
+
+def test_a_calibration_decides_what_is_visible(app, results, tmp_path):
+    path = tmp_path / "calibration.json"
+    Calibration({"ego2exo": Decision(("log_area_share",), (-9.0,), (1.0,), (1.0,), 0.0)}).write(path)
+    done = CliRunner().invoke(app, [str(results), "--json", "--calibration", str(path)])
+    document = json.loads(done.stdout)
+    assert document["directions"]["ego2exo"]["balanced_accuracy"] == 0.5  # calls everything visible
+    assert document["calibration"] == read_calibration(path).digest
+    assert "says nothing of exo2ego" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--by", "colour"], "cannot group by 'colour'"),
+        (["--calibration", "nothing.json"], "nothing.json"),
+    ],
+)
+def test_bad_options_are_explained(app, results, options, words):
+    done = CliRunner().invoke(app, [str(results), *options])
+    assert isinstance(done.exception, LmeecError)
+    assert words in str(done.exception)
 
 
 def test_help_has_worked_examples(app):

@@ -1,0 +1,83 @@
+"""Scores and comparisons as tables on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from lmeec.analysis.compare import Compared, GroupComparison
+    from lmeec.analysis.groups import Estimate, GroupScore
+
+_SHOWN = {
+    "iou": ("IoU %", 100, 2),
+    "location_error": ("location\nerror", 1, 3),
+    "contour_accuracy": ("contour\naccuracy", 1, 3),
+    "balanced_accuracy": ("balanced\nacc. %", 100, 2),
+}
+"""Metric to heading, scale and digits."""
+
+_COUNTS = ("visible", "absent", "tracks", "takes")
+
+
+def show_scores(by: Sequence[str], scores: Sequence[GroupScore]) -> None:
+    """Print one line a group, with its intervals below."""
+    table = _table(by, [heading for heading, _, _ in _SHOWN.values()])
+    for one in scores:
+        cells = [_estimate(getattr(one, name), scale, digits) for name, (_, scale, digits) in _SHOWN.items()]
+        table.add_row(*one.group.values(), *cells, *_counts(one))
+    _print(table)
+
+
+def show_comparison(by: Sequence[str], groups: Sequence[GroupComparison]) -> None:
+    """Print three lines a group: both runs, and their difference with its interval."""
+    table = _table([*by, "run"], [heading for heading, _, _ in _SHOWN.values()])
+    for one in groups:
+        for which, run in (("first", "A"), ("second", "B"), ("difference", "B - A")):
+            cells = [_compared(getattr(one, name), which, scale, digits) for name, (_, scale, digits) in _SHOWN.items()]
+            first = which == "first"
+            labels = one.group.values() if first else [""] * len(one.group)
+            table.add_row(*labels, run, *cells, *(_counts(one) if first else [""] * len(_COUNTS)))
+        table.add_section()
+    _print(table)
+
+
+def _table(labels: Sequence[str], metrics: Sequence[str]) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in labels:
+        table.add_column(name, overflow="fold")
+    for name in (*metrics, *_COUNTS):
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _print(table: Table) -> None:
+    from rich.console import Console
+
+    Console(markup=False, highlight=False).print(table)
+
+
+def _compared(metric: Compared, which: str, scale: int, digits: int) -> str:
+    shown = _estimate(getattr(metric, which), scale, digits, signed=which == "difference")
+    return shown if which == "difference" else shown.partition("\n")[0]
+
+
+def _estimate(estimate: Estimate, scale: int, digits: int, *, signed: bool = False) -> str:
+    sign = "+" if signed else ""
+    if estimate.value is None:
+        return "-"
+    value = f"{estimate.value * scale:{sign}.{digits}f}"
+    if estimate.low is None or estimate.high is None:
+        return value
+    coarser = max(digits - 1, 1) if scale > 1 else digits
+    low, high = (f"{end * scale:{sign}.{coarser}f}" for end in (estimate.low, estimate.high))
+    return f"{value}\n{low} to {high}"
+
+
+def _counts(one: GroupScore | GroupComparison) -> list[str]:
+    return [f"{getattr(one, name):,}" for name in _COUNTS]
