@@ -12,6 +12,7 @@ from lmeec_cli.checkpoint import checkpoint
 from lmeec_cli.export import export
 from lmeec_cli.predict import predict
 from lmeec_cli.recipe import recipe
+from lmeec_cli.render import render
 from lmeec_cli.score import score
 from lmeec_cli.status import status
 from lmeec_cli.synth import synth
@@ -48,6 +49,7 @@ app.command()(takes)
 app.command()(predict)
 app.command()(status)
 app.command()(score)
+app.command()(render)
 app.command()(export)
 app.command()(synth)
 app.add_typer(checkpoint, name="checkpoint")

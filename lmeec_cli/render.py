@@ -1,0 +1,81 @@
+"""`lmeec render`: videos of predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def render(
+    results: Annotated[
+        str,
+        typer.Argument(help="Parquet file or folder that `lmeec predict` wrote: a path or a URL.", show_default=False),
+    ],
+    takes: Annotated[
+        Path,
+        typer.Argument(metavar="TAKES", help="Folder of the data set that was predicted from.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the videos.", show_default=False)],
+    mosaic: Annotated[
+        bool, typer.Option("--mosaic", help="One video for each object and direction, of all its views.")
+    ] = False,
+    take: Annotated[
+        list[str] | None,
+        typer.Option(help="Name or uid of a take; may be repeated. All by default.", show_default=False),
+    ] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--object", help="Name of an object; may be repeated. All by default.", show_default=False),
+    ] = None,
+    direction: Annotated[
+        Literal["ego2exo", "exo2ego"] | None, typer.Option(help="Only one direction.", show_default=False)
+    ] = None,
+    annotations: Annotated[
+        Path | None,
+        typer.Option(
+            help="Relations file. Without it, all of annotations/relations_{train,val,test}.json are read.",
+            show_default=False,
+        ),
+    ] = None,
+    height: Annotated[int, typer.Option(min=64, max=2160, help="Pixels of each view, top to bottom.")] = 480,
+    fps: Annotated[float, typer.Option(min=0.1, max=60, help="Predicted frames shown a second.")] = 4,
+) -> None:
+    """Render predictions over the videos they were made from, as MP4 files that browsers play.
+
+    Query masks are hatched, predictions filled, and ground truth, where there is any, is a dashed outline. Under each
+    view stand its confidence and IoU. A name of a file says object, cameras and direction.
+
+    **Examples**
+
+    Every track of a run:
+
+        lmeec render results.parquet egoexo4d/ --out videos/
+
+    All views of one object side by side:
+
+        lmeec render results.parquet egoexo4d/ --out videos/ --mosaic --take cmu_bike01_2 --object "wrench_0"
+    """
+    from lmeec.data.takes import find_takes
+    from lmeec.render import render as render_videos
+    from lmeec.render.tracks import Selection
+
+    found = find_takes(takes, annotations=annotations)
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    done = render_videos(
+        results,
+        found,
+        out,
+        selection=Selection(take or (), name or (), direction),
+        mosaic=mosaic,
+        height=height,
+        frames_per_second=fps,
+        on_video=lambda path: typer.echo(str(path)),
+    )
+    for failure in done.failures:
+        typer.echo(f"not rendered: {failure}", err=True)
+    typer.echo(f"{len(done.videos):,} videos in {out}", err=True)
+    if done.failures:
+        raise typer.Exit(1)

@@ -1,0 +1,102 @@
+"""Videos of tracks and mosaics, decoded again."""
+
+from __future__ import annotations
+
+import av
+import numpy as np
+import pytest
+
+from lmeec.data.takes import find_takes
+from lmeec.errors import DataError
+from lmeec.render import render
+from lmeec.render.text import shortened, text_width
+from lmeec.render.tracks import Selection
+from lmeec.tables import read_results
+from tests.command import lmeec
+from tests.predictions import predict_fairly
+from tests.rendered import EGO
+
+
+@pytest.fixture(scope="module")
+def results(rendered_takes, tmp_path_factory):
+    return predict_fairly(rendered_takes.root, tmp_path_factory.mktemp("results") / "results.parquet")
+
+
+def frames_of(path):
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+
+
+def orange(image):
+    red, green, blue = (image[..., channel].astype(int) for channel in range(3))
+    return (red - blue > 90) & (red > green) & (green > blue)
+
+
+def one_object(takes):
+    return Selection(takes=[takes.names[0]], objects=["green bowl_0"])
+
+
+def test_track_videos(results, rendered_takes, tmp_path):
+    found = find_takes(rendered_takes.root)
+    done = render(results, found, tmp_path, selection=one_object(rendered_takes), height=120)
+    assert done.failures == [] and len(done.videos) == 4
+    names = {path.name for path in done.videos}
+    lengths = []
+    assert sum("ego2exo" in name for name in names) == 2 and sum("exo2ego" in name for name in names) == 2
+    for path in done.videos:
+        data = path.read_bytes()
+        assert data.index(b"moov") < data.index(b"mdat")  # a browser starts before it has all
+        images = frames_of(path)
+        query = (
+            EGO if "ego2exo" in path.name else exo[len(images) == len(found[0].tracks["green bowl_0", exo[1]].frames)]
+        )
+        assert len(images) == len(found[0].tracks["green bowl_0", query].frames)
+        assert all(side % 2 == 0 for side in images[0].shape[:2])
+        assert max(orange(image).sum() for image in images) > 20
+        assert not np.array_equal(images[0], images[-1])
+    rows = read_results(results).filter(one_object(rendered_takes).expression())
+    tracks = rows.group_by(["query_cam", "target_cam"]).aggregate([([], "count_all")])
+    assert sorted(lengths) == sorted(tracks["count_all"].to_pylist())
+
+
+def test_mosaic_command_without_ground_truth(rendered_takes, tmp_path):
+    table = predict_fairly(rendered_takes.root, tmp_path / "blind.parquet", ground_truth=False)
+    call = ["--mosaic", "--height", 100, "--take", rendered_takes.names[0], "--direction", "ego2exo"]
+    done = lmeec("render", table, rendered_takes.root, "--out", tmp_path / "videos", *call)
+    assert done.status == 0, done.err
+    paths = done.out.split()
+    assert len(paths) == 2  # the third object is never seen by the ego camera
+    image = frames_of(paths[0])[0]
+    assert image.shape[0] > 2 * 100 and image.shape[1] > 100 + 177  # two rows: query and target, target
+
+
+def test_missing_video_and_take_are_said(results, takes, tmp_path):
+    exo = next(name for name in find_takes(takes.root)[0].cameras if name != EGO)
+    takes.video(0, exo).unlink()
+    with takes.annotations() as document:
+        document.pop(takes.uids[1])
+    done = lmeec("render", results, takes.root, "--out", tmp_path / "videos", "--mosaic", "--height", 80)
+    assert done.status == 1
+    assert len(done.out.split()) == 4 and "have no video" in done.err
+    assert "not rendered: " in done.err and f"take {takes.uids[1]!r}" in done.err
+
+
+def test_names_never_become_paths(rendered_takes, tmp_path):
+    table = predict_fairly(rendered_takes.root, tmp_path / "in/r.parquet", object="../../evil/<b>")
+    chosen = Selection(takes=[rendered_takes.names[0]], direction="ego2exo")
+    done = render(table, find_takes(rendered_takes.root), tmp_path / "in/v", selection=chosen, height=64)
+    assert done.videos and all(path.resolve().is_relative_to(tmp_path / "in/v") for path in done.videos)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_unknown_names_are_an_error(results, rendered_takes, tmp_path):
+    with pytest.raises(DataError, match="no such track \\('teapot'\\)"):
+        render(results, find_takes(rendered_takes.root), tmp_path, selection=Selection(objects=["teapot"]))
+
+
+def test_long_names_are_cut_to_fit():
+    cut = shortened("a very long name of a take with the number 17", 20, 200)
+    assert text_width(cut, 20) <= 200 and cut.startswith("a ") and cut.endswith("17") and "…" in cut
+    assert shortened("bad\x1b[31m", 20, 500) == "bad\\x1b[31m"
