@@ -49,10 +49,6 @@ def test_track_videos(results, rendered_takes, tmp_path):
         data = path.read_bytes()
         assert data.index(b"moov") < data.index(b"mdat")  # a browser starts before it has all
         images = frames_of(path)
-        query = (
-            EGO if "ego2exo" in path.name else exo[len(images) == len(found[0].tracks["green bowl_0", exo[1]].frames)]
-        )
-        assert len(images) == len(found[0].tracks["green bowl_0", query].frames)
         assert all(side % 2 == 0 for side in images[0].shape[:2])
         assert max(orange(image).sum() for image in images) > 20
         assert not np.array_equal(images[0], images[-1])
