@@ -49,6 +49,7 @@ def test_track_videos(results, rendered_takes, tmp_path):
         data = path.read_bytes()
         assert data.index(b"moov") < data.index(b"mdat")  # a browser starts before it has all
         images = frames_of(path)
+        lengths.append(len(images))
         assert all(side % 2 == 0 for side in images[0].shape[:2])
         assert max(orange(image).sum() for image in images) > 20
         assert not np.array_equal(images[0], images[-1])
