@@ -17,7 +17,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -99,7 +99,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         "seconds_a_frame": times,
         "steps_a_second": {name: len(specs) / statistics.median(seconds) for name, seconds in times.items()},
         "ratio": {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)},
-        "engine_parts": asdict(parts)["busy"],
+        "engine_parts": parts.busy,
         "agreement": {"mean_iou": statistics.mean(agreements), "largest_logit_difference": max(differences)},
     }
 
