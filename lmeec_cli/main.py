@@ -10,6 +10,7 @@ import typer
 from lmeec.errors import LmeecError
 from lmeec_cli.checkpoint import checkpoint
 from lmeec_cli.export import export
+from lmeec_cli.import_predictions import import_predictions
 from lmeec_cli.predict import predict
 from lmeec_cli.recipe import recipe
 from lmeec_cli.render import render
@@ -49,6 +50,7 @@ app.command()(takes)
 app.command()(predict)
 app.command()(status)
 app.command()(score)
+app.command("import")(import_predictions)
 app.command()(render)
 app.command()(export)
 app.command()(synth)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +32,7 @@ from lmeec.tables import (
     remove_parts,
 )
 from lmeec.tables.merge import check_free
+from lmeec.tables.metadata import digest_of_files
 from lmeec.tables.parts import part_path
 
 if TYPE_CHECKING:
@@ -83,20 +83,12 @@ def run_metadata(models: Mapping[Direction, ModelInfo], takes: TakeSet, config: 
             "video": config.video,
             "objects": sorted(config.objects),
         },
-        annotation_digest=_digest_of_files(takes.annotations),
+        annotation_digest=digest_of_files(takes.annotations),
     )
 
 
 def _json_values(settings: Any) -> Mapping[str, Any]:
     return json.loads(json.dumps(asdict(settings)))
-
-
-def _digest_of_files(paths: tuple[Path, ...]) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(paths):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
 
 
 def check_output(out: Location | str | Output, *, overwrite: bool) -> None:

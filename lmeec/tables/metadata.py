@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from lmeec.errors import OutputError
@@ -107,6 +108,15 @@ def contents_of(metadata: Mapping[bytes, bytes] | None, name: str) -> Contents:
         return Contents(**json.loads((metadata or {})[CONTENTS_KEY]))
     except (KeyError, ValueError, TypeError) as error:
         raise OutputError(f"{name} does not say which takes it holds: it is not a whole results table") from error
+
+
+def digest_of_files(paths: Iterable[Path]) -> str:
+    """SHA-256 over the contents of files, hexadecimal; the same wherever they are."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def file_metadata(run: RunMetadata) -> dict[bytes, bytes]:

@@ -42,7 +42,7 @@ SCHEMA = pa.schema(
         _column("area", pa.int32(), "pixels of the predicted mask"),
         _column("bbox", pa.list_(pa.float32()), "box of the predicted mask: x, y, width, height in pixels"),
         _column("object_score", pa.float32(), "logit of the object being visible", nullable=True),
-        _column("confidence", pa.float64(), "sigmoid of object_score; over 0.5 means visible"),
+        _column("confidence", pa.float64(), "probability of being visible; over 0.5 means visible"),
         _column("predicted_iou", pa.float32(), "IoU as the model estimates it", nullable=True),
         _column("gt_state", pa.string(), "visible, absent (looked at, not there) or unannotated"),
         _column("gt_rle", pa.string(), "ground truth mask where visible", nullable=True),
@@ -69,14 +69,15 @@ class ResultRow:
         frame: frame number in the take's videos.
         step: step of the track.
         mask: predicted mask at the evaluation size.
-        object_score: logit of the object being visible.
-        predicted_iou: IoU as the model estimates it.
+        object_score: logit of the object being visible; None from methods that have none.
+        predicted_iou: IoU as the model estimates it; None from methods that have none.
         gt_state: what the annotations say of this frame.
         gt: ground truth mask at the evaluation size; given exactly where `gt_state` is `visible`.
+        confidence: given exactly where there is no object score, of which it is the sigmoid otherwise.
 
     Raises:
-        DataError: an unknown direction or state, or ground truth that does not go with its state or with the
-            size of the prediction.
+        DataError: an unknown direction or state, ground truth that does not go with its state or with the size of the
+            prediction, or neither or both of object score and confidence.
     """
 
     take_uid: str
@@ -89,16 +90,19 @@ class ResultRow:
     frame: int
     step: int
     mask: RunLengthMask
-    object_score: float
-    predicted_iou: float
+    object_score: float | None
+    predicted_iou: float | None
     gt_state: GroundTruth = "unannotated"
     gt: RunLengthMask | None = None
+    confidence: float | None = None
 
     def __post_init__(self) -> None:
         if self.direction not in get_args(Direction):
             raise DataError(f"direction {self.direction!r} is not one of {', '.join(get_args(Direction))}")
         if self.gt_state not in get_args(GroundTruth):
             raise DataError(f"gt_state {self.gt_state!r} is not one of {', '.join(get_args(GroundTruth))}")
+        if (self.object_score is None) == (self.confidence is None):
+            raise DataError("a row has either an object score or a confidence")
         if (self.gt is not None) != (self.gt_state == "visible"):
             raise DataError(f"a ground truth mask goes with gt_state 'visible' only, not with {self.gt_state!r}")
         if self.gt is not None and (self.gt.height, self.gt.width) != (self.mask.height, self.mask.width):
@@ -114,7 +118,9 @@ def rows_to_batch(rows: Sequence[ResultRow]) -> pa.RecordBatch:
     Raises:
         DataError: the counts of a mask are bad.
     """
-    object_scores = np.array([row.object_score for row in rows], dtype=np.float32)
+    object_scores = np.array([row.object_score for row in rows], dtype=np.float32)  # NaN for None
+    given = np.array([row.confidence for row in rows], dtype=np.float64)
+    without_score = np.array([row.object_score is None for row in rows], dtype=bool)
     metrics = [None if row.gt is None else frame_metrics(row.mask, row.gt) for row in rows]
     columns = {
         name: [getattr(row, name) for row in rows]
@@ -137,8 +143,8 @@ def rows_to_batch(rows: Sequence[ResultRow]) -> pa.RecordBatch:
         "mask_rle": [row.mask.counts for row in rows],
         "area": [row.mask.area for row in rows],
         "bbox": [row.mask.bbox for row in rows],
-        "object_score": object_scores,
-        "confidence": _sigmoid(object_scores),
+        "object_score": pa.array(object_scores, mask=without_score),
+        "confidence": np.where(without_score, given, _sigmoid(object_scores)),
         "gt_rle": [row.gt and row.gt.counts for row in rows],
         "iou": [frame and frame.iou for frame in metrics],
         "location_error": [frame and frame.location_error for frame in metrics],
