@@ -14,6 +14,7 @@ from lmeec_cli.import_predictions import import_predictions
 from lmeec_cli.predict import predict
 from lmeec_cli.recipe import recipe
 from lmeec_cli.render import render
+from lmeec_cli.report import report
 from lmeec_cli.score import score
 from lmeec_cli.status import status
 from lmeec_cli.synth import synth
@@ -51,6 +52,7 @@ app.command()(predict)
 app.command()(status)
 app.command()(score)
 app.command("import")(import_predictions)
+app.command()(report)
 app.command()(render)
 app.command()(export)
 app.command()(synth)

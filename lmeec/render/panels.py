@@ -139,11 +139,11 @@ def _draw_prediction(picture: NDArray[np.uint8], prediction: PredictedFrame) -> 
 
 
 def _verdict(prediction: PredictedFrame) -> str:
-    words = [f"confidence {prediction.confidence:.2f}"]
+    words = [f"conf. {prediction.confidence:.2f}"]
     if prediction.iou is not None:
         words.append(f"IoU {prediction.iou:.2f}")
     elif prediction.gt_state == "absent":
-        words.append("truth: not visible")
+        words.append("absent")
     return " · ".join(words)
 
 

@@ -72,7 +72,7 @@ def render(
     summary = RenderSummary()
     on_disk = {take.uid: take for take in takes}
     matched = False
-    for tracks in scan_tracks(results, selection):
+    for tracks in scan_tracks(results, selection.expression()):
         for group in _groups(tracks, mosaic):
             matched = True
             take = on_disk.get(group[0].take_uid)

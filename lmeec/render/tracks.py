@@ -89,14 +89,18 @@ class Selection:
         return reduce(lambda one, other: one & other, conditions) if conditions else None
 
 
-def scan_tracks(results: Location | str, selection: Selection) -> Iterator[list[PredictedTrack]]:
-    """Yield the selected tracks of one take and direction after the other.
+def scan_tracks(results: Location | str, keep: pc.Expression | None = None) -> Iterator[list[PredictedTrack]]:
+    """Yield tracks of one take and direction after the other.
+
+    Args:
+        results: a results table.
+        keep: which rows, as `Selection.expression` gives; all without.
 
     Raises:
         OutputError: the table cannot be read.
     """
     columns = ("take_name", *_TRACK, *_FRAME)
-    for uid, direction, rows in scan_takes(results, columns, selection.expression()):
+    for uid, direction, rows in scan_takes(results, columns, keep):
         tracks: dict[tuple[str, ...], PredictedTrack] = {}
         names = zip(*(rows[name].to_pylist() for name in _TRACK), strict=True)
         values = zip(*(rows[name].to_pylist() for name in _FRAME), strict=True)

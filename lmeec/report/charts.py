@@ -1,0 +1,153 @@
+"""Charts as SVG that takes its colours from the page, so that one drawing serves light, dark and print."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from lmeec.report.numbers import Point, Reliability, Series
+
+# Colours that stand for the page's variables; nothing else in a chart has them.
+_INK, _FAINT = "#010203", "#010204"
+_VARIABLES = {_INK: "var(--ink)", _FAINT: "var(--line)"}
+_STYLES = {"ego2exo": ("#010205", "o", "-"), "exo2ego": ("#010206", "s", "--")}
+_VARIABLES |= {"#010205": "var(--ego2exo)", "#010206": "var(--exo2ego)"}
+
+_WIDTH = 6.4  # inches
+
+_SETTINGS = {
+    "svg.hashsalt": "lmeec",  # the same report twice is the same file
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+    "font.family": "sans-serif",
+    "font.size": 12,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _FAINT,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "grid.color": _FAINT,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "legend.labelcolor": _INK,
+}
+
+
+def iou_by_label(series: Series) -> str:
+    """IoU and its interval of each label, one below the other."""
+    labels: dict[str, float] = {}
+    for points in series.values():
+        labels |= {point.label: point.position for point in points}
+    order = sorted(labels, key=lambda label: labels[label])
+    with _figure(1.4 + 0.42 * len(order)) as (figure, axes):
+        for offset, (name, points) in zip(_offsets(len(series)), series.items(), strict=True):
+            rows = [order.index(point.label) + offset for point in points]
+            colour, marker, _ = _style(name)
+            axes.errorbar(
+                [point.value.value or 0 for point in points],
+                rows,
+                xerr=_errors(points),
+                fmt=marker,
+                color=colour,
+                capsize=3,
+                label=name,
+            )
+        axes.set_yticks(range(len(order)), [_short(label) for label in order])
+        axes.set_ylim(len(order) - 0.5, -0.5)
+        axes.set_xlim(0, 1)
+        axes.set_xlabel("IoU")
+        axes.grid(axis="y", visible=False)
+        _legend(axes)
+        return _svg(figure)
+
+
+def iou_over_time(series: Series) -> str:
+    """IoU along the take, with its interval as a band."""
+    with _figure(3.2) as (figure, axes):
+        for name, points in series.items():
+            colour, marker, line = _style(name)
+            seconds = [point.position for point in points]
+            values = np.array([point.value.value for point in points], dtype=float)
+            below, above = _errors(points)
+            axes.plot(seconds, values, line, marker=marker, color=colour, label=name)
+            axes.fill_between(seconds, values - below, values + above, color=colour, alpha=0.15, linewidth=0)
+        axes.set_ylim(0, 1)
+        axes.set_xlabel("seconds since the take's start")
+        axes.set_ylabel("IoU")
+        _legend(axes)
+        return _svg(figure)
+
+
+def reliability(curves: Mapping[str, Reliability]) -> str:
+    """How often the object is visible, against confidence; the diagonal is perfect."""
+    with _figure(3.6) as (figure, axes):
+        axes.plot([0, 1], [0, 1], color=_INK, linewidth=1, linestyle=":", label="perfect")
+        for name, curve in curves.items():
+            colour, marker, line = _style(name)
+            known = curve.frames > 0
+            sizes = 15 + 85 * np.sqrt(curve.frames[known] / curve.frames.max())
+            axes.plot(curve.confidence[known], curve.visible[known], line, color=colour)
+            axes.scatter(curve.confidence[known], curve.visible[known], sizes, colour, marker=marker, label=name)
+        axes.set_xlim(0, 1)
+        axes.set_ylim(-0.03, 1.03)
+        axes.set_xlabel("confidence")
+        axes.set_ylabel("share of frames with the object visible")
+        _legend(axes)
+        return _svg(figure)
+
+
+@contextlib.contextmanager
+def _figure(height: float) -> Iterator[tuple[Figure, Axes]]:
+    """A figure of the page's width with our settings."""
+    with matplotlib.rc_context(_SETTINGS):
+        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+        yield figure, figure.add_subplot()
+
+
+def _style(direction: str) -> tuple[str, str, str]:
+    return _STYLES.get(direction, (_INK, "^", ":"))
+
+
+def _offsets(count: int) -> NDArray[np.float64]:
+    return 0.24 * (np.arange(count) - (count - 1) / 2)
+
+
+def _errors(points: Sequence[Point]) -> NDArray[np.float64]:
+    """Distances to both ends of the intervals, float64 [2, points]; 0 without an interval."""
+    ends = []
+    for point in points:
+        value = point.value.value or 0.0
+        low = value if point.value.low is None else point.value.low
+        high = value if point.value.high is None else point.value.high
+        ends.append((max(0.0, value - low), max(0.0, high - value)))
+    return np.array(ends, dtype=float).reshape(-1, 2).T
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= 32 else f"{label[:31]}…"
+
+
+def _legend(axes: Axes) -> None:
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+
+
+def _svg(figure: Figure) -> str:
+    text = io.StringIO()
+    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    drawing = text.getvalue()
+    drawing = drawing[drawing.index("<svg") :]
+    for colour, variable in _VARIABLES.items():
+        drawing = drawing.replace(colour, variable)
+    # Ids that matplotlib numbers come again in every drawing of a page, and nothing refers to them.
+    return re.sub(r' id="[A-Za-z\d.]+_\d+"', "", drawing)

@@ -1,0 +1,236 @@
+"""The numbers of a report, a few for each frame of the table."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmeec.analysis.bootstrap import RESAMPLES, SEED, frame_sums
+from lmeec.analysis.frames import ABSENT, SIZE_BINS, UNANNOTATED, VISIBLE, FrameTable, Labels, load_frames
+from lmeec.analysis.groups import Estimate, GroupScore, cells_of, estimates_of, score_groups
+from lmeec.tables.read import scan_results
+
+if TYPE_CHECKING:
+    from lmeec.tables.storage import Location
+
+FRAMES_A_SECOND = 30
+"""Of the takes' videos, by which a frame number is a time."""
+
+_TIME_BINS = 8
+_CONFIDENCE_BINS = 10
+_MOST_LABELS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One mark of a chart.
+
+    Attributes:
+        label: what it is of.
+        position: where it is along a number axis; its place in the order otherwise.
+        value: with its interval.
+        count: visible frames behind it.
+    """
+
+    label: str
+    position: float
+    value: Estimate
+    count: int
+
+
+Series = Mapping[str, Sequence[Point]]
+"""Points by direction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """How often the object is visible where the run is so confident, in bins of confidence.
+
+    Attributes:
+        confidence: float64 [bins], mean of the bin.
+        visible: float64 [bins], share of annotated frames with the object visible; NaN for an empty bin.
+        frames: int64 [bins].
+        error: mean distance of the two, weighted by frames (expected calibration error); None without frames.
+    """
+
+    confidence: NDArray[np.float64]
+    visible: NDArray[np.float64]
+    frames: NDArray[np.int64]
+    error: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrackScore:
+    """A track and how good it is.
+
+    Attributes:
+        take_uid: its take.
+        object: object name.
+        query_cam: camera whose masks are given.
+        target_cam: camera in which the object is segmented.
+        direction: `ego2exo` or `exo2ego`.
+        score: mean IoU over its visible frames; mean confidence where the table has no ground truth.
+        frames: frames that count.
+    """
+
+    take_uid: str
+    object: str
+    query_cam: str
+    target_cam: str
+    direction: str
+    score: float
+    frames: int
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """All that the report shows of a table.
+
+    Attributes:
+        frames: predicted frames.
+        takes: takes.
+        tracks: tracks.
+        annotated: frames with ground truth.
+        scores: metrics by direction; empty without ground truth.
+        by_size: IoU by the share of the target view that the object covers.
+        by_length: IoU by the length of the take.
+        by_scenario: IoU by scenario.
+        by_time: IoU along the take; positions are seconds.
+        reliability: confidence against visibility, by direction.
+        ranking: tracks from best to worst.
+    """
+
+    frames: int
+    takes: int
+    tracks: int
+    annotated: int
+    scores: Sequence[GroupScore]
+    by_size: Series
+    by_length: Series
+    by_scenario: Series
+    by_time: Series
+    reliability: Mapping[str, Reliability]
+    ranking: Sequence[TrackScore]
+
+
+def collect(results: Location | str) -> Numbers:
+    """Read a results table, in pieces, into the numbers of a report.
+
+    Raises:
+        OutputError: the table cannot be read.
+    """
+    frames = load_frames(results, ["scenario", "size", "length"], numbers=True)
+    confidence = np.concatenate(
+        [np.asarray(batch["confidence"]) for batch in scan_results(results, ["confidence"])] or [np.zeros(0)]
+    )
+    annotated = frames.state != UNANNOTATED
+    scored = bool(annotated.any())
+    return Numbers(
+        frames=len(frames),
+        takes=len(frames.take.names),
+        tracks=len(frames.track.names),
+        annotated=int(annotated.sum()),
+        scores=score_groups(frames) if scored else (),
+        by_size=_series(frames, "size"),
+        by_length=_series(frames, "length"),
+        by_scenario=_series(frames, "scenario"),
+        by_time=_by_time(frames),
+        reliability=dict(_reliabilities(frames, confidence)),
+        ranking=_ranking(frames, confidence, scored),
+    )
+
+
+def size_words() -> dict[str, str]:
+    """What the size bins mean, in percent of the target view.
+
+    Example:
+        >>> size_words()["tiny"]
+        'under 0.10%'
+    """
+    ends = [f"{100 * end:.2f}%" for end in SIZE_BINS.values()]
+    words = [f"under {ends[0]}", *(f"{low} to {high}" for low, high in itertools.pairwise(ends[:-1]))]
+    return dict(zip(SIZE_BINS, [*words, f"{ends[-2]} or more"], strict=True))
+
+
+def _series(frames: FrameTable, by: str) -> dict[str, list[Point]]:
+    series: dict[str, list[Point]] = {}
+    names = frames.by[by].names
+    for group, value, count in _ious(frames, by):
+        label = group[by]
+        series.setdefault(group["direction"], []).append(Point(label, names.index(label), value, count))
+    return _most_frequent(series)
+
+
+def _most_frequent(series: dict[str, list[Point]]) -> dict[str, list[Point]]:
+    """Keep the labels with most frames where there are more than a chart can name."""
+    counts: dict[str, int] = {}
+    for point in (point for points in series.values() for point in points):
+        counts[point.label] = counts.get(point.label, 0) + point.count
+    kept = set(sorted(counts, key=lambda label: -counts[label])[:_MOST_LABELS])
+    return {name: [point for point in points if point.label in kept] for name, points in series.items()}
+
+
+def _by_time(frames: FrameTable) -> dict[str, list[Point]]:
+    visible = frames.frame[frames.state == VISIBLE]
+    if not visible.size:
+        return {}
+    # Bins of about equally many frames: long takes are few.
+    edges = np.unique(np.quantile(visible, np.linspace(0, 1, _TIME_BINS + 1)[1:-1]))
+    codes = np.searchsorted(edges, frames.frame, side="right").astype(np.int32)
+    sums = np.bincount(codes[frames.state == VISIBLE], visible, edges.size + 1)
+    counts = np.bincount(codes[frames.state == VISIBLE], minlength=edges.size + 1)
+    seconds = sums / np.maximum(counts, 1) / FRAMES_A_SECOND
+    labels = Labels(tuple(map(str, range(edges.size + 1))), codes)
+    timed = replace(frames, by=frames.by | {"time": labels})
+    series: dict[str, list[Point]] = {}
+    for group, value, count in _ious(timed, "time"):
+        position = float(seconds[int(group["time"])])
+        series.setdefault(group["direction"], []).append(Point(f"{position:.0f} s", position, value, count))
+    return series
+
+
+def _ious(frames: FrameTable, by: str) -> Iterator[tuple[dict[str, str], Estimate, int]]:
+    """IoU and number of visible frames of each group and direction that has some."""
+    if not (frames.state == VISIBLE).any():
+        return
+    for cells in cells_of(frames, frame_sums(frames), ("direction", by)):
+        iou = estimates_of(cells.sums, None, "frame", RESAMPLES, SEED)[0]
+        if iou.value is not None:
+            yield cells.group, iou, int(cells.sums[:, 0].sum())
+
+
+def _reliabilities(frames: FrameTable, confidence: NDArray[np.float64]) -> Iterator[tuple[str, Reliability]]:
+    direction = frames.by["direction"]
+    for code, name in enumerate(direction.names):
+        rows = (direction.codes == code) & np.isin(frames.state, (VISIBLE, ABSENT))
+        if not rows.any():
+            continue
+        bins = np.minimum((confidence[rows] * _CONFIDENCE_BINS).astype(np.int64), _CONFIDENCE_BINS - 1)
+        count = np.bincount(bins, minlength=_CONFIDENCE_BINS)
+        mean = _ratio(np.bincount(bins, confidence[rows], _CONFIDENCE_BINS), count)
+        share = _ratio(np.bincount(bins, frames.state[rows] == VISIBLE, _CONFIDENCE_BINS), count)
+        error = float(np.nansum(np.abs(mean - share) * count) / count.sum())
+        yield name, Reliability(mean, share, count, error)
+
+
+def _ranking(frames: FrameTable, confidence: NDArray[np.float64], scored: bool) -> list[TrackScore]:
+    values = frames.metrics[0] if scored else confidence
+    rows = ~np.isnan(values)
+    tracks = len(frames.track.names)
+    count = np.bincount(frames.track.codes[rows], minlength=tracks)
+    mean = _ratio(np.bincount(frames.track.codes[rows], values[rows], tracks), count)
+    order = [track for track in np.argsort(-np.nan_to_num(mean), kind="stable") if count[track]]
+    ranking = []
+    for track in order:
+        take, name, query, target, direction = frames.track.names[track].split("\0")
+        ranking.append(TrackScore(take, name, query, target, direction, float(mean[track]), int(count[track])))
+    return ranking
+
+
+def _ratio(value: NDArray[np.float64], count: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.divide(value, count, out=np.full(value.shape, np.nan), where=count > 0)

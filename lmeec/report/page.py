@@ -1,0 +1,115 @@
+"""The report as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, StrictUndefined
+
+from lmeec.analysis.bootstrap import ALL_METRICS
+from lmeec.analysis.groups import Estimate
+from lmeec.inference.record import read_failures
+from lmeec.report import charts
+from lmeec.report.filmstrips import Filmstrip, filmstrips
+from lmeec.report.numbers import Numbers, collect, size_words
+from lmeec.tables.files import written_whole
+from lmeec.tables.merge import check_free
+from lmeec.tables.metadata import RunMetadata
+from lmeec.tables.read import read_metadata
+from lmeec.tables.storage import Output
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from lmeec.data.takes import TakeSet
+    from lmeec.tables.storage import Location
+
+_FORMATS = {
+    "iou": (100, 2, " %"),
+    "location_error": (1, 4, ""),
+    "contour_accuracy": (1, 3, ""),
+    "balanced_accuracy": (100, 2, " %"),
+}
+
+
+def write_report(
+    results: Location | str, out: Location, *, takes: TakeSet | None = None, overwrite: bool = False
+) -> Numbers:
+    """Write the report of a run.
+
+    The page holds all it shows. Names from files are escaped, and the page forbids scripts and anything from elsewhere.
+
+    Args:
+        results: a results table; without ground truth, the report says so and has no metrics.
+        out: HTML file to write.
+        takes: the takes that it was predicted from, to show tracks.
+        overwrite: replace an existing file.
+
+    Returns:
+        The numbers that it shows.
+
+    Raises:
+        OutputError: the table cannot be read, or the file exists or cannot be written.
+    """
+    check_free(out, overwrite=overwrite)
+    numbers = collect(results)
+    strips = filmstrips(results, takes, numbers.ranking) if takes is not None else []
+    text = _page(str(results), read_metadata(results), numbers, strips, takes is not None)
+    with written_whole(out) as file:
+        file.write(text.encode(errors="replace"))
+    return numbers
+
+
+def _page(source: str, run: RunMetadata, numbers: Numbers, strips: list[Filmstrip], with_takes: bool) -> str:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"estimate": _estimate, "interval": _interval}
+    template = environment.from_string(resources.files("lmeec.report").joinpath("report.html").read_text("utf-8"))
+    return template.render(
+        source=source,
+        run=dict(_flat(asdict(run))),
+        numbers=numbers,
+        metrics=ALL_METRICS,
+        charts=dict(_charts(numbers)),
+        sizes=size_words(),
+        strips=strips,
+        with_takes=with_takes,
+        failures=read_failures(Output.of(source)),
+    )
+
+
+def _charts(numbers: Numbers) -> Iterator[tuple[str, Markup]]:
+    from markupsafe import Markup
+
+    # Matplotlib escapes the text of its drawings.
+    for name in ("by_size", "by_length", "by_scenario"):
+        if getattr(numbers, name):
+            yield name, Markup(charts.iou_by_label(getattr(numbers, name)))
+    if numbers.by_time:
+        yield "by_time", Markup(charts.iou_over_time(numbers.by_time))
+    if numbers.reliability:
+        yield "reliability", Markup(charts.reliability(numbers.reliability))
+
+
+def _estimate(estimate: Estimate, metric: str) -> str:
+    if estimate.value is None:
+        return "-"
+    scale, digits, unit = _FORMATS[metric]
+    return f"{estimate.value * scale:.{digits}f}{unit}"
+
+
+def _interval(estimate: Estimate, metric: str) -> str:
+    if estimate.low is None or estimate.high is None:
+        return "" if estimate.value is None else "no interval"
+    scale, digits, _ = _FORMATS[metric]
+    return f"{estimate.low * scale:.{digits}f} to {estimate.high * scale:.{digits}f}"
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, str(value)

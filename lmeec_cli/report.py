@@ -1,0 +1,57 @@
+"""`lmeec report`: one page about a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    results: Annotated[
+        str,
+        typer.Argument(help="Parquet file or folder that `lmeec predict` wrote: a path or a URL.", show_default=False),
+    ],
+    takes: Annotated[
+        Path | None,
+        typer.Argument(metavar="[TAKES]", help="Folder of the data set, to show tracks.", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+    annotations: Annotated[
+        Path | None,
+        typer.Option(
+            help="Relations file. Without it, all of annotations/relations_{train,val,test}.json are read.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Write one page about a run: metrics with intervals, what they depend on, and tracks to look at.
+
+    The page is one file that needs no network; it prints, and follows the browser's light or dark setting. With TAKES,
+    the best, median and worst tracks are shown as strips of frames.
+
+    **Examples**
+
+    The numbers:
+
+        lmeec report results.parquet --out report.html
+
+    And tracks to look at:
+
+        lmeec report results.parquet egoexo4d/ --out report.html
+    """
+    from lmeec.report import write_report
+
+    found = None
+    if takes is not None:
+        from lmeec.data.takes import find_takes
+
+        found = find_takes(takes, annotations=annotations)
+        for warning in found.warnings:
+            typer.echo(f"warning: {warning}", err=True)
+    numbers = write_report(results, out, takes=found, overwrite=overwrite)
+    if not numbers.annotated:
+        typer.echo(f"note: {results} has no ground truth, so the report has no metrics", err=True)
+    typer.echo(f"{out}: {numbers.tracks:,} tracks of {numbers.takes:,} takes", err=True)

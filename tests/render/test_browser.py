@@ -1,0 +1,27 @@
+"""A rendered video in a real browser."""
+
+from __future__ import annotations
+
+from lmeec.data.takes import find_takes
+from lmeec.render import render
+from lmeec.render.tracks import Selection
+from tests.browser import run_browser
+from tests.predictions import predict_fairly
+
+PAGE = """<!doctype html><title>waiting</title><video muted src="{source}"></video><script>
+const video = document.querySelector("video");
+video.onerror = () => document.title = "error " + video.error.message;
+video.onloadeddata = () => {{ video.currentTime = video.duration / 2; }};
+video.onseeked = () => document.title = `shown ${{video.videoWidth}}x${{video.videoHeight}}`;
+</script>"""
+
+
+def test_a_browser_plays_it(rendered_takes, tmp_path):
+    table = predict_fairly(rendered_takes.root, tmp_path / "results.parquet")
+    chosen = Selection(takes=[rendered_takes.names[0]], objects=["green bowl_0"], direction="ego2exo")
+    video = render(table, find_takes(rendered_takes.root), tmp_path, selection=chosen, mosaic=True, height=120).videos[
+        0
+    ]
+    (tmp_path / "page.html").write_text(PAGE.format(source=video.as_uri()))
+    shown = run_browser(tmp_path / "page.html", tmp_path / "profile", "--dump-dom", "--virtual-time-budget=8000")
+    assert "<title>shown " in shown, shown

@@ -1,0 +1,134 @@
+"""The report in a real browser: light, dark and printed, with names that try to break out."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lmeec.report.numbers import collect
+from lmeec.tables import read_results
+from tests.browser import run_browser
+from tests.command import lmeec
+from tests.predictions import predict_fairly
+from tests.tables.rows import row, square, write_results
+
+EVIL = "<script>document.title='owned'</script><img src=x onerror=document.title='owned'>$x^2$&amp;"
+
+
+class Elements(HTMLParser):
+    """Names and attributes of the elements of a page, and its text."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def count(self, tag):
+        return sum(name == tag for name, _ in self.found)
+
+
+@pytest.fixture(scope="module")
+def page(rendered_takes, tmp_path_factory):
+    """The report of a run over the synthetic takes, in which objects and scenarios have a hostile name."""
+    folder = tmp_path_factory.mktemp("report")
+    results = predict_fairly(rendered_takes.root, folder / "results.parquet", scenario=EVIL)
+    failure = {"take_uid": "t", "take_name": EVIL, "direction": "ego2exo", "error": f"broken {EVIL}"}
+    (folder / "results.parquet.failures.json").write_text(json.dumps([failure]))
+    done = lmeec("report", results, rendered_takes.root, "--out", folder / "report.html")
+    assert (done.status, done.out) == (0, ""), done.err
+    return folder / "report.html"
+
+
+def test_browser_shows_everything_and_runs_nothing_of_the_names(page, tmp_path):
+    elements = Elements(run_browser(page, tmp_path, "--dump-dom"))
+    assert elements.text.count(EVIL) >= 2
+    assert "script" not in {tag for tag, _ in elements.found}
+    assert not any(name.startswith("on") for _, attributes in elements.found for name in attributes)
+    assert elements.count("svg") == 5 and elements.count("img") == 6
+    for tag, attributes in elements.found:  # it works offline
+        for name in ("src", "href", "xlink:href"):
+            assert attributes.get(name, "#").startswith(("#", "data:")), (tag, attributes)
+    ids = re.findall(r'\bid="([^"]+)"', page.read_text())
+    assert {"metrics", "dependence", "calibration", "tracks", "failures", "run"} <= set(ids)
+
+
+def brightness(page, folder, name, *switches):
+    file = folder / f"{name}.png"
+    run_browser(page, folder / name, "--window-size=900,2400", f"--screenshot={file}", *switches)
+    with Image.open(file) as image:
+        return np.asarray(image.convert("L"))
+
+
+def test_it_is_legible_in_light_and_dark(page, tmp_path):
+    light = brightness(page, tmp_path, "light")
+    dark = brightness(page, tmp_path, "dark", "--blink-settings=preferredColorScheme=0")
+    paper = light[5, 5], dark[5, 5]
+    assert paper[0] > 240 and paper[1] < 40
+    # Text and drawings stand out from the paper in every stretch of the page before the pictures.
+    for image, background in zip((light, dark), paper, strict=True):
+        for top in range(0, 1000, 250):
+            stretch = image[top : top + 250].astype(int)
+            assert (abs(stretch - int(background)) > 110).mean() > 0.002
+
+
+def test_it_prints(page, tmp_path):
+    run_browser(page, tmp_path / "profile", "--no-pdf-header-footer", f"--print-to-pdf={tmp_path / 'report.pdf'}")
+    data = (tmp_path / "report.pdf").read_bytes()
+    assert data.startswith(b"%PDF") and len(re.findall(rb"/Type\s*/Page\b", data)) >= 2
+
+
+def test_without_ground_truth_it_says_so(rendered_takes, tmp_path):
+    results = predict_fairly(rendered_takes.root, tmp_path / "blind.parquet", ground_truth=False)
+    done = lmeec("report", results, rendered_takes.root, "--out", tmp_path / "report.html")
+    assert done.status == 0 and "no ground truth" in done.err
+    elements = Elements((tmp_path / "report.html").read_text())
+    assert "has no ground truth" in elements.text and "By mean confidence" in elements.text
+    assert (elements.count("svg"), elements.count("img")) == (0, 6)
+
+
+def test_numbers_are_those_of_the_table(rendered_takes, tmp_path):
+    results = predict_fairly(rendered_takes.root, tmp_path / "results.parquet")
+    numbers = collect(results)
+    rows = read_results(results).to_pandas()
+    for score in numbers.scores:
+        mine = rows[rows.direction == score.group["direction"]]
+        assert score.iou.value == pytest.approx(mine.iou.mean())
+        points = numbers.by_time[score.group["direction"]]
+        pooled = sum(point.value.value * point.count for point in points) / sum(point.count for point in points)
+        assert pooled == pytest.approx(mine.iou.mean())
+        assert [point.position for point in points] == sorted({point.position for point in points})
+    tracks = rows.groupby(["take_uid", "object", "query_cam", "target_cam"]).iou.mean().dropna()
+    assert [track.score for track in numbers.ranking] == pytest.approx(sorted(tracks, reverse=True))
+
+
+def test_reliability_counts_annotated_frames_by_confidence(tmp_path):
+    rows = [row(frame, object_score=-3.0, gt_state="absent") for frame in range(3)]
+    rows += [row(frame, object_score=-3.0, gt_state="visible", gt=square(10, 30)) for frame in range(3, 4)]
+    rows += [row(frame, object_score=4.0) for frame in range(4, 9)]
+    curve = collect(write_results(tmp_path / "results.parquet", rows)).reliability["ego2exo"]
+    assert curve.frames.tolist() == [4, *[0] * 9]
+    assert curve.visible[0] == 0.25 and curve.confidence[0] == pytest.approx(0.0474, abs=1e-4)
+    assert curve.error == pytest.approx(0.25 - 0.0474, abs=1e-4)
+
+
+def test_bad_inputs_are_explained(tmp_path):
+    (tmp_path / "cut.parquet").write_bytes(b"PAR1")
+    done = lmeec("report", tmp_path / "cut.parquet", "--out", tmp_path / "report.html")
+    assert done.status == 1 and "cut.parquet is not a whole Parquet file" in done.err
+    results = write_results(tmp_path / "results.parquet", [row(0)])
+    (tmp_path / "report.html").write_text("mine")
+    done = lmeec("report", results, "--out", tmp_path / "report.html")
+    assert done.status == 1 and "exists already" in done.err
+    assert (tmp_path / "report.html").read_text() == "mine"
