@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from lmeec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lmeec.calibration import Calibration
 
 Policy = Literal["drop", "merge", "fifo", "kmeans", "iou"]
 Direction = Literal["ego2exo", "exo2ego"]
@@ -273,6 +276,7 @@ class PredictConfig:
         decoder: where to decode videos; `gpu` falls back to the CPU where no GPU can.
         compile: compile the network with torch.compile; for GPUs.
         profile: measure the parts of the network.
+        calibration: decides confidence in place of the object score alone.
     """
 
     directions: tuple[Direction, ...] = ("ego2exo", "exo2ego")
@@ -285,6 +289,7 @@ class PredictConfig:
     decoder: Literal["cpu", "gpu"] = "cpu"
     compile: bool = False
     profile: bool = False
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         for direction in self.directions:

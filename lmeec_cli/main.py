@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lmeec.errors import LmeecError
+from lmeec_cli.calibrate import calibrate
 from lmeec_cli.checkpoint import checkpoint
 from lmeec_cli.export import export
 from lmeec_cli.import_predictions import import_predictions
@@ -52,6 +53,7 @@ app.command()(predict)
 app.command()(status)
 app.command()(score)
 app.command("import")(import_predictions)
+app.command()(calibrate)
 app.command()(report)
 app.command()(render)
 app.command()(export)

@@ -77,10 +77,16 @@ def predict(
     ] = "auto",
     decoder: Annotated[
         Literal["cpu", "gpu"],
-        typer.Option(
-            help="Where to decode videos; gpu is an NVIDIA GPU's decoder, or the CPU where there is none."
-        ),
+        typer.Option(help="Where to decode videos; gpu is an NVIDIA GPU's decoder, or the CPU where there is none."),
     ] = "cpu",
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of `lmeec calibrate`: decides the confidence that an object is visible; object scores stay as "
+            "they are.",
+            show_default=False,
+        ),
+    ] = None,
     batch_tracks: Annotated[
         str,
         typer.Option(
@@ -172,6 +178,7 @@ def predict(
 
         lmeec predict takes/ --out results.parquet --workers 2 --cpus-per-worker 1
     """
+    from lmeec.calibration import read_calibration
     from lmeec.cluster.resources import Wanted
     from lmeec.config import MemoryConfig, PredictConfig
     from lmeec.data.takes import find_takes
@@ -195,7 +202,11 @@ def predict(
         decoder=decoder,
         compile=compiled,
         profile=profile,
+        calibration=None if calibration is None else read_calibration(calibration),
     )
+    if config.calibration is not None:
+        for name in set(config.directions) - set(config.calibration.directions):
+            typer.echo(f"note: {calibration} says nothing of {name}: its confidence is the object score's", err=True)
     wanted = Wanted(_auto_or_number(workers, "--workers"), gpus_per_worker, cpus_per_worker, ray_address, device)
     if wanted.workers == 0 and take_timeout is not None:
         raise ConfigError("--take-timeout needs a process that can be ended: use --workers 1 or more")

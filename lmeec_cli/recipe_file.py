@@ -34,6 +34,7 @@ class Predict(_Strict):
     device: Device = "auto"
     dtype: Precision = "auto"
     video: Literal["auto", "full", "448"] = "auto"
+    calibration: Path | None = None
     batch_tracks: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
     gpus_per_worker: Annotated[float, Field(ge=0)] | None = None

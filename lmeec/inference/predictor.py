@@ -48,7 +48,7 @@ def predict_take(
         model: see `lmeec.load_model`.
         take: see `lmeec.find_takes`.
         direction: which views are queries.
-        config: memory, objects and batch size; the rest of it is not looked at.
+        config: memory, objects, batch size and calibration; the rest of it is not looked at.
 
     Yields:
         Rows of the results table (`lmeec.tables.SCHEMA`), in the order in which they are computed.
@@ -61,15 +61,26 @@ def predict_take(
         >>> batches = list(lmeec.predict_take(model, next(iter(takes)), "ego2exo"))  # doctest: +SKIP
         >>> pyarrow.Table.from_batches(batches).to_pandas()  # doctest: +SKIP
     """
-    with TakePredictor(model, take, direction, config or PredictConfig()) as predictor:
+    config = config or PredictConfig()
+    with TakePredictor(model, take, direction, config) as predictor:
         waiting: list[ResultRow] = []
         for rows in predictor.rows():
             waiting += rows
             if len(waiting) >= ROWS_PER_BATCH:
-                yield rows_to_batch(waiting)
+                yield result_batch(waiting, config)
                 waiting = []
         if waiting:
-            yield rows_to_batch(waiting)
+            yield result_batch(waiting, config)
+
+
+def result_batch(rows: list[ResultRow], config: PredictConfig) -> pa.RecordBatch:
+    """Rows as a record batch, with the confidence that the run's calibration gives them, if it has one.
+
+    Raises:
+        DataError: the counts of a mask are bad.
+    """
+    batch = rows_to_batch(rows)
+    return batch if config.calibration is None else config.calibration.apply(batch)
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,7 @@ def run_metadata(models: Mapping[Direction, ModelInfo], takes: TakeSet, config: 
             "dtype": ", ".join(dict.fromkeys(model.dtype for model in models.values())),
             "video": config.video,
             "objects": sorted(config.objects),
+            **({} if config.calibration is None else {"calibration": config.calibration.digest}),
         },
         annotation_digest=digest_of_files(takes.annotations),
     )

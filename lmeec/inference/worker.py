@@ -14,7 +14,7 @@ from lmeec.config import Direction, PredictConfig
 from lmeec.data.names import show
 from lmeec.errors import DataError, DiskFullError, LmeecError, OutputError
 from lmeec.inference.pipeline import Profile
-from lmeec.inference.predictor import TakePredictor
+from lmeec.inference.predictor import TakePredictor, result_batch
 from lmeec.model.build import LoadedModel, load
 from lmeec.tables import PartWriter, RunMetadata
 
@@ -168,7 +168,7 @@ class Worker:
             PartWriter(directory, run, take.uid, direction, target_camera) as part,
         ):
             for rows in predictor.rows():
-                part.write(rows)
+                part.write_batch(result_batch(rows, self.config))
                 yield len(rows)
         return PartResult(
             rows=part.rows,

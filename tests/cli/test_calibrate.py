@@ -1,0 +1,80 @@
+"""`lmeec calibrate`, and its file in `lmeec predict`, as a user calls them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from command import lmeec
+
+from lmeec.calibration import Calibration, Decision, read_calibration
+from lmeec.tables import read_metadata, read_results
+from tests.tables.rows import row, square, write_results
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Masks are over 0.1% of the frame throughout; the object score is over 3 where the object is visible."""
+    random = np.random.default_rng(0)
+    rows = [
+        row(
+            frame,
+            take_uid=f"take-{take}",
+            object_score=float(random.normal(4 if seen else 2, 0.5)),
+            **({"gt_state": "visible", "gt": square(10, 30)} if seen else {"gt_state": "absent"}),
+        )
+        for take in range(5)
+        for frame, seen in enumerate([True] * 12 + [False] * 8)
+    ]
+    return write_results(tmp_path_factory.mktemp("calibrate") / "results.parquet", rows)
+
+
+def test_calibrate_then_score(results, tmp_path):
+    out = tmp_path / "calibration.json"
+    done = lmeec("calibrate", results, "--out", out, "--json")
+    assert done.status == 0, done.err
+    scores = json.loads(done.out)["ego2exo"]
+    assert scores["confidence"]["value"] == scores["released_rule"]["value"] == 0.5
+    assert scores["calibrated"]["value"] > 0.9 and scores["gain"]["low"] > 0.3
+    before, after = (
+        json.loads(lmeec("score", results, "--json", *options).out)["directions"]["ego2exo"]["balanced_accuracy"]
+        for options in ([], ["--calibration", out])
+    )
+    assert before == 0.5 and after > 0.9
+    again = lmeec("calibrate", results, "--out", out)
+    assert again.status == 1 and "exists already" in again.err
+    shown = lmeec("calibrate", results, "--out", out, "--overwrite")
+    assert "ego2exo, calibrated" in shown.out and "wrote" in shown.err
+
+
+def test_errors_are_one_line(results, tmp_path):
+    without = write_results(tmp_path / "test.parquet", [row(0)])
+    done = lmeec("calibrate", without, "--out", tmp_path / "c.json")
+    assert done.status == 1 and done.err.startswith("error: ") and "no frame with ground truth" in done.err
+    foreign = tmp_path / "foreign.json"
+    foreign.write_text('{"a": 1}')
+    done = lmeec("score", results, "--calibration", foreign)
+    assert done.status == 1 and "not a calibration" in done.err
+
+
+def test_predict_decides_confidence_by_the_calibration(takes, tiny, tmp_path):
+    by_area = {direction: Decision(("log_area_share",), (-2.0,), (1.0,), (2.0,), 0.0) for direction in ("ego2exo",)}
+    path = tmp_path / "calibration.json"
+    Calibration(by_area).write(path)
+    call = ("predict", takes.root, "--checkpoint", tiny, "--take", takes.uids[0])
+    done = lmeec(*call, "--out", tmp_path / "with.parquet", "--calibration", path)
+    assert done.status == 0, done.err
+    assert "says nothing of exo2ego" in done.err
+    assert lmeec(*call, "--out", tmp_path / "without.parquet").status == 0
+    calibrated, plain = (read_results(tmp_path / f"{name}.parquet") for name in ("with", "without"))
+    assert calibrated.drop_columns(["confidence"]) == plain.drop_columns(["confidence"])
+    rows = calibrated.to_pandas()
+    ours = rows[rows.direction == "ego2exo"]
+    share = np.maximum(ours.area / (ours.height * ours.width), 1e-6)
+    assert ours.confidence.to_numpy() == pytest.approx(1 / (1 + np.exp(-2 * (np.log10(share) + 2))))
+    others = rows[rows.direction == "exo2ego"]
+    assert others.confidence.to_numpy() == pytest.approx(1 / (1 + np.exp(-others.object_score.astype(float))))
+    assert read_metadata(tmp_path / "with.parquet").predict["calibration"] == read_calibration(path).digest
+    refused = lmeec(*call, "--out", tmp_path / "without.parquet", "--calibration", path)
+    assert refused.status == 1 and "predict.calibration" in refused.err
