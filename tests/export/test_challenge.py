@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import pytest
 
 from lmeec.data.relations import RelationsFile
 from lmeec.errors import DataError, OutputError
 from lmeec.export import export_challenge
 from lmeec.masks import RunLengthMask
+from lmeec.tables import read_results
 from tests.command import lmeec
+from tests.predictions import predict_fairly
 from tests.tables.rows import row, square, write_results
 
 
@@ -102,6 +105,25 @@ def test_predictions_are_those_of_the_table(runs, rendered_takes, tmp_path):
     assert count == sum(
         len(frames) for take in results.values() for pairs in take["masks"].values() for frames in pairs.values()
     )
+
+
+def test_it_comes_back_by_import(rendered_takes, tmp_path):
+    """Masks, confidences and metrics are those of the run: nothing is resized, missing or left out."""
+    results = predict_fairly(rendered_takes.root, tmp_path / "results.parquet")
+    export_challenge([results], tmp_path / "out.json", annotations=rendered_takes.relations)
+    call = ["--annotations", rendered_takes.relations, "--out", tmp_path / "back.parquet", "--workers", 1, "--json"]
+    done = lmeec("import", tmp_path / "out.json", *call)
+    assert done.status == 0, done.err
+    told = json.loads(done.out)
+    assert (told["resized"], told["unasked"]) == (0, 0)
+    key = ["take_uid", "object", "query_cam", "target_cam", "frame"]
+    shown = [*key, "gt_state", "confidence", "mask_rle", "gt_rle", "iou", "location_error", "contour_accuracy"]
+    before, after = (
+        read_results(path, shown).to_pandas().set_index(key).sort_index()
+        for path in (results, tmp_path / "back.parquet")
+    )
+    assert len(before) > 20
+    pd.testing.assert_frame_equal(after.loc[before.index], before)
 
 
 def test_command_says_what_is_missing(runs, rendered_takes, tmp_path):
