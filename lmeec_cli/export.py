@@ -30,8 +30,8 @@ def export(
     annotations: Annotated[
         Path | None,
         typer.Option(
-            help="For challenge: relations file of the split. Predictions that its validation asks for and the results "
-            "lack are added as empty masks.",
+            help="For challenge: relations file of the split, or the benchmark's processed ground truth. Predictions "
+            "that its validation asks for and the results lack are added as empty masks.",
             show_default=False,
         ),
     ] = None,

@@ -25,10 +25,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lmeec.data.names import first_few, show
-from lmeec.data.relations import RelationsFile
 from lmeec.data.take import EGO_PREFIX
 from lmeec.data.tracks import MaskTrack
 from lmeec.errors import DataError
+from lmeec.importing.truth import TruthFile
 from lmeec.masks import RunLengthMask, evaluation_size
 from lmeec.tables.files import written_whole
 from lmeec.tables.merge import check_free
@@ -75,8 +75,9 @@ def export_challenge(
     Args:
         results: results tables; one with both directions, or one a direction.
         out: JSON file to write.
-        annotations: relations file of the split. With it, predictions that the validation asks for and the results
-            lack are added as empty masks of confidence 0, and results that it does not ask for are refused.
+        annotations: relations file of the split, or the benchmark's processed ground truth. With it, predictions that
+            the validation asks for and the results lack are added as empty masks of confidence 0, and results that it
+            does not ask for are refused.
         overwrite: replace an existing file.
 
     Raises:
@@ -84,9 +85,7 @@ def export_challenge(
         DataError: two tables hold the same take and direction, or results do not go with the annotations.
     """
     check_free(out, overwrite=overwrite)
-    expected = None if annotations is None else RelationsFile(annotations)
-    if expected is not None and expected.unreadable:
-        raise DataError(next(iter(expected.unreadable.values())))
+    expected = None if annotations is None else TruthFile(annotations)
     writer = _Writer(results, expected)
     with written_whole(out) as file:
         separator = b"{"
@@ -100,7 +99,7 @@ def export_challenge(
 
 
 class _Writer:
-    def __init__(self, results: Sequence[Location | str], expected: RelationsFile | None) -> None:
+    def __init__(self, results: Sequence[Location | str], expected: TruthFile | None) -> None:
         self._results = results
         self._expected = expected
         self.takes: Counter[str] = Counter()
@@ -112,7 +111,7 @@ class _Writer:
         for uid, masks in self._takes(direction):
             self.predictions[direction] += _count(masks)
             if self._expected is not None:
-                self.filled[direction] += _fill(masks, self._expected.tracks(uid), direction, uid)
+                self.filled[direction] += _fill(masks, self._expected.take(uid).tracks, direction, uid)
             separator = b"," if self.takes[direction] else b""
             frames = {int(frame) for pairs in masks.values() for some in pairs.values() for frame in some}
             take = {"masks": masks, "subsample_idx": sorted(frames)}
@@ -128,14 +127,14 @@ class _Writer:
                         f"{seen[uid]} and {path} both hold take {show(uid)} in direction {direction}: give results of "
                         "different takes or directions"
                     )
-                if self._expected is not None and uid not in self._expected.heads:
+                if self._expected is not None and uid not in self._expected.uids:
                     raise DataError(
                         f"{path} holds take {show(uid)}, which {self._expected.path} does not name: give the "
                         "annotations that were predicted from"
                     )
                 seen[uid] = path
                 yield uid, _masks(rows)
-        for uid in self._expected.heads if self._expected is not None else ():
+        for uid in self._expected.uids if self._expected is not None else ():
             if uid not in seen:
                 yield uid, {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +62,7 @@ def panels_of(take: Take, tracks: Sequence[PredictedTrack], height: int) -> list
     return panels
 
 
-def pictures(take: Take, panel: Panel, frames: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
+def pictures(take: Take, panel: Panel, frames: Sequence[int]) -> Generator[NDArray[np.uint8], None, None]:
     """Yield the panel at each frame, uint8 RGB [height + caption_height, width, 3].
 
     A frame that the video does not have is grey and says so; so is a camera that is missing.

@@ -105,7 +105,8 @@ def scan_tracks(results: Location | str, keep: pc.Expression | None = None) -> I
         names = zip(*(rows[name].to_pylist() for name in _TRACK), strict=True)
         values = zip(*(rows[name].to_pylist() for name in _FRAME), strict=True)
         for key, (frame, height, width, counts, confidence, state, truth, iou) in zip(names, values, strict=True):
-            track = tracks.setdefault(key, PredictedTrack(uid, direction, *key, frames={}))
+            name, query, target = key
+            track = tracks.setdefault(key, PredictedTrack(uid, direction, name, query, target, {}))
             track.frames[frame] = PredictedFrame(
                 frame=frame,
                 mask=RunLengthMask(height, width, counts),

@@ -6,6 +6,7 @@ import contextlib
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -23,7 +24,7 @@ _VARIABLES |= {"#010205": "var(--ego2exo)", "#010206": "var(--exo2ego)"}
 
 _WIDTH = 6.4  # inches
 
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "lmeec",  # the same report twice is the same file
     "svg.fonttype": "none",
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
@@ -120,7 +121,7 @@ def _style(direction: str) -> tuple[str, str, str]:
 
 
 def _offsets(count: int) -> NDArray[np.float64]:
-    return 0.24 * (np.arange(count) - (count - 1) / 2)
+    return 0.24 * (np.arange(count, dtype=np.float64) - (count - 1) / 2)
 
 
 def _errors(points: Sequence[Point]) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -232,5 +232,5 @@ def _ranking(frames: FrameTable, confidence: NDArray[np.float64], scored: bool) 
     return ranking
 
 
-def _ratio(value: NDArray[np.float64], count: NDArray[np.int64]) -> NDArray[np.float64]:
+def _ratio(value: NDArray[Any], count: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.divide(value, count, out=np.full(value.shape, np.nan), where=count > 0)

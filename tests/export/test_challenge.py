@@ -91,6 +91,23 @@ def test_two_runs_make_a_valid_submission(runs, rendered_takes, tmp_path):
     assert made.filled["ego2exo"] == 0 and made.filled["exo2ego"] > 0
 
 
+def test_annotations_may_be_processed_ground_truth(runs, rendered_takes, tmp_path):
+    file = RelationsFile(rendered_takes.relations)
+    takes = {}
+    for uid in file.heads:
+        take = takes[uid] = {"masks": {}, "annotated_frames": {}}
+        for (name, camera), track in file.tracks(uid).items():
+            masks = {frame: track.mask(frame) for frame in track.frames}
+            take["masks"].setdefault(name, {})[camera] = {
+                frame: {"size": [mask.height, mask.width], "counts": mask.counts} for frame, mask in masks.items()
+            }
+            take["annotated_frames"].setdefault(name, {})[camera] = track.annotated_frames
+    (tmp_path / "gt.json").write_text(json.dumps({"annotations": takes}))
+    export_challenge(runs, tmp_path / "one.json", annotations=tmp_path / "gt.json")
+    export_challenge(runs, tmp_path / "other.json", annotations=rendered_takes.relations)
+    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "other.json").read_bytes()
+
+
 def test_predictions_are_those_of_the_table(runs, rendered_takes, tmp_path):
     export_challenge(runs[:1], tmp_path / "out.json")
     results = json.loads((tmp_path / "out.json").read_text())["ego-exo"]["results"]
