@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from lmeec.export.folder import folder_written_whole
-from lmeec.masks import RunLengthMask
+from lmeec.masks import RunLengthMask, bounding_box
 from lmeec.tables.takes import scan_takes
 
 if TYPE_CHECKING:
@@ -136,14 +137,14 @@ class _Writer:
             "category_id": self.categories.setdefault(row["object"], len(self.categories) + 1),
         }
         if row["gt_rle"] is not None:
-            truth = RunLengthMask(row["height"], row["width"], row["gt_rle"])
+            area, box = _area_and_box(RunLengthMask(row["height"], row["width"], row["gt_rle"]))
             self.annotations.append(
                 mask
                 | {
                     "id": self.annotations.count + 1,
-                    "segmentation": {"size": size, "counts": truth.counts},
-                    "area": truth.area,
-                    "bbox": truth.bbox,
+                    "segmentation": {"size": size, "counts": row["gt_rle"]},
+                    "area": area,
+                    "bbox": box,
                     "iscrowd": 0,
                 }
             )
@@ -159,6 +160,14 @@ class _Writer:
                 "score": row["confidence"],
             }
         )
+
+
+def _area_and_box(mask: RunLengthMask) -> tuple[int, list[int]]:
+    """Foreground pixels and (x, y, width, height), from run lengths that are parsed once for both."""
+    toggles = mask.toggles()
+    ends = np.append(toggles, [mask.height * mask.width] * (toggles.size % 2))
+    left, top, right, bottom = bounding_box(toggles, mask.height, mask.width) or (0, 0, -1, -1)
+    return int((ends[1::2] - ends[0::2]).sum()), [left, top, right - left + 1, bottom - top + 1]
 
 
 def _image(row: dict[str, Any], number: int) -> dict[str, Any]:
