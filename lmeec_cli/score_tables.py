@@ -19,12 +19,14 @@ _SHOWN = {
 }
 """Metric to heading, scale and digits."""
 
-_COUNTS = ("visible", "absent", "tracks", "takes")
+_COUNTS = ("visible", "absent", "takes")
+_UNBOUNDED = 1_000
+_LONGEST_LABEL = 30  # longer ones are folded
 
 
 def show_scores(by: Sequence[str], scores: Sequence[GroupScore]) -> None:
     """Print one line a group, with its intervals below."""
-    table = _table(by, [heading for heading, _, _ in _SHOWN.values()])
+    table = _table(by)
     for one in scores:
         cells = [_estimate(getattr(one, name), scale, digits) for name, (_, scale, digits) in _SHOWN.items()]
         table.add_row(*one.group.values(), *cells, *_counts(one))
@@ -33,7 +35,7 @@ def show_scores(by: Sequence[str], scores: Sequence[GroupScore]) -> None:
 
 def show_comparison(by: Sequence[str], groups: Sequence[GroupComparison]) -> None:
     """Print three lines a group: both runs, and their difference with its interval."""
-    table = _table([*by, "run"], [heading for heading, _, _ in _SHOWN.values()])
+    table = _table([*by, "run"])
     for one in groups:
         for which, run in (("first", "A"), ("second", "B"), ("difference", "B - A")):
             cells = [_compared(getattr(one, name), which, scale, digits) for name, (_, scale, digits) in _SHOWN.items()]
@@ -44,14 +46,14 @@ def show_comparison(by: Sequence[str], groups: Sequence[GroupComparison]) -> Non
     _print(table)
 
 
-def _table(labels: Sequence[str], metrics: Sequence[str]) -> Table:
+def _table(labels: Sequence[str]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     for name in labels:
-        table.add_column(name, overflow="fold")
-    for name in (*metrics, *_COUNTS):
+        table.add_column(name, overflow="fold", max_width=_LONGEST_LABEL)
+    for name in (*(heading for heading, _, _ in _SHOWN.values()), *_COUNTS):
         table.add_column(name, justify="right", no_wrap=True)
     return table
 
@@ -59,7 +61,11 @@ def _table(labels: Sequence[str], metrics: Sequence[str]) -> Table:
 def _print(table: Table) -> None:
     from rich.console import Console
 
-    Console(markup=False, highlight=False).print(table)
+    # Wider than the terminal rather than with numbers or labels cut off.
+    needed = Console(width=_UNBOUNDED, markup=False).measure(table).maximum
+    console = Console(width=max(Console().width, needed), markup=False, highlight=False)
+    console.print(table, crop=False)
+    console.print()
 
 
 def _compared(metric: Compared, which: str, scale: int, digits: int) -> str:
@@ -74,9 +80,14 @@ def _estimate(estimate: Estimate, scale: int, digits: int, *, signed: bool = Fal
     value = f"{estimate.value * scale:{sign}.{digits}f}"
     if estimate.low is None or estimate.high is None:
         return value
-    coarser = max(digits - 1, 1) if scale > 1 else digits
-    low, high = (f"{end * scale:{sign}.{coarser}f}" for end in (estimate.low, estimate.high))
-    return f"{value}\n{low} to {high}"
+    coarser = digits - 1 if scale > 1 else digits
+    low, high = (_short(f"{end * scale:{sign}.{coarser}f}") for end in (estimate.low, estimate.high))
+    return f"{value}\n{low} to {high}" if signed else f"{value}\n{low}-{high}"
+
+
+def _short(number: str) -> str:
+    """Without the zero before the point, so that two fit in a column."""
+    return number.replace("0.", ".", 1) if number.lstrip("+-").startswith("0.") else number
 
 
 def _counts(one: GroupScore | GroupComparison) -> list[str]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from lmeec.tables.storage import Location
 
 FOLDS = 5
+_CONSTANT = 1e-9  # spread of a feature that says nothing, but for rounding
+
 RULE_SHARE = 0.001
 """The released rule: visible where the mask covers more than this share of the frame."""
 
@@ -195,7 +197,7 @@ def _fit(values: NDArray[np.float64], visible: NDArray[np.bool_], features: tupl
     from sklearn.linear_model import LogisticRegression
 
     mean, spread = values.mean(axis=0), values.std(axis=0)
-    scale = np.where(spread > 0, spread, 1.0)
+    scale = np.where(spread > _CONSTANT, spread, 1.0)
     fitted = LogisticRegression(class_weight="balanced").fit((values - mean) / scale, visible)
     return Decision(
         features=features,

@@ -46,7 +46,7 @@ def test_table(app, results):
     assert done.exit_code == 0
     line = next(line for line in done.stdout.splitlines() if "ego2exo" in line)
     boundary = contour_accuracy(square(10, 30), square(10, 40))
-    assert line.split() == ["ego2exo", "33.33", "0.015", f"{boundary:.3f}", "100.00", "1", "1", "1", "1"]
+    assert line.split() == ["ego2exo", "33.33", "0.015", f"{boundary:.3f}", "100.00", "1", "1", "1"]
     assert "none of the 1 frames of exo2ego" in done.stderr
 
 
@@ -89,6 +89,16 @@ def test_groups_as_tables_json_csv_and_parquet_agree(app, tmp_path):
     shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, options).stdout
     line = next(line for line in shown.splitlines() if "Cooking" in line)
     assert f"{100 * scenarios['groups'][1]['iou']:.2f}" in line
+
+
+def test_narrow_terminals_cut_nothing_off(app, tmp_path):
+    path = write_results(tmp_path / "r.parquet", TAKES)
+    narrow, wide = (
+        CliRunner(env={"COLUMNS": columns}).invoke(app, [str(path), "--by", "scenario"]).stdout
+        for columns in ("40", "200")
+    )
+    assert [line.split() for line in narrow.splitlines()] == [line.split() for line in wide.splitlines()]
+    assert "Bike repair" in narrow
 
 
 def test_means_over_takes(app, tmp_path):
