@@ -18,6 +18,8 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from lmeec.data.names import show
+from lmeec.errors import DataError
 from lmeec.export.folder import folder_written_whole
 from lmeec.masks import RunLengthMask, bounding_box
 from lmeec.tables.takes import scan_takes
@@ -137,7 +139,7 @@ class _Writer:
             "category_id": self.categories.setdefault(row["object"], len(self.categories) + 1),
         }
         if row["gt_rle"] is not None:
-            area, box = _area_and_box(RunLengthMask(row["height"], row["width"], row["gt_rle"]))
+            area, box = _area_and_box(row)
             self.annotations.append(
                 mask
                 | {
@@ -162,9 +164,16 @@ class _Writer:
         )
 
 
-def _area_and_box(mask: RunLengthMask) -> tuple[int, list[int]]:
-    """Foreground pixels and (x, y, width, height), from run lengths that are parsed once for both."""
-    toggles = mask.toggles()
+def _area_and_box(row: dict[str, Any]) -> tuple[int, list[int]]:
+    """Foreground pixels and (x, y, width, height) of the ground truth, from run lengths parsed once for both."""
+    mask = RunLengthMask(row["height"], row["width"], row["gt_rle"])
+    try:
+        toggles = mask.toggles()
+    except DataError as error:
+        raise DataError(
+            f"take {show(row['take_uid'])}, object {show(row['object'])}, camera {show(row['target_cam'])}, frame "
+            f"{row['frame']}: the ground truth cannot be used: {error}"
+        ) from error
     ends = np.append(toggles, [mask.height * mask.width] * (toggles.size % 2))
     left, top, right, bottom = bounding_box(toggles, mask.height, mask.width) or (0, 0, -1, -1)
     return int((ends[1::2] - ends[0::2]).sum()), [left, top, right - left + 1, bottom - top + 1]

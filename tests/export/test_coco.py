@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 
+import numpy as np
 import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from lmeec.errors import OutputError
 from lmeec.export import export_coco
+from lmeec.masks import RunLengthMask
 from tests.tables.rows import row, square, write_results
 
 
@@ -57,3 +60,13 @@ def test_folders_of_others_are_never_replaced(results, tmp_path):
     with pytest.raises(OutputError, match="holds other things"):
         export_coco([results], out, overwrite=True)
     assert (out / "mine.json").exists()
+
+
+@pytest.mark.parametrize("rows", [slice(0, 270), slice(100, 101), slice(200, 270)])
+def test_ground_truth_areas_and_boxes_up_to_the_last_pixel(tmp_path, rows):
+    mask = np.zeros((270, 480), dtype=bool)
+    mask[rows, 400:] = True
+    truth = RunLengthMask.encode(mask)
+    export_coco([write_results(tmp_path / "r.parquet", [row(0, gt_state="visible", gt=truth)])], tmp_path / "coco")
+    (annotation,) = json.loads((tmp_path / "coco/annotations.json").read_text())["annotations"]
+    assert (annotation["area"], tuple(annotation["bbox"])) == (truth.area, truth.bbox)
