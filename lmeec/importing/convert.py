@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 _FRAMES_A_TASK = 50
 _TASKS_AHEAD = 64
-_WORTH_WORKERS = 300  # frames; fewer take less time than starting processes
+_WORTH_WORKERS = 2_000  # frames; fewer take less time than starting processes
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def test_ground_truth_of_full_size_is_resized(convert, size):
 
 
 def test_several_processes_give_the_same_table(convert, tmp_path):
-    files = simple(frames=400)
+    files = simple(frames=2_050)
     _, alone = convert(files)
     out = tmp_path / "together.parquet"
     import_predictions(tmp_path / "peers.json", tmp_path / "processed.json", out, workers=2)
