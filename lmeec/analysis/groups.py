@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -175,7 +176,7 @@ def cells_of(frames: FrameTable, sums: NDArray[np.float64], by: Sequence[str]) -
 
 def _runs(values: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     starts = np.flatnonzero(np.diff(values, prepend=-1))
-    yield from zip(starts.tolist(), [*starts[1:].tolist(), values.size], strict=True)
+    yield from itertools.pairwise([*starts.tolist(), values.size])
 
 
 def _score(frames: FrameTable, cells: Cells, average: Average, resamples: int, seed: int) -> GroupScore:

@@ -132,3 +132,7 @@ def test_a_draw_without_absent_frames_is_not_taken_for_balanced_accuracy():
 def test_unknown_groupings_are_named():
     with pytest.raises(ConfigError, match=r"'colour'.*scenario"):
         scores(ROWS, ["colour"])
+
+
+def test_by_size_without_a_visible_frame_there_is_no_group():
+    assert scores([row(0, gt_state="absent")], ["size"]) == []
