@@ -19,6 +19,7 @@ import torch
 import lmeec
 from lmeec.config import PRESETS
 from lmeec.inference.tracker import Tracker, TrackSpec
+from lmeec.model.cpu import optimise_for_cpu
 from lmeec.model.lmeec import LMEEC
 
 FULL = 16
@@ -86,7 +87,7 @@ def main() -> None:
         "targets": arguments.targets,
     }
     for name in arguments.models:
-        model = lmeec.build_model(PRESETS[name](), seed=0)
+        model = optimise_for_cpu(lmeec.build_model(PRESETS[name](), seed=0))
         report[name] = measure(model, arguments.objects, arguments.targets, arguments.repeats)
     print(json.dumps(report, indent=2))
 

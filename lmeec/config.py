@@ -174,15 +174,15 @@ class ModelConfig:
     def nano(cls) -> ModelConfig:
         """A small model for a CPU, laptops and tests (under 3 M parameters)."""
         return cls(
-            image_size=256,
+            image_size=224,
             hidden_dim=96,
             trunk=TrunkConfig(
-                embed_dim=32,
+                embed_dim=24,
                 num_heads=1,
-                stages=(1, 2, 3, 1),
-                global_att_blocks=(5,),
-                window_spec=(8, 4, 8, 8),
-                window_pos_embed_bkg_spatial_size=(8, 8),
+                stages=(1, 1, 3, 1),
+                # From stage three on, a window is the whole grid.
+                global_att_blocks=(),
+                window_pos_embed_bkg_spatial_size=(7, 7),
             ),
             memory_attention=MemoryAttentionConfig(num_layers=2, dim_feedforward=256),
             memory_encoder=MemoryEncoderConfig(out_dim=32, fuser_layers=1),
