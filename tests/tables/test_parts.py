@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import signal
 import subprocess
@@ -78,18 +79,20 @@ def test_an_abandoned_part_leaves_the_one_before(tmp_path):
     assert read_part_info(path).rows == 2
 
 
-@pytest.fixture
-def file_size_limit():
-    """A limit on the size of files, which stops a writer in the middle as a full disk does."""
+@contextlib.contextmanager
+def file_size_limit(size):
+    """A limit on the size of files, which stops a writer in the middle as a full disk does.
+
+    It holds for this whole process, so it must be gone before the test runner writes to its own output.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-    def set_limit(size):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    yield set_limit
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def varied_rows(count):
@@ -97,11 +100,10 @@ def varied_rows(count):
 
 
 @pytest.mark.parametrize("rows", [20, 5000], ids=["when it is closed", "while rows are added"])
-def test_a_write_error_names_the_file_and_leaves_nothing(tmp_path, file_size_limit, rows):
+def test_a_write_error_names_the_file_and_leaves_nothing(tmp_path, rows):
     rows = varied_rows(rows)
-    file_size_limit(1024)
     path = part_path(tmp_path, "take-1", "ego2exo")
-    with pytest.raises(OutputError, match="cannot write") as caught:
+    with file_size_limit(1024), pytest.raises(OutputError, match="cannot write") as caught:
         write_part(tmp_path, rows)
     assert str(path) in str(caught.value)
     assert "File too large" in str(caught.value)
