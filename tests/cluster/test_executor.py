@@ -71,12 +71,11 @@ def undisturbed(many_takes, real_worker, tmp_path):
 def test_killed_workers_are_replaced_and_their_takes_tried_again(many_takes, real_worker, run_on, undisturbed, out):
     kills = []
 
-    def kill_now_and_then(event):
-        if isinstance(event, JobStarted) and len(kills) < 3:
-            time.sleep(0.1)
-            kills.extend([1] * Workers().send(signal.SIGKILL))
+    def kill_now_and_then(progress):
+        if len(kills) < 3 and Workers().send(signal.SIGKILL):
+            kills.append(progress)
 
-    reporter = Watcher(kill_now_and_then)
+    reporter = Watcher(on_update=kill_now_and_then)
     summary = run_on(find_takes(many_takes.root), real_worker, reporter, retries=5)
     assert len(kills) == 3
     assert summary.failures == () and summary.parts == 24
@@ -89,12 +88,11 @@ def test_killed_workers_are_replaced_and_their_takes_tried_again(many_takes, rea
 def test_stalled_take_is_tried_again_on_another_worker(many_takes, real_worker, run_on, undisturbed, out):
     stalled = []
 
-    def stall_once(event):
-        if isinstance(event, JobStarted) and not stalled:
-            time.sleep(0.1)
-            stalled.extend([1] * Workers().send(signal.SIGSTOP))
+    def stall_once(progress):
+        if not stalled and Workers().send(signal.SIGSTOP):
+            stalled.append(progress)
 
-    reporter = Watcher(stall_once)
+    reporter = Watcher(on_update=stall_once)
     summary = run_on(find_takes(many_takes.root), real_worker, reporter, timeout=6.0)
     assert stalled and summary.failures == ()
     assert any("--take-timeout" in event.error for event in reporter.of(JobRetried))
