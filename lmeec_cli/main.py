@@ -10,6 +10,7 @@ import typer
 from lmeec.errors import LmeecError
 from lmeec_cli.calibrate import calibrate
 from lmeec_cli.checkpoint import checkpoint
+from lmeec_cli.clips import clips
 from lmeec_cli.export import export
 from lmeec_cli.import_predictions import import_predictions
 from lmeec_cli.predict import predict
@@ -57,6 +58,7 @@ app.command()(calibrate)
 app.command()(report)
 app.command()(render)
 app.command()(export)
+app.add_typer(clips, name="clips")
 app.command()(synth)
 app.add_typer(checkpoint, name="checkpoint")
 app.add_typer(recipe, name="recipe")

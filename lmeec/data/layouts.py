@@ -81,7 +81,7 @@ def release_takes_folder(root: Path, annotations: Path | None) -> Path | None:
         return root / "takes"
     if any((child / _VIDEOS).is_dir() for child in root.iterdir()):
         return root
-    if annotations is not None or (root / "takes.json").is_file() or _relations_files(root):
+    if annotations is not None or (root / "takes.json").is_file() or relations_files(root):
         return root / "takes"
     return None
 
@@ -99,7 +99,7 @@ def read_release(folder: Path, annotations: Path | None, video: Video, wanted: f
         DataError: There are no annotations, a file is broken, or a take is in two of them.
     """
     root = folder.parent
-    sources = _relations_files(root) if annotations is None else [annotations]
+    sources = relations_files(root) if annotations is None else [annotations]
     if not sources:
         raise DataError(
             f"{root / 'annotations'}: there is no relations_train.json, relations_val.json or relations_test.json; "
@@ -192,7 +192,8 @@ def read_processed(root: Path, wanted: frozenset[str]) -> Inventory:
     return inventory
 
 
-def _relations_files(root: Path) -> list[Path]:
+def relations_files(root: Path) -> list[Path]:
+    """Give the relations files that a data set's folder holds."""
     candidates = (root / "annotations" / f"relations_{split}.json" for split in _SPLITS)
     return [path for path in candidates if path.is_file()]
 
@@ -207,16 +208,29 @@ def _folder_name(record: _TakeRecord) -> str | None:
     return PurePosixPath(record.root_dir).name if record.root_dir else None
 
 
-def _release_cameras(folder: Path, annotated: list[str], video: Video) -> dict[str, Camera]:
-    full = folder / _VIDEOS
-    small = full / "downscaled" / "448"
-    looked_in = {"auto": [full, small], "full": [full], "448": [small]}[video]
+def camera_videos(folder: Path, video: Video) -> dict[str, Path]:
+    """Give the video of each camera in a take's folder, without compilations and Aria's other streams."""
+    return {name: path for name, path in _videos(folder, video).items() if not _NOT_CAMERAS.fullmatch(name)}
+
+
+def _videos(folder: Path, video: Video) -> dict[str, Path]:
     videos: dict[str, Path] = {}
-    for place in looked_in:  # later ones win: the small videos are quicker to decode
+    for place in _video_folders(folder, video):  # later ones win: the small videos are quicker to decode
         if place.is_dir():
             videos |= {path.stem: path for path in sorted(place.glob("*.mp4")) if path.is_file()}
+    return videos
+
+
+def _video_folders(folder: Path, video: Video) -> list[Path]:
+    full = folder / _VIDEOS
+    small = full / "downscaled" / "448"
+    return {"auto": [full, small], "full": [full], "448": [small]}[video]
+
+
+def _release_cameras(folder: Path, annotated: list[str], video: Video) -> dict[str, Camera]:
+    videos = _videos(folder, video)
     others = [name for name in videos if name not in annotated and not _NOT_CAMERAS.fullmatch(name)]
-    places = " or ".join(str(place.relative_to(folder)) for place in looked_in)
+    places = " or ".join(str(place.relative_to(folder)) for place in _video_folders(folder, video))
     return {
         name: _camera(name, videos.get(name), f"there is no {show(f'{name}.mp4')} in {places}")
         for name in [*annotated, *others]

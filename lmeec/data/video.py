@@ -53,6 +53,7 @@ class VideoReader:
         height: Rows of the video in pixels.
         width: Columns of the video in pixels.
         num_frames: Frames that can be decoded; a truncated file counts what is there.
+        frame_rate: Frames a second on average, as the container says; None if it does not.
 
     Raises:
         DataError: The file is missing, not a video, holds no frames, or frames of an absurd size.
@@ -81,6 +82,7 @@ class VideoReader:
             self._hidden_at_start = 0
             self._hidden_at_start = self._count_undecodable_at_start()
             self._counting = not self._times_tell_order()
+            self.frame_rate = self._stream.average_rate or None
             self.num_frames = self._count_frames()
             if self.num_frames <= 0:
                 raise DataError(f"{path}: holds no frame that can be decoded; download it again")

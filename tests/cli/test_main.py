@@ -21,10 +21,9 @@ def commands():
     while waiting:
         words, command = waiting.pop()
         below = getattr(command, "commands", None)
-        if below is None:
+        if below is None or (words and command.invoke_without_command):
             yield words, command
-        else:
-            waiting += [((*words, name), each) for name, each in below.items()]
+        waiting += [((*words, name), each) for name, each in (below or {}).items()]
 
 
 COMMANDS = {" ".join(words): command for words, command in commands()}

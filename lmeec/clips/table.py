@@ -1,0 +1,229 @@
+"""Making the clips table of a data set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lmeec.clips.bounds import mean_gap, mean_of_gaps
+from lmeec.clips.config import ClipsConfig
+from lmeec.clips.rows import readable_videos, take_rows
+from lmeec.clips.schema import SCHEMA, SCHEMA_VERSION
+from lmeec.clips.summary import ClipsSummary, Tally
+from lmeec.clips.videos import VideoLength, video_lengths
+from lmeec.data.descriptions import DescriptionsFile, descriptions_files, read_descriptions
+from lmeec.data.recordings import Recording, find_recordings, takes_folder
+from lmeec.errors import DataError, OutputError
+from lmeec.tables.files import naming_the_file, written_whole
+from lmeec.tables.metadata import digest_of_files
+from lmeec.tables.parts import COMPRESSION
+from lmeec.version import __version__
+
+METADATA_KEY = b"lmeec.clips"
+VERSION_KEY = b"lmeec.clips.schema_version"
+SUMMARY_KEY = b"lmeec.clips.summary"
+
+_ROW_GROUP_ROWS = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Descriptions, and the takes on disk that they may be of.
+
+    Attributes:
+        annotations: The files.
+        descriptions: Uid to the file that describes the take, sorted by uid.
+        recordings: Uid to the take's videos, for takes on disk.
+        lengths: Video to its length.
+    """
+
+    annotations: tuple[Path, ...]
+    descriptions: Mapping[str, DescriptionsFile]
+    recordings: Mapping[str, Recording]
+    lengths: Mapping[Path, VideoLength]
+
+
+def read_source(
+    root: Path,
+    config: ClipsConfig,
+    *,
+    annotations: Path | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Source:
+    """Find described takes and open their videos.
+
+    Args:
+        root: The data set's folder, or its `takes` folder.
+        config: Says which video files to use.
+        annotations: A file of atomic descriptions; None takes all in the folder `annotations`.
+        on_progress: Called with how many videos were opened, and how many there are.
+
+    Raises:
+        DataError: There are no descriptions, none of their takes is on disk, or a file cannot be read.
+    """
+    folder = takes_folder(root)
+    if annotations is not None and not annotations.is_file():
+        raise DataError(f"{annotations}: there is no such file of atomic descriptions")
+    files = [annotations] if annotations is not None else descriptions_files(folder.parent)
+    if not files:
+        raise DataError(
+            f"{folder.parent / 'annotations'}: there is no atomic_descriptions_train.json or _val.json; download them "
+            "(`egoexo --parts annotations --benchmarks atomic_descriptions`) or name a file with --annotations"
+        )
+    described = dict(read_descriptions(files))
+    recordings = find_recordings(folder, described, config.video)
+    if not any(recording.videos for recording in recordings.values()):
+        raise DataError(
+            f"{folder}: holds no videos of the {len(described)} takes that are described in "
+            f"{' and '.join(map(str, files))}; download their videos or give another folder"
+        )
+    paths = [path for recording in recordings.values() for path in recording.videos.values()]
+    return Source(tuple(files), described, recordings, video_lengths(paths, on_progress))
+
+
+def make_clips(source: Source, out: Path, config: ClipsConfig, *, overwrite: bool = False) -> ClipsSummary:
+    """Write the clips table, sorted by take, time stamp, description and exo camera.
+
+    Memory holds the descriptions of one take and some ten thousand rows. A table that is there already and was made
+    of the same data and settings is kept.
+
+    Args:
+        source: Descriptions and takes.
+        out: The Parquet file to write; it appears when it is whole.
+        config: Which descriptions become clips, and how long these are.
+        overwrite: Replace a table of other data or settings.
+
+    Raises:
+        OutputError: `out` is another file or of other settings, or cannot be written.
+    """
+    settings = _settings(source, config)
+    if out.exists() and not overwrite:
+        there = read_clips_metadata(out)
+        if there.settings["fingerprint"] == settings["fingerprint"]:
+            return there.summary
+        raise OutputError(
+            f"{out} was made of other takes, annotations or settings: name another file, or pass --overwrite"
+        )
+    tally = Tally()
+    gaps = _gaps(source, config)
+    mean = mean_of_gaps(gap for of_take in gaps.values() for gap in of_take)
+    schema = SCHEMA.with_metadata(
+        {METADATA_KEY: json.dumps(settings).encode(), VERSION_KEY: str(SCHEMA_VERSION).encode()}
+    )
+    with (
+        written_whole(out) as file,
+        naming_the_file(out),
+        pq.ParquetWriter(file, schema, compression=COMPRESSION) as writer,
+    ):
+        for table in _gathered(_rows(source, config, gaps, mean, tally)):
+            writer.write_table(table.cast(schema), _ROW_GROUP_ROWS)
+        of_rule = mean if config.length.rule == "context" else None
+        summary = tally.summary(of_rule, grounded=False)
+        writer.add_key_value_metadata({SUMMARY_KEY: json.dumps(summary.to_dict()).encode()})
+    return summary
+
+
+@dataclass(frozen=True, slots=True)
+class ClipsMetadata:
+    """What a clips table says of itself.
+
+    Attributes:
+        settings: What it was made of, as JSON values; `fingerprint` tells tables apart.
+        summary: What it holds.
+    """
+
+    settings: dict[str, Any]
+    summary: ClipsSummary
+
+
+def read_clips_metadata(path: Path) -> ClipsMetadata:
+    """Read what a clips table says of itself.
+
+    Raises:
+        OutputError: The file is missing, damaged, no clips table, or of another version.
+    """
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+    except FileNotFoundError:
+        raise OutputError(f"{path} does not exist: check the name, or make it with `lmeec clips`") from None
+    except (pa.ArrowException, OSError) as error:
+        raise OutputError(f"{path} is not a whole Parquet file: it is damaged or of another kind ({error})") from error
+    if METADATA_KEY not in metadata:
+        raise OutputError(f"{path} is a Parquet file, but not a clips table: give a file that `lmeec clips` wrote")
+    version = metadata.get(VERSION_KEY, b"").decode(errors="replace")
+    if version != str(SCHEMA_VERSION):
+        raise OutputError(
+            f"{path} has columns of version {version or 'unknown'}, this lmeec ({__version__}) reads version "
+            f"{SCHEMA_VERSION}: make it again"
+        )
+    return ClipsMetadata(json.loads(metadata[METADATA_KEY]), ClipsSummary.from_dict(json.loads(metadata[SUMMARY_KEY])))
+
+
+def _settings(source: Source, config: ClipsConfig) -> dict[str, Any]:
+    videos = [
+        (uid, recording.name, recording.scenario, camera, str(path), length.frames, str(length.rate))
+        for uid, recording in sorted(source.recordings.items())
+        for camera, path in recording.videos.items()
+        for length in (source.lengths[path],)
+    ]
+    settings = {
+        "lmeec_version": __version__,
+        "settings": asdict(config),
+        "annotation_digest": digest_of_files(source.annotations),
+        "video_digest": hashlib.sha256(json.dumps(videos).encode()).hexdigest(),
+    }
+    fingerprint = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    return settings | {"fingerprint": fingerprint}
+
+
+def _gaps(source: Source, config: ClipsConfig) -> dict[str, list[float | None]]:
+    """Mean gap of every pass over every take, also of takes that are not on disk: clips do not depend on the disk."""
+    gaps: dict[str, list[float | None]] = {}
+    for uid, file in source.descriptions.items():
+        try:
+            moments = file.moments(uid)
+        except DataError:
+            continue  # told when its descriptions are read
+        used = (one.times if config.include_rejected or not one.rejected else () for one in moments)
+        gaps[uid] = [mean_gap(times) for times in used]
+    return gaps
+
+
+def _rows(
+    source: Source,
+    config: ClipsConfig,
+    gaps: Mapping[str, Sequence[float | None]],
+    mean: float | None,
+    tally: Tally,
+) -> Iterator[pa.RecordBatch]:
+    for uid, file in source.descriptions.items():
+        try:
+            descriptions = file.read(uid)
+        except DataError as error:
+            tally.problems.append(str(error))
+            continue
+        videos = readable_videos(source.recordings.get(uid), source.lengths, len(descriptions), tally)
+        if videos is None or not len(descriptions):
+            continue
+        rows = take_rows(videos, descriptions, gaps[uid], mean, config, tally)
+        tally.add(rows, {camera: length.seconds for camera, length in videos.lengths.items()})
+        yield rows
+
+
+def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Join the rows of takes to tables of a row group's size or more."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(one.num_rows for one in held) >= _ROW_GROUP_ROWS:
+            yield pa.Table.from_batches(held)
+            held = []
+    if held:
+        yield pa.Table.from_batches(held)

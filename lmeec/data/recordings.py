@@ -1,0 +1,123 @@
+"""The videos of takes in the release layout, whether or not anybody annotated masks in them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from lmeec.data.jsonfile import decode_file
+from lmeec.data.layouts import Video, camera_videos, is_processed, relations_files, release_takes_folder
+from lmeec.data.names import path_component_problem
+from lmeec.data.relations import RelationsFile
+from lmeec.data.take import EGO_PREFIX
+from lmeec.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The videos of one take. Can be pickled.
+
+    Attributes:
+        uid: The take's unique identifier in the data set.
+        name: Its name.
+        folder: Name of its folder, the same unless takes.json says otherwise.
+        scenario: The activity, if it is known.
+        videos: Camera to video file, sorted by camera.
+    """
+
+    uid: str
+    name: str
+    folder: str
+    scenario: str | None
+    videos: Mapping[str, Path]
+
+    @property
+    def ego(self) -> str | None:
+        """The ego camera, the first by name if there are several; None if there is none."""
+        return next((camera for camera in self.videos if camera.startswith(EGO_PREFIX)), None)
+
+    @property
+    def exos(self) -> tuple[str, ...]:
+        """The exo cameras, sorted."""
+        return tuple(camera for camera in self.videos if not camera.startswith(EGO_PREFIX))
+
+
+class _TakeRecord(msgspec.Struct):
+    take_uid: str
+    take_name: str | None = None
+    root_dir: str | None = None
+    parent_task_name: str | None = None
+
+
+def takes_folder(root: Path) -> Path:
+    """Give the folder of the takes: `root` itself or the one named `takes` in it, there or not.
+
+    Beside it are takes.json and the folder `annotations`.
+
+    Raises:
+        DataError: There is no such folder, or it holds takes without videos.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: there is no such folder; give the folder of the data set")
+    try:
+        folder = release_takes_folder(root, None)
+        if folder is None and is_processed(root):
+            raise DataError(
+                f"{root}: holds takes as JPEG frames, one a second, of which no clips can be made; give the folder "
+                "that the `egoexo` downloader filled"
+            )
+    except OSError as error:
+        raise DataError(f"{root}: cannot be read: {error.strerror or error}") from error
+    return folder or root / "takes"
+
+
+def find_recordings(folder: Path, uids: Collection[str], video: Video = "auto") -> dict[str, Recording]:
+    """Find the videos of takes.
+
+    A take's folder is known from takes.json; without that file from the relations files, or the folder is named by
+    the uid.
+
+    Args:
+        folder: The folder of the takes, see `takes_folder`.
+        uids: Uids of the takes to find.
+        video: "448" takes the videos of 448 pixels, "full" those of full size, "auto" the small ones where there
+            are any.
+
+    Returns:
+        Uid to recording, for the takes whose folder is on disk; they may lack videos.
+
+    Raises:
+        DataError: The folder cannot be read, or takes.json or a relations file is broken.
+    """
+    records = _records(folder.parent)
+    try:
+        on_disk = {child.name for child in folder.iterdir() if child.is_dir()} if folder.is_dir() else set()
+        found = {}
+        for uid in uids:
+            record = records.get(uid, _TakeRecord(uid))
+            name = record.take_name or uid
+            place = next((place for place in (_folder_name(record), name) if place in on_disk), None)
+            if place is None or path_component_problem(place) is not None:
+                continue
+            videos = dict(sorted(camera_videos(folder / place, video).items()))
+            found[uid] = Recording(uid, name, place, record.parent_task_name, videos)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from error
+    return found
+
+
+def _records(root: Path) -> dict[str, _TakeRecord]:
+    if (root / "takes.json").is_file():
+        return {record.take_uid: record for record in decode_file(root / "takes.json", list[_TakeRecord])}
+    return {
+        uid: _TakeRecord(uid, head.take_name, parent_task_name=head.scenario)
+        for path in relations_files(root)
+        for uid, head in RelationsFile(path).heads.items()
+    }
+
+
+def _folder_name(record: _TakeRecord) -> str | None:
+    return PurePosixPath(record.root_dir).name if record.root_dir else None

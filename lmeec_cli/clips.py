@@ -1,0 +1,177 @@
+"""`lmeec clips`: synchronised ego-exo clips with sentences; `lmeec clips instruct` is in its own file."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+_LENGTH = "Length of clips"
+_CHOICE = "Choice of descriptions"
+
+
+class TakesOrCommand(TyperGroup):
+    """A command with an argument of its own that has commands below it: the first word says which is meant."""
+
+    allow_extra_args = False
+    allow_interspersed_args = True
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Leave the words of a command below to that command."""
+        if args and args[0] in self.commands:
+            ctx.args = list(args)
+            return ctx.args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command below that the first word names, or this one."""
+        if not ctx.args:
+            return super().invoke(ctx)
+        name, command, words = self.resolve_command(ctx, ctx.args)
+        assert command is not None  # parse_args saw its name
+        with ctx, command.make_context(name, words, parent=ctx) as below:
+            return command.invoke(below)
+
+
+clips = typer.Typer(cls=TakesOrCommand, invoke_without_command=True, no_args_is_help=True, subcommand_metavar="")
+
+
+@clips.callback()
+def make(
+    takes: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TAKES", help="Folder of a data set, as the `egoexo` downloader leaves it.", show_default=False
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Parquet file to write.", show_default=False)],
+    annotations: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of atomic descriptions.",
+            show_default="all of TAKES/annotations/atomic_descriptions_{train,val}.json",
+        ),
+    ] = None,
+    video: Annotated[
+        Literal["auto", "full", "448"], typer.Option(help="Videos to use; auto prefers downscaled/448 where it is.")
+    ] = "auto",
+    rule: Annotated[
+        Literal["context", "fixed"],
+        typer.Option(
+            help="context: the time stamp plus and minus b/(2a) seconds, with b the mean gap between an annotator's "
+            "descriptions of the take, and a the mean of b. fixed: --seconds for all.",
+            rich_help_panel=_LENGTH,
+        ),
+    ] = "context",
+    seconds: Annotated[
+        float | None, typer.Option(help="Length with --rule fixed.", show_default=False, rich_help_panel=_LENGTH)
+    ] = None,
+    min_length: Annotated[
+        float,
+        typer.Option(
+            help="Shorter clips are lengthened to so many seconds about their time stamp, and dropped where the video "
+            "has no room for that.",
+            rich_help_panel=_LENGTH,
+        ),
+    ] = 0.0,
+    max_length: Annotated[
+        float | None,
+        typer.Option(
+            help="Longer clips are shortened to so many seconds about their time stamp.",
+            show_default="no limit",
+            rich_help_panel=_LENGTH,
+        ),
+    ] = None,
+    ego_visible_only: Annotated[
+        bool,
+        typer.Option("--ego-visible-only", help="Only what the ego camera shows.", rich_help_panel=_CHOICE),
+    ] = False,
+    best_exo_only: Annotated[
+        bool,
+        typer.Option("--best-exo-only", help="Only the exo camera named as the best.", rich_help_panel=_CHOICE),
+    ] = False,
+    include_unsure: Annotated[
+        bool,
+        typer.Option("--include-unsure", help="Also what the annotator was unsure of.", rich_help_panel=_CHOICE),
+    ] = False,
+    include_rejected: Annotated[
+        bool,
+        typer.Option("--include-rejected", help="Also what a reviewer rejected.", rich_help_panel=_CHOICE),
+    ] = False,
+    merge_duplicates: Annotated[
+        Literal["none", "overlapping", "take"],
+        typer.Option(
+            help="Sentences of a take that differ only in case, punctuation, articles and plurals: merge none, or into "
+            "the first those whose clips overlap, or all of the take.",
+            rich_help_panel=_CHOICE,
+        ),
+    ] = "none",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an output that was made with other settings.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Make synchronised ego-exo clips with sentences out of Ego-Exo4D's atomic descriptions.
+
+    The table has one row for each description and exo camera: the sentence, when it is in seconds and frames, and
+    both videos. What was left out is counted with its reason. Run again with the same settings, it is kept as it is.
+
+    **Examples**
+
+    Every description, clips by context, as Ego-ExoClip has them:
+
+        lmeec clips egoexo4d/ --out clips.parquet
+
+    Two seconds each, only the best exo view, one annotator's word where several say the same:
+
+        lmeec clips egoexo4d/ -o clips.parquet --rule fixed --seconds 2 --best-exo-only \
+            --merge-duplicates overlapping
+    """
+    from lmeec.clips import ClipsConfig, LengthConfig, make_clips, read_source
+
+    length = LengthConfig(rule, seconds, min_length, max_length)
+    config = ClipsConfig(
+        length=length,
+        ego_visible_only=ego_visible_only,
+        best_exo_only=best_exo_only,
+        include_unsure=include_unsure,
+        include_rejected=include_rejected,
+        duplicates=merge_duplicates,
+        video=video,
+    )
+    with _progress("opening videos") as show:
+        source = read_source(takes.absolute(), config, annotations=annotations, on_progress=show)
+    summary = make_clips(source, out, config, overwrite=overwrite)
+    for problem in summary.problems:
+        typer.echo(f"error: left out: {problem}", err=True)
+    if as_json:
+        typer.echo(json.dumps({"out": str(out)} | summary.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        from lmeec_cli.clips_summary import show_summary
+
+        show_summary(summary, out)
+    if summary.problems:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda done, total: None
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
