@@ -8,7 +8,7 @@ of the image.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -284,6 +284,19 @@ class LMEEC(nn.Module):
             fused: [B, C, h, w].
             target: the target frames' features, B rows.
         """
+        return self.gate(self.decode_ungated(fused, target))
+
+    def gate(self, decoded: Decoded) -> Decoded:
+        """Erase mask and pointer where the object is predicted absent."""
+        present = (decoded.object_score > 0)[:, None]
+        return replace(
+            decoded,
+            mask_logits=torch.where(present[..., None], decoded.mask_logits, ABSENT_LOGIT),
+            object_pointer=torch.where(present, decoded.object_pointer, self.no_obj_ptr),
+        )
+
+    def decode_ungated(self, fused: Tensor, target: ViewFeatures) -> Decoded:
+        """Like `decode`, but with masks and pointers also where the object is predicted absent, as training needs."""
         batch = len(fused)
         decoder, prompt = self.sam_mask_decoder, self.sam_prompt_encoder
         # SAM 2 pads an empty prompt twice: once for the missing point, once for the missing box.
@@ -297,14 +310,11 @@ class LMEEC(nn.Module):
             repeat_image=False,
             high_res_features=[target.fine, target.middle],
         )
-        present = score > 0
-        pointer = torch.where(present, self.obj_ptr_proj(tokens[:, 0]), self.no_obj_ptr)
-        logits = torch.where(present[..., None], masks[:, 0].float(), ABSENT_LOGIT)
         return Decoded(
-            mask_logits=logits,
+            mask_logits=masks[:, 0].float(),
             object_score=score[:, 0].float(),
             predicted_iou=iou[:, 0].float(),
-            object_pointer=pointer,
+            object_pointer=self.obj_ptr_proj(tokens[:, 0]),
         )
 
     def _to_grid(self, tokens: Tensor) -> Tensor:

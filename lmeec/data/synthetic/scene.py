@@ -190,7 +190,7 @@ def shape_rows(
     shape: Shape, materials: tuple[int, int, int], position: np.ndarray, turn: np.ndarray, owner: int
 ) -> np.ndarray:
     """A shape's primitives with its centre (at half its height) at `position` [3], turned by `turn` [3, 3]."""
-    offsets = np.array([part.position for part in shape.parts]) - [0.0, 0.0, shape.height / 2]
+    offsets = np.array([part.position for part in shape.parts]).reshape(-1, 3) - [0.0, 0.0, shape.height / 2]
     sizes = np.zeros((len(shape.parts), 4))
     for row, part in zip(sizes, shape.parts, strict=True):
         row[: len(part.size)] = part.size
@@ -200,7 +200,7 @@ def shape_rows(
         np.array([materials[part.slot] for part in shape.parts]),
         sizes,
         offsets @ turn.T + position,
-        turn @ np.array([part.turn for part in shape.parts]),
+        turn @ np.array([part.turn for part in shape.parts]).reshape(-1, 3, 3),
     )
 
 

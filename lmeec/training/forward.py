@@ -1,0 +1,148 @@
+"""The differentiable pass over a batch of clips: what the tracker does at inference, with gradients.
+
+Clips are shorter than a memory bank, so nothing is compressed (paper, section 4: training without compression).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from lmeec.errors import ConfigError
+from lmeec.model.lmeec import LMEEC, Decoded, ViewFeatures
+from lmeec.model.memory_attention import PreparedTarget
+from lmeec.training.clip import ClipBatch
+
+_CERTAIN_LOGIT = 10.0
+"""Mask logit that stands for an annotated pixel where memories are made from annotations."""
+
+
+@dataclass(frozen=True)
+class ClipOutputs:
+    """What the network says of a batch.
+
+    Attributes:
+        steps: of each instant, a row an object [R, ...]; masks and pointers are there also where the object is
+            predicted absent.
+        query: coarse features of the query frames, [B, T, C, h, w].
+        target: the same of the target frames.
+    """
+
+    steps: list[Decoded]
+    query: Tensor
+    target: Tensor
+
+
+def run_clips(
+    model: LMEEC, batch: ClipBatch, *, annotated_memory: Tensor | None = None, recompute: bool = False
+) -> ClipOutputs:
+    """Follow the objects of a batch of clips.
+
+    Args:
+        model: in training mode, or in evaluation mode for a pass without dropout.
+        batch: on the model's device.
+        annotated_memory: objects whose target memories are made from the annotations instead of the predictions,
+            bool [R]; None means none.
+        recompute: keep only the inputs of each part and compute the rest again for the gradients: several times
+            less memory for a third more time.
+
+    Raises:
+        ConfigError: the clips are longer than the memory banks.
+    """
+    longest = model.config.num_maskmem
+    if batch.steps > longest + 1:
+        raise ConfigError(
+            f"clips have {batch.steps} frames, but the memory banks hold {longest - 1} entries and training does not "
+            f"compress them: use clips of at most {longest + 1} frames"
+        )
+    return _ClipRun(model, batch, annotated_memory, recompute).run()
+
+
+class _ClipRun:
+    """State of one pass: features of all frames, and the memories made so far."""
+
+    def __init__(self, model: LMEEC, batch: ClipBatch, annotated_memory: Tensor | None, recompute: bool) -> None:
+        self._model, self._batch = model, batch
+        self._forced = annotated_memory
+        self._recompute = recompute
+        self._views: list[Tensor] = []
+        self._targets: list[Tensor] = []
+        self._pointers: list[Tensor] = []
+
+    def run(self) -> ClipOutputs:
+        query, target = self._encode(self._batch.query), self._encode(self._batch.target)
+        steps = [self._step(k, query[k], target[k]) for k in range(self._batch.steps)]
+        return ClipOutputs(steps, torch.stack([f.coarse for f in query], 1), torch.stack([f.coarse for f in target], 1))
+
+    def _encode(self, frames: Tensor) -> list[ViewFeatures]:
+        """Features of [B, T, S, S, 3] frames, instant by instant."""
+        if self._recompute:
+            # One instant at a time, so that no more than one is ever held whole.
+            return [self._saving(self._encode_some, frames[:, k]) for k in range(frames.shape[1])]
+        whole = self._encode_some(frames.flatten(0, 1))
+        rows = torch.arange(len(whole.coarse), device=frames.device).view(frames.shape[:2])
+        return [whole.rows(rows[:, k]) for k in range(frames.shape[1])]
+
+    def _encode_some(self, frames: Tensor) -> ViewFeatures:
+        return self._model.encode(self._model.normalise(frames))
+
+    def _step(self, k: int, query: ViewFeatures, target: ViewFeatures) -> Decoded:
+        model, clip = self._model, self._batch.clip
+        view = self._saving(model.view_memory, query.coarse[clip], self._batch.query_masks[:, k])
+        prepared = model.prepare(target.coarse).rows(clip)
+        fused = self._saving(model.attend_view, prepared, view)
+        if k:
+            fused = model.MV_MoE(self._attend_memory(k, prepared), fused)
+        rows = target.rows(clip)
+        decoded = self._saving(model.decode_ungated, fused, rows)
+        self._views.append(view)
+        if k + 1 < self._batch.steps:
+            self._remember(k, rows, decoded)
+        return decoded
+
+    def _attend_memory(self, k: int, prepared: PreparedTarget) -> Tensor:
+        entries = min(k, self._model.config.num_maskmem - 1)
+        banks = torch.stack([*self._views[-entries:], *self._targets[-entries:]], dim=1)
+        slots = self._model.slot_positions(entries, by_recency=False)
+        count = min(k, self._model.config.max_object_pointers - 1)
+        pointers = torch.stack(self._pointers[: -count - 1 : -1], dim=1)
+        return self._saving(
+            self._model.attend_memory,
+            prepared,
+            banks,
+            torch.cat([slots, slots]),
+            pointers,
+            self._pointer_positions(count),
+        )
+
+    def _pointer_positions(self, count: int) -> Tensor:
+        most = self._model.config.max_object_pointers
+        reaches = [min(length, most) - 1 for length in self._batch.track_lengths]
+        codes = {reach: self._model.pointer_positions(count, reach) for reach in set(reaches)}
+        return torch.stack([codes[reach] for reach in reaches])[self._batch.clip]
+
+    def _remember(self, k: int, target: ViewFeatures, decoded: Decoded) -> None:
+        """Keep the target memory and the pointer of a step, as inference does, or from the annotations."""
+        if self._forced is not None:
+            visible = self._batch.visible[:, k]
+            masks = torch.nn.functional.interpolate(
+                self._batch.target_masks[:, k, None].float(), decoded.mask_logits.shape[-2:], mode="area"
+            )
+            certain = (2 * masks[:, 0] - 1) * _CERTAIN_LOGIT
+            score = torch.where(visible, _CERTAIN_LOGIT, -_CERTAIN_LOGIT)
+            decoded = replace(
+                decoded,
+                mask_logits=torch.where(self._forced[:, None, None], certain, decoded.mask_logits),
+                object_score=torch.where(self._forced, score, decoded.object_score),
+            )
+        gated = self._model.gate(decoded)
+        self._targets.append(self._saving(self._model.target_memory, target.coarse, gated))
+        self._pointers.append(gated.object_pointer)
+
+    def _saving(self, function, *arguments):  # noqa: ANN001, ANN002, ANN202 - whatever the function takes and gives
+        if self._recompute and torch.is_grad_enabled():
+            return checkpoint(function, *arguments, use_reentrant=False)
+        return function(*arguments)

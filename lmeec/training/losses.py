@@ -1,0 +1,107 @@
+"""Losses of a step: focal and dice on the mask, L1 on the predicted IoU, cross entropy on the object score.
+
+Sources: SAM 2 (section D.2.2) for the four losses and their weights 20, 1, 1, 1; focal loss of Lin et al. 2017, dice
+loss of Milletari et al. 2016.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lmeec.model.lmeec import Decoded
+
+FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Share of each loss in the sum."""
+
+    focal: float = 20.0
+    dice: float = 1.0
+    iou: float = 1.0
+    object_score: float = 1.0
+
+
+@dataclass(frozen=True)
+class StepLosses:
+    """Losses of one instant, means over its R objects; those of the mask are zero where it is not visible."""
+
+    focal: Tensor
+    dice: Tensor
+    iou: Tensor
+    object_score: Tensor
+
+    def total(self, weights: LossWeights) -> Tensor:
+        """The weighted sum."""
+        return (
+            weights.focal * self.focal
+            + weights.dice * self.dice
+            + weights.iou * self.iou
+            + weights.object_score * self.object_score
+        )
+
+
+def focal_loss(logits: Tensor, masks: Tensor) -> Tensor:
+    """Focal loss of each mask, mean over its pixels.
+
+    Args:
+        logits: [R, H, W].
+        masks: 0 to 1, [R, H, W].
+
+    Returns:
+        [R].
+    """
+    entropy = F.binary_cross_entropy_with_logits(logits, masks, reduction="none")
+    probability = logits.sigmoid()
+    miss = probability + masks - 2 * probability * masks
+    balance = (1 - FOCAL_ALPHA) + (2 * FOCAL_ALPHA - 1) * masks
+    return (balance * miss**FOCAL_GAMMA * entropy).flatten(1).mean(1)
+
+
+def dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
+    """One minus the dice coefficient of each mask, smoothed by one pixel; see `focal_loss`."""
+    probability = logits.sigmoid().flatten(1)
+    truth = masks.flatten(1)
+    overlap = (probability * truth).sum(1)
+    return 1 - (2 * overlap + 1) / (probability.sum(1) + truth.sum(1) + 1)
+
+
+def mask_iou(logits: Tensor, masks: Tensor) -> Tensor:
+    """IoU of thresholded masks, [R]; see `focal_loss`."""
+    predicted, truth = (logits > 0).flatten(1), (masks >= 0.5).flatten(1)
+    union = (predicted | truth).sum(1)
+    return (predicted & truth).sum(1) / union.clamp(min=1)
+
+
+def step_losses(decoded: Decoded, masks: Tensor, annotated: Tensor, *, stride: int = 1) -> StepLosses:
+    """Losses of one instant.
+
+    Args:
+        decoded: predictions, not gated by the object score, R rows.
+        masks: the truth at the image size, bool [R, S, S]; empty where the object is not visible.
+        annotated: whether the object was annotated here, bool [R]; the rest is left out.
+        stride: compare masks at a resolution of S / stride; 1 as in SAM 2, 2 for a quarter of the time.
+    """
+    truth = masks[:, None].float()
+    if stride > 1:
+        truth = F.avg_pool2d(truth, stride)
+    logits = F.interpolate(decoded.mask_logits[:, None], truth.shape[-2:], mode="bilinear", align_corners=False)
+    logits, truth = logits[:, 0], truth[:, 0]
+    visible = masks.flatten(1).any(1)
+    shown = (visible & annotated).float()
+    judged = annotated.float()
+    objects = judged.sum().clamp(min=1)
+    with torch.no_grad():
+        reached = mask_iou(logits, truth)
+    entropy = F.binary_cross_entropy_with_logits(decoded.object_score, visible.float(), reduction="none")
+    return StepLosses(
+        focal=(focal_loss(logits, truth) * shown).sum() / objects,
+        dice=(dice_loss(logits, truth) * shown).sum() / objects,
+        iou=((decoded.predicted_iou - reached).abs() * shown).sum() / objects,
+        object_score=(entropy * judged).sum() / objects,
+    )
