@@ -17,7 +17,7 @@ def render(
         Path,
         typer.Argument(metavar="TAKES", help="Folder of the data set that was predicted from.", show_default=False),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the videos.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the videos or pictures.", show_default=False)],
     mosaic: Annotated[
         bool, typer.Option("--mosaic", help="One video for each object and direction, of all its views.")
     ] = False,
@@ -41,8 +41,12 @@ def render(
     ] = None,
     height: Annotated[int, typer.Option(min=64, max=2160, help="Pixels of each view, top to bottom.")] = 480,
     fps: Annotated[float, typer.Option(min=0.1, max=60, help="Predicted frames shown a second.")] = 4,
+    stills: Annotated[
+        int | None,
+        typer.Option(min=1, help="Write so many PNG pictures of each instead of a video.", show_default=False),
+    ] = None,
 ) -> None:
-    """Render predictions over the videos they were made from, as MP4 files that browsers play.
+    """Render predictions over the videos they were made from, as MP4 files that browsers play, or as pictures.
 
     Query masks are hatched, predictions filled, and ground truth, where there is any, is a dashed outline. Under each
     view stand its confidence and IoU. A name of a file says object, cameras and direction.
@@ -56,6 +60,10 @@ def render(
     All views of one object side by side:
 
         lmeec render results.parquet egoexo4d/ --out videos/ --mosaic --take cmu_bike01_2 --object "wrench_0"
+
+    Three pictures of each object, for a page or a talk:
+
+        lmeec render results.parquet egoexo4d/ --out pictures/ --mosaic --stills 3
     """
     from lmeec.data.takes import find_takes
     from lmeec.render import render as render_videos
@@ -72,10 +80,11 @@ def render(
         mosaic=mosaic,
         height=height,
         frames_per_second=fps,
-        on_video=lambda path: typer.echo(str(path)),
+        stills=stills,
+        on_file=lambda path: typer.echo(str(path)),
     )
     for failure in done.failures:
         typer.echo(f"not rendered: {failure}", err=True)
-    typer.echo(f"{len(done.videos):,} videos in {out}", err=True)
+    typer.echo(f"{len(done.files):,} {'videos' if stills is None else 'pictures'} in {out}", err=True)
     if done.failures:
         raise typer.Exit(1)

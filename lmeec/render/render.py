@@ -1,4 +1,4 @@
-"""Rendering the tracks of a results table to videos."""
+"""Rendering the tracks of a results table to videos or pictures."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from lmeec.data.names import first_few, safe_name, show
 from lmeec.data.take import Take
 from lmeec.data.takes import TakeSet
-from lmeec.errors import DataError
+from lmeec.errors import DataError, OutputError
 from lmeec.render.mosaic import Mosaic
 from lmeec.render.panels import panels_of, pictures
 from lmeec.render.tracks import PredictedTrack, Selection, scan_tracks
@@ -30,11 +34,11 @@ class RenderSummary:
     """What was rendered.
 
     Attributes:
-        videos: the files.
+        files: videos, or pictures.
         failures: what could not be rendered and why, in words.
     """
 
-    videos: list[Path] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
 
@@ -47,9 +51,10 @@ def render(
     mosaic: bool = False,
     height: int = 480,
     frames_per_second: float = 4,
-    on_video: Callable[[Path], None] | None = None,
+    stills: int | None = None,
+    on_file: Callable[[Path], None] | None = None,
 ) -> RenderSummary:
-    """Render a video of each track, or of each object with all its views.
+    """Render a video, or a few pictures, of each track, or of each object with all its views.
 
     Tracks whose take is not on disk, or whose videos or masks are damaged, are left out and reported. Memory holds
     one take's rows and one frame of each view.
@@ -57,15 +62,16 @@ def render(
     Args:
         results: a results table, with or without ground truth.
         takes: the takes that it was predicted from.
-        out: folder for the videos; those of the same names are replaced.
+        out: folder for the files; those of the same names are replaced.
         selection: which tracks; all without.
         mosaic: one video for each object and direction, of all its views.
         height: of each view, in pixels.
         frames_per_second: how many of the predicted frames are shown a second.
-        on_video: called with each finished file.
+        stills: instead of a video, write at most so many PNG pictures, evenly spread over the predicted frames.
+        on_file: called with each finished file.
 
     Raises:
-        OutputError: the table cannot be read, or a video not be written.
+        OutputError: the table cannot be read, or a file not be written.
         DataError: nothing is selected.
     """
     selection = selection or Selection()
@@ -79,14 +85,19 @@ def render(
             try:
                 if take is None:
                     raise DataError(f"the take is not in {takes.root}")
+                drawn = _Drawing(take, group, height)
                 path = out / _file_name(take, group, mosaic)
-                _render_group(take, group, path, height, Fraction(frames_per_second).limit_denominator(1000))
+                if stills is None:
+                    files = [_write_video(drawn, path, Fraction(frames_per_second).limit_denominator(1000))]
+                else:
+                    files = _write_stills(drawn, path, stills)
             except DataError as error:
                 summary.failures.append(f"{_words(group[0], take)}: {error}")
                 continue
-            summary.videos.append(path)
-            if on_video is not None:
-                on_video(path)
+            summary.files += files
+            if on_file is not None:
+                for file in files:
+                    on_file(file)
     if not matched:
         wanted = first_few([*selection.takes, *selection.objects])
         raise DataError(f"{results} holds no such track{f' ({wanted})' if wanted else ''}: see `lmeec takes` for names")
@@ -101,15 +112,50 @@ def _groups(tracks: Sequence[PredictedTrack], mosaic: bool) -> Iterator[list[Pre
         yield [track for track in tracks if track.object == name]
 
 
-def _render_group(take: Take, tracks: Sequence[PredictedTrack], path: Path, height: int, rate: Fraction) -> None:
-    frames = sorted({frame for track in tracks for frame in track.frames})
-    panels = panels_of(take, tracks, height)
-    layout = Mosaic(panels, f"{tracks[0].object} · {take.name}")
-    with ExitStack() as stack:
-        views = [stack.enter_context(closing(pictures(take, panel, frames))) for panel in panels]
-        add = stack.enter_context(video_writer(path, layout.size, rate))
-        for frame, *shown in zip(frames, *views, strict=True):
-            add(layout.compose(shown, frame, frame / FRAMES_A_SECOND))
+class _Drawing:
+    """The views of a group of tracks, laid out side by side."""
+
+    def __init__(self, take: Take, tracks: Sequence[PredictedTrack], height: int) -> None:
+        self.frames = sorted({frame for track in tracks for frame in track.frames})
+        self._take = take
+        self._panels = panels_of(take, tracks, height)
+        self._layout = Mosaic(self._panels, f"{tracks[0].object} · {take.name}")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the drawn images."""
+        return self._layout.size
+
+    def images(self, frames: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Draw these frames, ascending."""
+        with ExitStack() as stack:
+            views = [stack.enter_context(closing(pictures(self._take, panel, frames))) for panel in self._panels]
+            for frame, *shown in zip(frames, *views, strict=True):
+                yield frame, self._layout.compose(shown, frame, frame / FRAMES_A_SECOND)
+
+
+def _write_video(drawn: _Drawing, path: Path, rate: Fraction) -> Path:
+    with closing(drawn.images(drawn.frames)) as images, video_writer(path, drawn.size, rate) as add:
+        for _, image in images:
+            add(image)
+    return path
+
+
+def _write_stills(drawn: _Drawing, path: Path, count: int) -> list[Path]:
+    """Pictures of the middle frame of each of `count` equal stretches."""
+    total = len(drawn.frames)
+    chosen = sorted({drawn.frames[(2 * part + 1) * total // (2 * count)] for part in range(count)})
+    files = []
+    with closing(drawn.images(chosen)) as images:
+        for frame, image in images:
+            file = path.with_suffix(f".{frame}.png")
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(image).save(file)
+            except OSError as error:
+                raise OutputError(f"{file}: cannot be written ({error.strerror or error})") from error
+            files.append(file)
+    return files
 
 
 def _file_name(take: Take, tracks: Sequence[PredictedTrack], mosaic: bool) -> Path:

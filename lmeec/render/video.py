@@ -19,7 +19,7 @@ _BT709 = 1  # as H.264 numbers it, for colour space, primaries and transfer alik
 
 @contextlib.contextmanager
 def video_writer(
-    path: Path, size: tuple[int, int], frames_per_second: Fraction
+    path: Path, size: tuple[int, int], frames_per_second: Fraction, *, reproducible: bool = False
 ) -> Iterator[Callable[[NDArray[np.uint8]], None]]:
     """Give a function that adds a frame, uint8 RGB [height, width, 3], to a video.
 
@@ -30,6 +30,7 @@ def video_writer(
         path: the file.
         size: (height, width), both even.
         frames_per_second: how many frames are shown a second.
+        reproducible: equal frames give equal files, which takes one encoder thread and no macroblock tree.
 
     Raises:
         OutputError: the file cannot be written.
@@ -39,9 +40,10 @@ def video_writer(
         with naming_the_file(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with av.open(str(aside), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-                stream = container.add_stream(
-                    "libx264", rate=frames_per_second, options={"preset": "fast", "crf": "20"}
-                )
+                options = {"preset": "fast", "crf": "20"}
+                if reproducible:
+                    options |= {"threads": "1", "x264-params": "mbtree=0"}
+                stream = container.add_stream("libx264", rate=frames_per_second, options=options)
                 stream.height, stream.width = size
                 stream.pix_fmt = "yuv420p"
                 # A key frame every two seconds, so that a viewer can jump about.

@@ -19,9 +19,7 @@ window.onload = () => document.title = video.readyState >= 2 || video.error ? st
 def test_a_browser_plays_it(rendered_takes, tmp_path):
     table = predict_fairly(rendered_takes.root, tmp_path / "results.parquet")
     chosen = Selection(takes=[rendered_takes.names[0]], objects=["green bowl_0"], direction="ego2exo")
-    video = render(table, find_takes(rendered_takes.root), tmp_path, selection=chosen, mosaic=True, height=120).videos[
-        0
-    ]
+    video = render(table, find_takes(rendered_takes.root), tmp_path, selection=chosen, mosaic=True, height=120).files[0]
     (tmp_path / "page.html").write_text(PAGE.format(source=video.as_uri()))
     shown = run_browser(tmp_path / "page.html", tmp_path / "profile", "--dump-dom")
     assert "<title>shown " in shown, shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from lmeec.data.takes import find_takes
 from lmeec.errors import DataError
@@ -38,14 +39,28 @@ def one_object(takes):
     return Selection(takes=[takes.names[0]], objects=["green bowl_0"])
 
 
+def test_stills_are_pictures_of_frames_spread_over_the_track(results, rendered_takes, tmp_path):
+    found = find_takes(rendered_takes.root)
+    chosen = one_object(rendered_takes)
+    done = render(results, found, tmp_path, selection=chosen, mosaic=True, height=120, stills=2)
+    assert done.failures == [] and len(done.files) == 4  # two frames of each direction
+    rows = read_results(results).filter(chosen.expression()).to_pandas()
+    for path in done.files:
+        frame = int(path.name.split(".")[-2])
+        assert frame in set(rows["frame"])
+        assert orange(np.asarray(Image.open(path))).sum() > 20
+    assert all(len(list(path.parent.glob("*.png"))) == 4 for path in done.files)
+    assert not list(tmp_path.rglob("*.mp4"))
+
+
 def test_track_videos(results, rendered_takes, tmp_path):
     found = find_takes(rendered_takes.root)
     done = render(results, found, tmp_path, selection=one_object(rendered_takes), height=120)
-    assert done.failures == [] and len(done.videos) == 4
-    names = {path.name for path in done.videos}
+    assert done.failures == [] and len(done.files) == 4
+    names = {path.name for path in done.files}
     lengths = []
     assert sum("ego2exo" in name for name in names) == 2 and sum("exo2ego" in name for name in names) == 2
-    for path in done.videos:
+    for path in done.files:
         data = path.read_bytes()
         assert data.index(b"moov") < data.index(b"mdat")  # a browser starts before it has all
         images = frames_of(path)
@@ -84,7 +99,7 @@ def test_names_never_become_paths(rendered_takes, tmp_path):
     table = predict_fairly(rendered_takes.root, tmp_path / "in/r.parquet", object="../../evil/<b>")
     chosen = Selection(takes=[rendered_takes.names[0]], direction="ego2exo")
     done = render(table, find_takes(rendered_takes.root), tmp_path / "in/v", selection=chosen, height=64)
-    assert done.videos and all(path.resolve().is_relative_to(tmp_path / "in/v") for path in done.videos)
+    assert done.files and all(path.resolve().is_relative_to(tmp_path / "in/v") for path in done.files)
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
