@@ -25,5 +25,9 @@ class ClusterError(LmeecError):
     """A Ray cluster that cannot be started, joined or used as asked."""
 
 
+class TrainingError(LmeecError):
+    """A training that cannot go on: its losses are no numbers any more, or memory does not suffice."""
+
+
 class ConfigError(LmeecError, ValueError):
     """A setting outside of what it may be; the message names the setting and the value."""

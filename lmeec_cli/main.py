@@ -21,6 +21,7 @@ from lmeec_cli.score import score
 from lmeec_cli.status import status
 from lmeec_cli.synth import synth
 from lmeec_cli.takes import takes
+from lmeec_cli.train import train
 
 app = typer.Typer(
     name="lmeec",
@@ -60,6 +61,7 @@ app.command()(render)
 app.command()(export)
 app.add_typer(clips, name="clips")
 app.command()(synth)
+app.command()(train)
 app.add_typer(checkpoint, name="checkpoint")
 app.add_typer(recipe, name="recipe")
 

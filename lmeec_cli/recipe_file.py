@@ -76,9 +76,24 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Overnight | Ablati
     Raises:
         ConfigError: the file cannot be read or says something that it may not; names the key and the line.
     """
-    yaml = YAML()
+    document = read_yaml(path)
+    if not isinstance(document, dict) or "kind" not in document:
+        raise ConfigError(f"{path}: this is no recipe that lmeec runs: it has no key `kind` (overnight or ablation)")
+    changed = dict(_override(document, text) for text in overrides)
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"))
+        return TypeAdapter(Recipe).validate_python(document)
+    except ValidationError as error:
+        raise ConfigError("\n".join(messages(path, document, error, changed))) from error
+
+
+def read_yaml(path: Path) -> Any:
+    """A YAML document that remembers its lines.
+
+    Raises:
+        ConfigError: the file cannot be read, or is not YAML.
+    """
+    try:
+        return YAML().load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except MarkedYAMLError as error:
@@ -86,13 +101,6 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Overnight | Ablati
         raise ConfigError(f"{path}{line}: this is not YAML: {error.problem}") from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: this is not YAML: {error}") from error
-    if not isinstance(document, dict) or "kind" not in document:
-        raise ConfigError(f"{path}: this is no recipe that lmeec runs: it has no key `kind` (overnight or ablation)")
-    changed = dict(_override(document, text) for text in overrides)
-    try:
-        return TypeAdapter(Recipe).validate_python(document)
-    except ValidationError as error:
-        raise ConfigError("\n".join(_messages(path, document, error, changed))) from error
 
 
 def _override(document: Any, text: str) -> tuple[tuple[str, ...], str]:
@@ -112,16 +120,18 @@ def _override(document: Any, text: str) -> tuple[tuple[str, ...], str]:
     return names, text
 
 
-def _messages(path: Path, document: Any, error: ValidationError, changed: dict[tuple[str, ...], str]) -> Iterable[str]:
+def messages(path: Path, document: Any, error: ValidationError, changed: dict[tuple[str, ...], str]) -> Iterable[str]:
+    """What pydantic finds wrong with a document, with the key and the line, or the override, of each."""
     seen = set()
     for problem in error.errors():
-        keys = _keys(document, problem["loc"]) or ("kind",)
-        said = "this key is not known" if problem["type"] == "extra_forbidden" else problem["msg"]
+        keys = _keys(document, problem["loc"]) or (("kind",) if "kind" in document else ())
+        unknown = problem["type"] in ("extra_forbidden", "unexpected_keyword_argument")
+        said = "this key is not known" if unknown else problem["msg"].removeprefix("Value error, ")
         origin = next((f"--set {text}" for names, text in changed.items() if keys[: len(names)] == names), None)
         where = origin or f"{path}, line {_line(document, keys)}"
         if (where, keys) not in seen:
             seen.add((where, keys))
-            yield f"{where}: {'.'.join(map(str, keys))}: {said}"
+            yield ": ".join([where, *([".".join(map(str, keys))] if keys else []), said])
 
 
 def _keys(document: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -19,18 +19,27 @@ class Stopped(BaseException):
 
 
 @contextmanager
-def stopping(stop: Stop) -> Iterator[None]:
+def stopping(
+    stop: Stop,
+    saying: str = "stopping when the takes at hand are finished; Ctrl-C again stops at once",
+    gentle: Collection[int] = (signal.SIGINT,),
+) -> Iterator[None]:
     """Ctrl-C lets jobs at hand finish; a second one, SIGTERM and SIGHUP stop at once.
+
+    Args:
+        stop: is asked to stop.
+        saying: what to tell the user then.
+        gentle: signals that let jobs at hand finish.
 
     Raises:
         Stopped: on a signal to stop at once.
     """
 
     def first(number: int, frame: FrameType | None) -> None:
-        if stop.requested or number != signal.SIGINT:
+        if stop.requested or number not in gentle:
             raise Stopped
         stop.request()
-        typer.echo("stopping when the takes at hand are finished; Ctrl-C again stops at once", err=True)
+        typer.echo(saying, err=True)
 
     before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup

@@ -22,6 +22,7 @@ class Clip:
         target_masks: the objects in the target view, bool [K, T, S, S]; empty where an object is not visible.
         annotated: whether the target view was annotated, bool [K, T]; what was not is not trained on.
         track_length: steps of the track that the clip is cut from, at least T; object pointers are timed by it.
+        origin: where it is from, for messages.
     """
 
     query: np.ndarray
@@ -30,6 +31,7 @@ class Clip:
     target_masks: np.ndarray
     annotated: np.ndarray
     track_length: int
+    origin: str = "a synthetic scene"
 
     def __post_init__(self) -> None:
         objects, steps = self.annotated.shape

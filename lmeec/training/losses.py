@@ -1,7 +1,8 @@
 """Losses of a step: focal and dice on the mask, L1 on the predicted IoU, cross entropy on the object score.
 
 Sources: SAM 2 (section D.2.2) for the four losses and their weights 20, 1, 1, 1; focal loss of Lin et al. 2017, dice
-loss of Milletari et al. 2016.
+loss of Milletari et al. 2016. Training from scratch adds a cross entropy that gives a small object's pixels as much
+weight as all others together: focal and dice losses of an untrained network are happiest with empty masks.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lmeec.errors import ConfigError
 from lmeec.model.lmeec import Decoded
 
 FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
@@ -19,22 +21,38 @@ FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Share of each loss in the sum."""
+    """Share of each loss in the sum; `balanced` and `correspondence` are for training from scratch."""
 
     focal: float = 20.0
     dice: float = 1.0
     iou: float = 1.0
     object_score: float = 1.0
+    balanced: float = 0.0
+    correspondence: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, weight in vars(self).items():
+            if not weight >= 0:
+                raise ConfigError(f"losses.{name} is {weight!r}, but must be zero or more")
 
 
 @dataclass(frozen=True)
 class StepLosses:
-    """Losses of one instant, means over its R objects; those of the mask are zero where it is not visible."""
+    """Losses of one instant, means over its R objects; those of the mask are zero where it is not visible.
+
+    Attributes:
+        focal: on the mask; likewise `dice` and `balanced`.
+        iou: distance of the predicted IoU to the one that was reached.
+        object_score: cross entropy of visibility.
+        reached: IoU of the masks, the sum over visible objects; no loss, but worth knowing.
+    """
 
     focal: Tensor
     dice: Tensor
     iou: Tensor
     object_score: Tensor
+    balanced: Tensor
+    reached: Tensor
 
     def total(self, weights: LossWeights) -> Tensor:
         """The weighted sum."""
@@ -43,6 +61,7 @@ class StepLosses:
             + weights.dice * self.dice
             + weights.iou * self.iou
             + weights.object_score * self.object_score
+            + weights.balanced * self.balanced
         )
 
 
@@ -71,6 +90,20 @@ def dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
     return 1 - (2 * overlap + 1) / (probability.sum(1) + truth.sum(1) + 1)
 
 
+def balanced_loss(logits: Tensor, masks: Tensor) -> Tensor:
+    """Cross entropy of each mask, half of it the mean over the object's pixels and half over the others.
+
+    See `focal_loss`.
+    """
+    entropy = F.binary_cross_entropy_with_logits(logits, masks, reduction="none").flatten(1)
+    inside = masks.flatten(1)
+    return (_mean(entropy, inside) + _mean(entropy, 1 - inside)) / 2
+
+
+def _mean(values: Tensor, weights: Tensor) -> Tensor:
+    return (values * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
 def mask_iou(logits: Tensor, masks: Tensor) -> Tensor:
     """IoU of thresholded masks, [R]; see `focal_loss`."""
     predicted, truth = (logits > 0).flatten(1), (masks >= 0.5).flatten(1)
@@ -78,7 +111,9 @@ def mask_iou(logits: Tensor, masks: Tensor) -> Tensor:
     return (predicted & truth).sum(1) / union.clamp(min=1)
 
 
-def step_losses(decoded: Decoded, masks: Tensor, annotated: Tensor, *, stride: int = 1) -> StepLosses:
+def step_losses(
+    decoded: Decoded, masks: Tensor, annotated: Tensor, *, stride: int = 1, objects: Tensor | None = None
+) -> StepLosses:
     """Losses of one instant.
 
     Args:
@@ -86,6 +121,8 @@ def step_losses(decoded: Decoded, masks: Tensor, annotated: Tensor, *, stride: i
         masks: the truth at the image size, bool [R, S, S]; empty where the object is not visible.
         annotated: whether the object was annotated here, bool [R]; the rest is left out.
         stride: compare masks at a resolution of S / stride; 1 as in SAM 2, 2 for a quarter of the time.
+        objects: what to divide the sums by; None means the annotated objects. Where a batch is computed in pieces,
+            those of the whole batch.
     """
     truth = masks[:, None].float()
     if stride > 1:
@@ -95,7 +132,7 @@ def step_losses(decoded: Decoded, masks: Tensor, annotated: Tensor, *, stride: i
     visible = masks.flatten(1).any(1)
     shown = (visible & annotated).float()
     judged = annotated.float()
-    objects = judged.sum().clamp(min=1)
+    objects = judged.sum().clamp(min=1) if objects is None else objects
     with torch.no_grad():
         reached = mask_iou(logits, truth)
     entropy = F.binary_cross_entropy_with_logits(decoded.object_score, visible.float(), reduction="none")
@@ -104,4 +141,6 @@ def step_losses(decoded: Decoded, masks: Tensor, annotated: Tensor, *, stride: i
         dice=(dice_loss(logits, truth) * shown).sum() / objects,
         iou=((decoded.predicted_iou - reached).abs() * shown).sum() / objects,
         object_score=(entropy * judged).sum() / objects,
+        balanced=(balanced_loss(logits, truth) * shown).sum() / objects,
+        reached=(reached * shown).sum(),
     )

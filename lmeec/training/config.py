@@ -1,0 +1,174 @@
+"""Settings of a training: the defaults are the paper's recipe for the released model (section 4, after SAM 2.1's)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from lmeec.config import PRESETS, Device, Direction, Policy, Precision
+from lmeec.errors import ConfigError
+from lmeec.training.augment import AugmentConfig
+from lmeec.training.losses import LossWeights
+from lmeec.training.synthetic import SyntheticConfig
+
+
+def _require(holds: bool, setting: str, value: object, expected: str) -> None:
+    if not holds:
+        raise ConfigError(f"{setting} is {value!r}, but must be {expected}")
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """AdamW with a learning rate that falls along a cosine.
+
+    Attributes:
+        lr: learning rate at the beginning, of everything but the image encoder.
+        encoder_lr: that of the image encoder.
+        layer_decay: factor from one block of the encoder's trunk to the one before; 1 trains all alike.
+        final: share of the learning rate that is left at the end.
+        warmup: steps over which the learning rate grows to its full value.
+        weight_decay: of all parameters but biases, norms and other vectors.
+        clip_norm: gradients are shortened to this norm.
+        betas: AdamW's decay rates.
+    """
+
+    lr: float = 5e-6
+    encoder_lr: float = 3e-6
+    layer_decay: float = 0.9
+    final: float = 0.1
+    warmup: int = 0
+    weight_decay: float = 0.1
+    clip_norm: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.999)
+
+    def __post_init__(self) -> None:
+        _require(self.lr > 0, "optimiser.lr", self.lr, "positive")
+        _require(self.encoder_lr >= 0, "optimiser.encoder_lr", self.encoder_lr, "zero or more")
+        _require(0 < self.layer_decay <= 1, "optimiser.layer_decay", self.layer_decay, "in (0, 1]")
+        _require(0 <= self.final <= 1, "optimiser.final", self.final, "in [0, 1]")
+        _require(self.warmup >= 0, "optimiser.warmup", self.warmup, "zero or more")
+        _require(self.weight_decay >= 0, "optimiser.weight_decay", self.weight_decay, "zero or more")
+        _require(self.clip_norm > 0, "optimiser.clip_norm", self.clip_norm, "positive")
+        _require(all(0 <= beta < 1 for beta in self.betas), "optimiser.betas", self.betas, "two numbers in [0, 1)")
+
+
+@dataclass(frozen=True)
+class ClipConfig:
+    """How clips are cut from takes.
+
+    Attributes:
+        frames: successive annotated frames in a clip; clips must not be longer than the memory banks hold.
+        objects: at most so many objects of a clip are followed.
+        directions: which views are queries.
+        train_absent: train on frames in which the object is annotated as not visible, too.
+        video: which videos to read.
+        augment: strengths of the augmentation.
+    """
+
+    frames: int = 8
+    objects: int = 3
+    directions: tuple[Direction, ...] = ("ego2exo", "exo2ego")
+    train_absent: bool = True
+    video: Literal["auto", "full", "448"] = "auto"
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        _require(self.frames >= 2, "clips.frames", self.frames, "at least 2, for a memory to be used")
+        _require(self.objects >= 1, "clips.objects", self.objects, "at least 1")
+        _require(bool(self.directions), "clips.directions", self.directions, "one or both directions")
+        for direction in self.directions:
+            _require(direction in get_args(Direction), "clips.directions", direction, "ego2exo or exo2ego")
+
+
+@dataclass(frozen=True)
+class ScratchConfig:
+    """Help for weights that start from nothing; off where they start from a checkpoint.
+
+    Attributes:
+        matching: start with memory attention that compares features (`lmeec.training.scratch`); without a
+            checkpoint only.
+        annotated_memory: chance that an object's target memories are made from the annotations instead of the
+            predictions.
+        encoder_only: share of the steps, at the beginning, that train the image encoder alone, by the correspondence
+            loss.
+    """
+
+    matching: bool = True
+    annotated_memory: float = 0.0
+    encoder_only: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.annotated_memory <= 1, "scratch.annotated_memory", self.annotated_memory, "in [0, 1]")
+        _require(0 <= self.encoder_only < 1, "scratch.encoder_only", self.encoder_only, "in [0, 1)")
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """How the model is judged on the way, by the project's own prediction and metrics.
+
+    Attributes:
+        every: steps between validations; the last step is always followed by one.
+        takes: validate on so many takes, spread evenly over those there are; None takes all.
+        policy: of the memory banks.
+    """
+
+    every: int = 1000
+    takes: int | None = None
+    policy: Policy = "merge"
+
+    def __post_init__(self) -> None:
+        _require(self.every >= 1, "validation.every", self.every, "at least 1")
+        _require(self.takes is None or self.takes >= 1, "validation.takes", self.takes, "at least 1")
+        _require(self.policy in get_args(Policy), "validation.policy", self.policy, f"one of {get_args(Policy)}")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training.
+
+    Attributes:
+        model: sizes of the network, by name; a checkpoint that is started from brings its own.
+        seed: every draw depends on it and the step's number alone.
+        epochs: an epoch has one clip of every track (object, query camera and target camera) of the takes.
+        steps: optimiser steps; None means those of the epochs. Synthetic scenes have no epochs and need it.
+        batch: clips in an optimiser step, over all workers; the phases of synthetic scenes have numbers of their own.
+        micro_batch: clips that go through the network at once; as many as fit into memory.
+        recompute: compute activations again for the gradients instead of keeping them: several times less memory for
+            a third more time.
+        mask_stride: masks are compared at a resolution of image size / stride; 1 as in SAM 2.
+        save_every: steps between saved states.
+        device: where to compute.
+        dtype: arithmetic; `auto` is bfloat16 on a GPU and float32 on a CPU.
+        losses: weights of the losses.
+        optimiser: see there; so are the following.
+    """
+
+    model: str = "base_plus"
+    seed: int = 0
+    epochs: float = 60
+    steps: int | None = None
+    batch: int = 32
+    micro_batch: int = 1
+    recompute: bool = True
+    mask_stride: int = 1
+    save_every: int = 200
+    device: Device = "auto"
+    dtype: Precision = "auto"
+    losses: LossWeights = field(default_factory=LossWeights)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    clips: ClipConfig = field(default_factory=ClipConfig)
+    synthetic: SyntheticConfig = field(default_factory=lambda: SyntheticConfig(frames_kept=8))
+    scratch: ScratchConfig = field(default_factory=ScratchConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+
+    def __post_init__(self) -> None:
+        _require(self.model in PRESETS, "model", self.model, f"one of {', '.join(PRESETS)}")
+        _require(self.seed >= 0, "seed", self.seed, "zero or more")
+        _require(self.epochs > 0, "epochs", self.epochs, "positive")
+        _require(self.steps is None or self.steps >= 1, "steps", self.steps, "at least 1")
+        _require(self.batch >= 1, "batch", self.batch, "at least 1")
+        _require(self.micro_batch >= 1, "micro_batch", self.micro_batch, "at least 1")
+        _require(self.mask_stride in (1, 2, 4), "mask_stride", self.mask_stride, "1, 2 or 4")
+        _require(self.save_every >= 1, "save_every", self.save_every, "at least 1")
+        if self.scratch.encoder_only and not self.losses.correspondence:
+            raise ConfigError("scratch.encoder_only trains by losses.correspondence, which is 0: give it a weight")

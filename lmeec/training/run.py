@@ -1,0 +1,152 @@
+"""One training from beginning to end, in this process: model, clips, folder and loop put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lmeec.data.takes import find_takes
+from lmeec.errors import ConfigError, OutputError
+from lmeec.model.build import resolve_device, resolve_dtype
+from lmeec.training.batches import SharedSource
+from lmeec.training.clip import ClipSource
+from lmeec.training.config import TrainConfig
+from lmeec.training.folder import TrainingFolder
+from lmeec.training.group import Group
+from lmeec.training.progress import Note, TrainingReporter, TrainingStarted
+from lmeec.training.record import Record
+from lmeec.training.settings import binding, differences, plain
+from lmeec.training.start import starting_model
+from lmeec.training.synthetic import SyntheticClips
+from lmeec.training.trainer import Trainer
+from lmeec.training.validation import TakeValidator
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """What to train; can be sent to other processes.
+
+    Attributes:
+        takes: folder of a data set; None means synthetic scenes, drawn on the fly.
+        out: folder of the training.
+        config: settings.
+        checkpoint: weights to begin with; None draws random ones.
+        annotations: relations file of the takes; None means all.
+        validate: folder of a data set to judge the model on; None does without.
+        cache: folder of decoded frames; None means one in `out`.
+    """
+
+    takes: Path | None
+    out: Path
+    config: TrainConfig
+    checkpoint: str | None = None
+    annotations: Path | None = None
+    validate: Path | None = None
+    cache: Path | None = None
+
+
+def run_training(
+    job: TrainJob,
+    reporter: TrainingReporter,
+    group: Group | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Train, or go on with a training that was stopped.
+
+    Args:
+        job: what to train.
+        reporter: is told how it goes.
+        group: this process among others that train the same model.
+        stopping: whether to save and end.
+
+    Returns:
+        False if it was stopped before its end.
+
+    Raises:
+        ConfigError: settings that cannot be, or another training's.
+        DataError: takes that cannot be used.
+        CheckpointError: weights that cannot be used.
+        OutputError: the folder is in use, holds other things, or cannot be written.
+        TrainingError: the training cannot go on.
+    """
+    group = group or Group()
+    with ExitStack() as opened:
+        folder = TrainingFolder(job.out)
+        if group.leads:
+            opened.enter_context(folder)
+        model, begun_with = starting_model(job.config, job.checkpoint)
+        device = resolve_device(job.config.device)
+        model.compute_dtype = resolve_dtype(job.config.dtype, device)
+        notice = lambda text: reporter.event(Note(text))  # noqa: E731
+        clips = opened.enter_context(_clips(job, model.config.image_size, group, notice))
+        trainer = Trainer(model.to(device), job.config, clips.steps, group)
+        dtype = str(model.compute_dtype).removeprefix("torch.")
+        settings = {
+            **binding(job.config),
+            "dtype": dtype,
+            "checkpoint": begun_with,
+            "takes": clips.about,
+            "steps": clips.steps,
+        }
+        _go_on(trainer, folder, settings)
+        if trainer.step == trainer.steps:
+            notice(f"{job.out} holds the whole training already: nothing to do")
+            return True
+        record = None
+        if group.leads:
+            folder.write_settings(plain(job.config), f"{clips.about}, begun with {begun_with}")
+            record = opened.enter_context(Record(folder, settings, trainer.step))
+        count = sum(parameter.numel() for parameter in model.parameters())
+        about = f"{begun_with}, {clips.about}, on {device} in {dtype}"
+        reporter.event(TrainingStarted(trainer.step, trainer.steps, count, about))
+        return trainer.run(clips.source, reporter, record, _validator(job, group, notice), stopping)
+
+
+def _go_on(trainer: Trainer, folder: TrainingFolder, settings: Mapping[str, Any]) -> None:
+    """Take up a training where its saved state is, if there is one."""
+    state = folder.read_state()
+    if state is None:
+        return
+    changed = differences(state["settings"], settings)
+    if changed:
+        raise OutputError(
+            f"{folder.path} holds a training with other settings: {'; '.join(changed[:8])}. Give the same settings to "
+            "go on with it, or name another --out"
+        )
+    trainer.restore(state)
+
+
+@dataclass(frozen=True)
+class _Clips:
+    source: ClipSource
+    steps: int
+    about: str
+
+
+@contextmanager
+def _clips(job: TrainJob, size: int, group: Group, notice: Callable[[str], None]) -> Iterator[_Clips]:
+    """The source of clips, with the steps of the whole training."""
+    config = job.config
+    if job.takes is None:
+        if config.steps is None:
+            raise ConfigError("synthetic scenes have no end, so epochs mean nothing: say how long with --steps")
+        smallest = min(phase.clips for phase in config.synthetic.phases)
+        _check_workers(smallest, group)
+        with SyntheticClips(config.synthetic, size, config.seed, config.steps) as scenes:
+            yield _Clips(SharedSource(scenes, group), config.steps, "synthetic scenes")
+        return
+    raise NotImplementedError
+
+
+def _check_workers(batch: int, group: Group) -> None:
+    if batch < group.workers:
+        raise ConfigError(f"a batch of {batch} clips cannot be divided among {group.workers} workers: use fewer")
+
+
+def _validator(job: TrainJob, group: Group, notice: Callable[[str], None]) -> TakeValidator | None:
+    if job.validate is None:
+        return None
+    return TakeValidator(find_takes(job.validate, video=job.config.clips.video), job.config, group, notice)

@@ -1,0 +1,46 @@
+"""Settings as plain values: to store them, to write them out, and to tell how two trainings differ."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lmeec.training.config import TrainConfig
+
+FREE = ("device", "micro_batch", "recompute", "save_every")
+"""Settings that may change when a training goes on: they say how it is computed, not what."""
+
+
+def plain(config: TrainConfig) -> dict[str, Any]:
+    """All settings as JSON values."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def binding(config: TrainConfig) -> dict[str, Any]:
+    """The settings that a training keeps to its end."""
+    return {name: value for name, value in plain(config).items() if name not in FREE}
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Say which settings differ, by their dotted names.
+
+    Example:
+        >>> differences({"seed": 1, "optimiser": {"lr": 0.1}}, {"seed": 1, "optimiser": {"lr": 0.2}})
+        ['optimiser.lr was 0.1 and is now 0.2']
+    """
+    old, new = dict(_flat(before, "")), dict(_flat(now, ""))
+    return [
+        f"{name} was {old.get(name)!r} and is now {new.get(name)!r}"
+        for name in dict.fromkeys([*old, *new])
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _flat(values: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value

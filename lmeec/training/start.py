@@ -1,0 +1,60 @@
+"""The weights that a training begins with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from lmeec.config import PRESETS
+from lmeec.errors import CheckpointError
+from lmeec.model.build import BUILT_IN, build_model, read_model
+from lmeec.model.checkpoint import Checkpoint, config_of, read_checkpoint, weights_digest
+from lmeec.model.lmeec import LMEEC
+from lmeec.training.config import TrainConfig
+from lmeec.training.scratch import prepare_from_scratch
+
+_FRESH = "MV_MoE."
+
+
+def starting_model(config: TrainConfig, checkpoint: str | None) -> tuple[LMEEC, str]:
+    """A model on the CPU, with what its weights are in words.
+
+    Args:
+        config: `model`, `seed` and `scratch.matching` count where there is no checkpoint; of SAM 2.1's weights, the
+            layers that LM-EEC adds are drawn by `seed`.
+        checkpoint: a checkpoint of SAM 2.1 or LM-EEC, or a built-in name; None draws random weights.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be used.
+    """
+    if checkpoint is None:
+        return _from_scratch(config), f"{config.model} from scratch"
+    path = Path(checkpoint)
+    if checkpoint not in BUILT_IN and path.is_file() and (read := read_checkpoint(path)).is_plain_sam2:
+        model, name = _from_sam2(read, config.seed), path.name
+    else:
+        model, name = read_model(checkpoint)
+    return model, f"{name} ({weights_digest(model.state_dict())[:12]})"
+
+
+def _from_scratch(config: TrainConfig) -> LMEEC:
+    model = build_model(PRESETS[config.model](), seed=config.seed)
+    if config.scratch.matching:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            prepare_from_scratch(model)
+    return model
+
+
+def _from_sam2(checkpoint: Checkpoint, seed: int) -> LMEEC:
+    model = build_model(config_of(checkpoint), seed=seed)
+    fresh = {name: value for name, value in model.state_dict().items() if name.startswith(_FRESH)}
+    try:
+        model.load_state_dict({**fresh, **checkpoint.tensors}, strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{checkpoint.path}: is a checkpoint of SAM 2.1, but of another size than base-plus at 1024 or 480 pixels: "
+            f"{str(error).splitlines()[1].strip()[:200]}"
+        ) from error
+    return model

@@ -1,0 +1,174 @@
+"""The gradients of one optimiser step, computed a few clips at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lmeec.errors import TrainingError
+from lmeec.model.lmeec import LMEEC
+from lmeec.training.clip import Clip, ClipBatch, collate
+from lmeec.training.config import TrainConfig
+from lmeec.training.correspondence import correspondence_loss
+from lmeec.training.forward import run_clips
+from lmeec.training.group import Group
+from lmeec.training.losses import step_losses
+from lmeec.training.random_state import memory_generator
+
+LOSSES = ("focal", "dice", "iou", "object_score", "balanced", "correspondence")
+"""Names of the losses, as in `LossWeights`."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What the gradients of a step depend on besides weights and clips.
+
+    Attributes:
+        step: number of the step, for draws and messages.
+        group: the processes that compute the batch together.
+        encoder_only: train the encoder alone, by the correspondence loss.
+        interrupted: whether to give up.
+    """
+
+    step: int
+    group: Group
+    encoder_only: bool
+    interrupted: Callable[[], bool]
+
+
+def accumulate_gradients(
+    model: LMEEC, clips: Sequence[Clip], config: TrainConfig, run: Pass
+) -> dict[str, float] | None:
+    """Add the gradients of a batch's loss to the parameters'.
+
+    The loss is the mean over the clips' instants of the mean over the objects annotated there, in the whole batch: it
+    does not depend on how the batch is divided among processes and passes. Only the correspondence loss does, which
+    compares the objects of a pass with each other.
+
+    Args:
+        model: in training mode.
+        clips: this process's share of the batch.
+        config: micro batch, losses and help from scratch.
+        run: the step.
+
+    Returns:
+        `loss`, each loss before its weight, and `mask_iou` of this batch, over all processes; None if given up.
+
+    Raises:
+        TrainingError: a loss is not finite, or memory does not suffice; names the step and the clips.
+    """
+    size = config.micro_batch
+    device = model.device
+    objects = run.group.sum(sum(_judged(clip) for clip in clips).to(device)).clamp(min=1) / run.group.workers
+    sums = torch.zeros(len(LOSSES) + 3, device=device)
+    for first in range(0, len(clips), size):
+        if run.interrupted():
+            return None
+        some = clips[first : first + size]
+        with _explained(config, run, some):
+            batch = collate(some).to(device)
+            if run.encoder_only:
+                measured = _encoder_losses(model, batch, config, len(some) / len(clips))
+            else:
+                forced = _annotated_memory(some, config, run, first)
+                measured = _losses(model, batch, config, objects, len(some) / len(clips), forced)
+            if not torch.isfinite(measured[0]):
+                raise TrainingError(
+                    f"step {run.step}: the loss of {_origins(some)} is {float(measured[0])}. The last saved state is "
+                    "kept; lower the learning rate (--lr), or use --dtype float32, and go on from it or begin anew"
+                )
+            if measured[0].requires_grad:
+                measured[0].backward()
+            sums += measured.detach()
+    *values, reached, shown = run.group.sum(sums).tolist()
+    means = dict(zip(("loss", *LOSSES), (value / run.group.workers for value in values), strict=True))
+    return means | {"mask_iou": reached / shown if shown else 0.0}
+
+
+def _judged(clip: Clip) -> Tensor:
+    """Objects of a clip that are annotated, at each instant."""
+    return torch.from_numpy(clip.annotated.sum(0)).float()
+
+
+def _annotated_memory(clips: Sequence[Clip], config: TrainConfig, run: Pass, first: int) -> Tensor | None:
+    chance = config.scratch.annotated_memory
+    if not chance:
+        return None
+    drawn = [
+        memory_generator(config.seed, run.step, run.group.rank + place * run.group.workers).random(len(clip.annotated))
+        for place, clip in enumerate(clips, first)
+    ]
+    return torch.cat([torch.from_numpy(values < chance) for values in drawn])
+
+
+def _losses(
+    model: LMEEC, batch: ClipBatch, config: TrainConfig, objects: Tensor, part: float, forced: Tensor | None
+) -> Tensor:
+    """Loss, the losses it is the sum of, sum of IoUs and number of visible objects, of some of a batch's clips."""
+    with model.autocast():
+        outputs = run_clips(
+            model,
+            batch,
+            annotated_memory=None if forced is None else forced.to(model.device),
+            recompute=config.recompute,
+        )
+    weights = config.losses
+    found = [
+        step_losses(
+            decoded,
+            batch.target_masks[:, k],
+            batch.annotated[:, k],
+            stride=config.mask_stride,
+            objects=objects[k],
+        )
+        for k, decoded in enumerate(outputs.steps)
+    ]
+    correspondence = objects.new_zeros(())
+    if weights.correspondence:
+        correspondence = correspondence_loss(outputs.query, outputs.target, batch) * part
+    total = torch.stack([one.total(weights) for one in found]).mean() + weights.correspondence * correspondence
+    means = [torch.stack([getattr(one, name) for one in found]).mean() for name in LOSSES[:-1]]
+    reached = torch.stack([one.reached for one in found]).sum()
+    return torch.stack([total, *means, correspondence, reached, (batch.visible & batch.annotated).sum()])
+
+
+def _encoder_losses(model: LMEEC, batch: ClipBatch, config: TrainConfig, part: float) -> Tensor:
+    """Like `_losses`, of the encoder by itself."""
+    with model.autocast():
+        query, target = (
+            model.encode(model.normalise(frames.flatten(0, 1))).coarse.unflatten(0, frames.shape[:2])
+            for frames in (batch.query, batch.target)
+        )
+    correspondence = correspondence_loss(query, target, batch) * part
+    zero = torch.zeros_like(correspondence)
+    total = config.losses.correspondence * correspondence
+    return torch.stack([total, *[zero] * (len(LOSSES) - 1), correspondence, zero, zero])
+
+
+def _origins(clips: Sequence[Clip]) -> str:
+    return "; ".join(dict.fromkeys(clip.origin for clip in clips))
+
+
+@contextmanager
+def _explained(config: TrainConfig, run: Pass, clips: Sequence[Clip]) -> Iterator[None]:
+    """Say in the user's terms what memory did not suffice for."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "allocate memory" not in str(error):
+            raise
+        hints = [
+            *(["micro_batch: 1 in --config FILE"] if config.micro_batch > 1 else []),
+            *([] if config.recompute else ["recompute: true in --config FILE"]),
+            "fewer --objects",
+            "a smaller --clip-frames",
+        ]
+        objects = sum(len(clip.annotated) for clip in clips)
+        raise TrainingError(
+            f"step {run.step}: out of memory, with {len(clips)} clips of {clips[0].annotated.shape[1]} frames and "
+            f"{objects} objects at once; use {', or '.join(hints)}. The last saved state is kept"
+        ) from error

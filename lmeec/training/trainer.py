@@ -1,0 +1,162 @@
+"""The loop of a training: steps, validations and saved states, each at its time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+import torch
+
+from lmeec.evaluation import DirectionScore
+from lmeec.model.lmeec import LMEEC
+from lmeec.training.batches import batches
+from lmeec.training.clip import Clip, ClipSource
+from lmeec.training.config import TrainConfig
+from lmeec.training.group import Group
+from lmeec.training.optimiser import make_optimiser, schedule, set_rates
+from lmeec.training.progress import Saved, StepDone, TrainingReporter, Validated
+from lmeec.training.random_state import random_state, restore_random_state, seed_step
+from lmeec.training.record import Record
+from lmeec.training.step import Pass, accumulate_gradients
+
+
+class Validator(Protocol):
+    """Judges a model."""
+
+    def __call__(self, model: LMEEC) -> Mapping[str, DirectionScore]:
+        """Scores by direction, in every process."""
+
+
+class Trainer:
+    """A model with its optimiser and its place in the training.
+
+    Args:
+        model: on its device; its `compute_dtype` is the arithmetic of the training.
+        config: settings.
+        steps: optimiser steps of the whole training.
+        group: the processes that train it together.
+
+    Attributes:
+        step: steps done.
+        best: IoU of the best validation so far.
+    """
+
+    def __init__(self, model: LMEEC, config: TrainConfig, steps: int, group: Group | None = None) -> None:
+        self.model, self.config, self.steps = model.train(), config, steps
+        self.group = group or Group()
+        self.optimiser = make_optimiser(model, config.optimiser)
+        self.step = 0
+        self.best: float | None = None
+
+    def state(self) -> dict[str, Any]:
+        """All that the rest of the training depends on."""
+        return {
+            "step": self.step,
+            "steps": self.steps,
+            "best": self.best,
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "random": random_state(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to where `state` was taken."""
+        self.step, self.best = state["step"], state["best"]
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        restore_random_state(state["random"])
+
+    def run(
+        self,
+        source: ClipSource,
+        reporter: TrainingReporter,
+        record: Record | None = None,
+        validate: Validator | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Train to the last step.
+
+        Args:
+            source: gives this process's share of the batches.
+            reporter: is told how it goes.
+            record: where the leading process keeps state, weights and log.
+            validate: judges the model; None does without.
+            stopping: whether to save and end.
+
+        Returns:
+            False if it was stopped before the last step.
+
+        Raises:
+            TrainingError: a loss is not finite, or memory does not suffice.
+            DiskFullError: the state cannot be written; the one before is kept.
+        """
+        saved = self.step
+        with batches(source, range(self.step, self.steps)) as made:
+            while self.step < self.steps:
+                if not self._advance(made, reporter, record, stopping):
+                    break
+                if validate is not None and self._due(self.config.validation.every):
+                    self._judge(validate, reporter, record)
+                if self._due(self.config.save_every):
+                    self._save(record, reporter)
+                    saved = self.step
+        if saved < self.step:
+            self._save(record, reporter)
+        return self.step == self.steps
+
+    def _due(self, every: int) -> bool:
+        return self.step % every == 0 or self.step == self.steps
+
+    def _advance(
+        self,
+        made: Iterator[list[Clip]],
+        reporter: TrainingReporter,
+        record: Record | None,
+        stopping: Callable[[], bool],
+    ) -> bool:
+        """Do a step; False if it was given up, with weights and optimiser as they were."""
+        start = time.perf_counter()
+        # Asked of every process at the same place, as all have to give up together.
+        if self.group.any(stopping(), self.model.device):
+            return False
+        values = self._update(next(made), stopping if self.group.workers == 1 else lambda: False)
+        if values is None:
+            return False
+        self.step += 1
+        done = StepDone(self.step, self.steps, values, time.perf_counter() - start)
+        if record is not None:
+            record.step(done)
+        reporter.event(done)
+        return True
+
+    def _update(self, clips: list[Clip], interrupted: Callable[[], bool]) -> dict[str, float] | None:
+        config, step = self.config, self.step
+        seed_step(config.seed, step, self.group.rank)
+        share = schedule(step, self.steps, config.optimiser)
+        set_rates(self.optimiser, share)
+        self.optimiser.zero_grad(set_to_none=True)
+        encoder_only = step < config.scratch.encoder_only * self.steps
+        losses = accumulate_gradients(self.model, clips, config, Pass(step, self.group, encoder_only, interrupted))
+        if losses is None:
+            return None
+        self.group.average_gradients(self.model.parameters())
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.optimiser.clip_norm)
+        self.optimiser.step()
+        return losses | {"gradient_norm": float(norm), "lr": config.optimiser.lr * share}
+
+    def _judge(self, validate: Validator, reporter: TrainingReporter, record: Record | None) -> None:
+        scores = validate(self.model)
+        found = [score.iou for score in scores.values() if score.iou is not None]
+        iou = sum(found) / max(len(found), 1)
+        judged = Validated(self.step, scores, iou, best=self.best is None or iou > self.best)
+        if judged.best:
+            self.best = iou
+        if record is not None:
+            record.validation(judged, self.model)
+        reporter.event(judged)
+
+    def _save(self, record: Record | None, reporter: TrainingReporter) -> None:
+        if record is not None:
+            record.save(self.state(), self.model)
+            reporter.event(Saved(self.step))

@@ -1,0 +1,68 @@
+"""Judge a model in training as users will: the project's own prediction and metrics on takes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from lmeec.config import MemoryConfig, PredictConfig
+from lmeec.data.names import show
+from lmeec.errors import DataError
+from lmeec.evaluation import DirectionScore, evaluate
+from lmeec.inference.predictor import predict_take
+from lmeec.model.cpu import optimise_for_cpu
+from lmeec.model.lmeec import LMEEC
+from lmeec.training.config import TrainConfig
+from lmeec.training.group import Group
+
+if TYPE_CHECKING:
+    from lmeec.data.takes import TakeSet
+
+
+class TakeValidator:
+    """Predicts takes with a model's weights as they are, and scores them; the processes divide the takes.
+
+    Args:
+        takes: to predict, with ground truth.
+        config: settings of the training.
+        group: this process.
+        notice: is told which takes cannot be used.
+    """
+
+    def __init__(self, takes: TakeSet, config: TrainConfig, group: Group, notice: Callable[[str], None]) -> None:
+        self._takes, self._group, self._notice = takes, group, notice
+        self._directions = config.clips.directions
+        self._predict = PredictConfig(memory=MemoryConfig(policy=config.validation.policy), video=config.clips.video)
+        wanted = min(config.validation.takes or len(takes), len(takes))
+        self._chosen = [place * len(takes) // wanted for place in range(wanted)]
+
+    def __call__(self, model: LMEEC) -> Mapping[str, DirectionScore]:
+        """See `Validator`.
+
+        Raises:
+            DataError: no take can be predicted, or none has ground truth.
+        """
+        # A model that is arranged for the CPU can no longer be trained.
+        judged = copy.deepcopy(model).eval()
+        judged.requires_grad_(False)
+        if judged.device.type == "cpu":
+            optimise_for_cpu(judged)
+        mine = self._chosen[self._group.rank :: self._group.workers]
+        batches = [batch for number in mine for batch in self._predicted(judged, number)]
+        tables = [table for some in self._group.gather(batches) for table in some]
+        if not tables:
+            raise DataError(f"{self._takes.root}: no take to validate on can be predicted")
+        return evaluate(pa.Table.from_batches(tables))
+
+    def _predicted(self, model: LMEEC, number: int) -> list[pa.RecordBatch]:
+        take = self._takes[number]
+        try:
+            return [
+                batch for direction in self._directions for batch in predict_take(model, take, direction, self._predict)
+            ]
+        except DataError as error:
+            self._notice(f"take {show(take.name)} is left out of the validation: {error}")
+            return []

@@ -1,0 +1,223 @@
+"""`lmeec train`: takes in, a model out."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lmeec.config import Direction
+    from lmeec.inference.work import Stop
+    from lmeec.training.config import TrainConfig
+    from lmeec.training.run import TrainJob
+
+_SYNTHETIC = "synthetic"
+
+
+def train(
+    takes: Annotated[
+        str,
+        typer.Argument(
+            help="Folder of a data set, in the release or the processed layout; or the word synthetic, for scenes that "
+            "are drawn on the fly.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for weights, state, log and settings.", show_default=False)
+    ],
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            help="Weights to begin with: SAM 2.1's, from which the paper trains, an LM-EEC checkpoint, or a built-in "
+            "model's name.",
+            show_default="random weights",
+        ),
+    ] = None,
+    model: Annotated[
+        Literal["nano", "base_plus"] | None,
+        typer.Option(help="Size of a model that begins with random weights.", show_default="base_plus"),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML file with any of the settings; OUT/train.yaml shows them all. Options given here come first.",
+            show_default="the paper's recipe",
+        ),
+    ] = None,
+    annotations: Annotated[
+        Path | None, typer.Option(help="Relations file.", show_default="all in TAKES/annotations")
+    ] = None,
+    validate: Annotated[
+        Path | None,
+        typer.Option(
+            help="Data set to judge the model on, on the way; OUT/best.safetensors has the highest IoU.",
+            show_default="none",
+        ),
+    ] = None,
+    validate_every: Annotated[int | None, typer.Option(help="Steps between validations.", show_default="1000")] = None,
+    direction: Annotated[
+        Literal["ego2exo", "exo2ego", "both"] | None,
+        typer.Option(help="ego2exo takes ego masks as query, exo2ego exo masks.", show_default="both"),
+    ] = None,
+    epochs: Annotated[
+        float | None, typer.Option(help="An epoch has one clip of every track.", show_default="60")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps of the whole training, in place of epochs.", show_default=False)
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Clips in a step, over all workers.", show_default="32")] = None,
+    clip_frames: Annotated[int | None, typer.Option(help="Annotated frames in a clip.", show_default="8")] = None,
+    objects: Annotated[
+        int | None, typer.Option(help="Objects that are followed in a clip, at most.", show_default="3")
+    ] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(
+            help="Learning rate at the beginning; the image encoder's keeps its proportion to it.", show_default="5e-6"
+        ),
+    ] = None,
+    train_absent: Annotated[
+        bool | None,
+        typer.Option(
+            "--train-absent/--no-train-absent",
+            help="Train on frames in which the object is annotated as not visible, too; the released weights did not.",
+            show_default="--train-absent",
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of every draw.", show_default="0")] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"] | None,
+        typer.Option(help="auto takes a GPU where there is one.", show_default="auto"),
+    ] = None,
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16"] | None,
+        typer.Option(help="auto is bfloat16 on a GPU, float32 on a CPU.", show_default="auto"),
+    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder for decoded frames.", show_default="OUT/cache")] = None,
+    log_format: Annotated[
+        Literal["auto", "text", "json"],
+        typer.Option(help="auto is a live view on a terminal and lines of text elsewhere."),
+    ] = "auto",
+) -> None:
+    """Train LM-EEC on takes or on synthetic scenes; the defaults are the paper's recipe.
+
+    Run the same command again after an interruption: it goes on exactly where its last saved state is. Ctrl-C and
+    SIGTERM save first; a second Ctrl-C stops at once. OUT/best.safetensors and OUT/last.safetensors are checkpoints for
+    `lmeec predict`; OUT/log.jsonl and OUT/tensorboard have the losses and validations.
+
+    **Examples**
+
+    Fine-tune SAM 2.1 as the paper does, and judge it on other takes:
+
+        lmeec train train/ --out run --checkpoint sam2.1_hiera_base_plus.pt --validate val/
+
+    Go on from the released weights, in one direction, on own takes:
+
+        lmeec train takes/ --out run --checkpoint EgoExo_checkpoint.pt --direction ego2exo --epochs 5
+
+    A small model from nothing, on synthetic scenes:
+
+        lmeec train synthetic --out run --model nano --steps 20000 --lr 5e-4
+
+    Settings without an option:
+
+        lmeec train takes/ --out run --checkpoint sam2.1_hiera_base_plus.pt --config mine.yaml
+    """
+    from lmeec.errors import ConfigError
+    from lmeec.inference.work import Stop
+    from lmeec.training.config import TrainConfig
+    from lmeec.training.run import TrainJob
+    from lmeec_cli.signals import Stopped, stopping
+    from lmeec_cli.train_file import read_settings
+
+    if checkpoint is not None and model is not None:
+        raise ConfigError("--checkpoint brings its own model: leave out --model")
+    settings = TrainConfig() if config is None else read_settings(config)
+    settings = _with_options(
+        settings,
+        {"model": model, "epochs": epochs, "steps": steps, "seed": seed, "device": device, "dtype": dtype},
+        optimiser=_rates(settings, lr),
+        validation={"every": validate_every},
+        clips={
+            "directions": None
+            if direction is None
+            else ("ego2exo", "exo2ego")
+            if direction == "both"
+            else (direction,),
+            "train_absent": train_absent,
+        },
+    )
+    settings = _with_sizes(settings, batch, clip_frames, objects, synthetic=takes == _SYNTHETIC)
+    job = TrainJob(
+        takes=None if takes == _SYNTHETIC else Path(takes).absolute(),
+        out=out.absolute(),
+        config=settings,
+        checkpoint=checkpoint,
+        annotations=annotations,
+        validate=None if validate is None else validate.absolute(),
+        cache=None if cache is None else cache.absolute(),
+    )
+    stop = Stop()
+    saying = (
+        "saving, which ends the training for now; Ctrl-C again stops at once, without the steps since the last save"
+    )
+    try:
+        with stopping(stop, saying, (signal.SIGINT, signal.SIGTERM)):
+            finished = _train(job, log_format, stop)
+    except (Stopped, KeyboardInterrupt):
+        typer.echo("stopped at once; run the same command again to go on from the last saved state", err=True)
+        raise typer.Exit(130) from None
+    if not finished:
+        typer.echo(f"stopped and saved in {out}; run the same command again to go on", err=True)
+        raise typer.Exit(130)
+
+
+def _train(job: TrainJob, log_format: Literal["auto", "text", "json"], stop: Stop) -> bool:
+    from lmeec.training.run import run_training
+    from lmeec_cli.train_progress import training_reporter
+
+    with training_reporter(log_format) as reporter:
+        return run_training(job, reporter, stopping=lambda: stop.requested)
+
+
+def _with_options(settings: TrainConfig, changes: Mapping[str, Any], **parts: Mapping[str, Any]) -> TrainConfig:
+    """Settings with the options that were given."""
+    if changes.get("epochs") is not None and changes.get("steps") is None:
+        settings = replace(settings, steps=None)
+    given = {name: replace(getattr(settings, name), **_given(values)) for name, values in parts.items()}
+    return replace(settings, **_given(changes), **given)
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _directions(direction: Literal["ego2exo", "exo2ego", "both"] | None) -> tuple[Direction, ...] | None:
+    if direction is None:
+        return None
+    return ("ego2exo", "exo2ego") if direction == "both" else (direction,)
+
+
+def _rates(settings: TrainConfig, lr: float | None) -> dict[str, float]:
+    before = settings.optimiser
+    return {} if lr is None else {"lr": lr, "encoder_lr": before.encoder_lr * lr / before.lr}
+
+
+def _with_sizes(
+    settings: TrainConfig, batch: int | None, frames: int | None, objects: int | None, *, synthetic: bool
+) -> TrainConfig:
+    """Settings with sizes of batches and clips, which every phase of synthetic scenes has by itself."""
+    if not synthetic:
+        return _with_options(settings, {"batch": batch}, clips={"frames": frames, "objects": objects})
+    scenes = settings.synthetic
+    phases = tuple(replace(phase, **_given({"clips": batch, "frames": frames})) for phase in scenes.phases)
+    longest = max(phase.frames for phase in phases)
+    changed = {"phases": phases, "followed": objects, "frames_kept": max(scenes.frames_kept, longest)}
+    return replace(settings, synthetic=replace(scenes, **_given(changed)))

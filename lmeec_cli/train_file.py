@@ -1,0 +1,45 @@
+"""Settings of a training in YAML: what a file may say, and messages that name the key and the line of a mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from lmeec.errors import ConfigError
+from lmeec.training.augment import AugmentConfig
+from lmeec.training.config import ClipConfig, OptimiserConfig, ScratchConfig, TrainConfig, ValidationConfig
+from lmeec.training.losses import LossWeights
+from lmeec.training.synthetic import Phase, SyntheticConfig
+from lmeec_cli.recipe_file import messages, read_yaml
+
+for _part in (
+    TrainConfig,
+    AugmentConfig,
+    ClipConfig,
+    LossWeights,
+    OptimiserConfig,
+    Phase,
+    ScratchConfig,
+    SyntheticConfig,
+    ValidationConfig,
+):
+    # Without this, pydantic passes over keys that a dataclass does not know.
+    _part.__pydantic_config__ = ConfigDict(extra="forbid")
+
+
+def read_settings(path: Path) -> TrainConfig:
+    """Read the settings of a training; those that the file leaves out have their defaults.
+
+    Raises:
+        ConfigError: the file cannot be read or says something that it may not; names the key and the line.
+    """
+    document = read_yaml(path)
+    if document is None:
+        return TrainConfig()
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: holds no settings, which are `key: value` each")
+    try:
+        return TypeAdapter(TrainConfig).validate_python(document)
+    except ValidationError as error:
+        raise ConfigError("\n".join(messages(path, document, error, {}))) from error

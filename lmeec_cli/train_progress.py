@@ -1,0 +1,150 @@
+"""How a training is shown: a bar on a terminal, log lines or JSON lines elsewhere, always on standard error."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Literal, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from lmeec_cli.words import duration, snake_case
+
+if TYPE_CHECKING:
+    from lmeec.training.progress import StepDone, TrainingEvent, TrainingReporter
+
+_LOG_EVERY_S = 30.0
+_LATEST = 50
+"""Steps that losses and times are averaged over."""
+
+
+@contextmanager
+def training_reporter(log_format: Literal["auto", "text", "json"] = "auto") -> Iterator[TrainingReporter]:
+    """A reporter that suits where standard error goes, or of the format that is asked for."""
+    console = Console(stderr=True)
+    if log_format == "json":
+        yield JsonTrainingReporter(console.file)
+    elif log_format == "text" or not console.is_terminal:
+        yield LogTrainingReporter(console)
+    else:
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[about]}"))
+        with Progress(*columns, console=console) as progress:
+            yield LiveTrainingReporter(progress)
+
+
+class _Latest:
+    """Means over the latest steps."""
+
+    def __init__(self) -> None:
+        self._steps: deque[StepDone] = deque(maxlen=_LATEST)
+
+    def describe(self, done: StepDone) -> str:
+        """Loss, learning rate and the time that is left, with a step that was just done."""
+        self._steps.append(done)
+        count = len(self._steps)
+        loss, iou = (sum(step.values[name] for step in self._steps) / count for name in ("loss", "mask_iou"))
+        seconds = sum(step.seconds for step in self._steps) / count
+        left = duration((done.steps - done.step) * seconds)
+        return f"loss {loss:.3f}, mask IoU {iou:.2f}, lr {done.values['lr']:.1e}, {seconds:.2f} s a step, {left} left"
+
+
+class LogTrainingReporter:
+    """A line at the first step, now and then after that, and for everything else."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._latest = _Latest()
+        self._last: float | None = None
+
+    def event(self, event: TrainingEvent) -> None:
+        """See `TrainingReporter`."""
+        from lmeec.training.progress import StepDone
+
+        if not isinstance(event, StepDone):
+            for line in _lines(event):
+                self._log(line)
+            return
+        about = self._latest.describe(event)
+        if self._last is None or time.monotonic() - self._last > _LOG_EVERY_S or event.step == event.steps:
+            self._last = time.monotonic()
+            self._log(f"step {event.step:,} of {event.steps:,}: {about}")
+
+    def _log(self, text: str) -> None:
+        self._console.print(f"{time.strftime('%H:%M:%S')} {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+class JsonTrainingReporter:
+    """A JSON object a line: steps now and then, everything else at once."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._last: float | None = None
+
+    def event(self, event: TrainingEvent) -> None:
+        """See `TrainingReporter`."""
+        from lmeec.training.progress import StepDone
+
+        if isinstance(event, StepDone):
+            if self._last is not None and time.monotonic() - self._last < _LOG_EVERY_S and event.step < event.steps:
+                return
+            self._last = time.monotonic()
+        name = snake_case(type(event).__name__)
+        record = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": name, **asdict(event)}
+        print(json.dumps(record, ensure_ascii=False), file=self._file, flush=True)
+
+
+class LiveTrainingReporter:
+    """A bar with the loss; validations and notes scroll above it."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._latest = _Latest()
+        self._task = progress.add_task("preparing", total=None, about="")
+
+    def event(self, event: TrainingEvent) -> None:
+        """See `TrainingReporter`."""
+        from lmeec.training.progress import Saved, StepDone
+
+        if isinstance(event, StepDone):
+            self._progress.update(
+                self._task,
+                total=event.steps,
+                completed=event.step,
+                description=f"step {event.step:,} of {event.steps:,}",
+                about=self._latest.describe(event),
+            )
+        elif not isinstance(event, Saved):
+            for line in _lines(event):
+                self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _lines(event: TrainingEvent) -> Iterator[str]:
+    from lmeec.training.progress import Note, Saved, TrainingStarted, Validated
+
+    match event:
+        case TrainingStarted():
+            before = f", {event.step:,} done before" if event.step else ""
+            yield f"training {event.about}"
+            yield f"{event.parameters / 1e6:.1f} M parameters, {event.steps:,} steps{before}"
+        case Validated():
+            yield f"validation after step {event.step:,}: IoU {100 * event.iou:.2f}" + (", the best" * event.best)
+            for direction, score in event.scores.items():
+                yield (
+                    f"  {direction}: IoU {_number(score.iou, 100, 2)}, location error "
+                    f"{_number(score.location_error, 1, 3)}, contour accuracy "
+                    f"{_number(score.contour_accuracy, 1, 3)}, balanced accuracy "
+                    f"{_number(score.balanced_accuracy, 100, 2)}"
+                )
+        case Saved():
+            yield f"saved after step {event.step:,}"
+        case Note():
+            yield event.text
+
+
+def _number(value: float | None, scale: int, digits: int) -> str:
+    return "-" if value is None else f"{scale * value:.{digits}f}"
