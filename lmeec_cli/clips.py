@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _LENGTH = "Length of clips"
 _CHOICE = "Choice of descriptions"
+_MEDIA = "Video clips"
 
 
 class TakesOrCommand(TyperGroup):
@@ -114,8 +116,43 @@ def make(
             rich_help_panel=_CHOICE,
         ),
     ] = "none",
+    extract: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Cut the clips of both views to this folder too.", rich_help_panel=_MEDIA),
+    ] = None,
+    form: Annotated[
+        Literal["mp4", "webdataset", "both"],
+        typer.Option(
+            "--format",
+            help="mp4: a file a clip, as the columns ego_clip and exo_clip name them. webdataset: a shard a take of "
+            "ego.mp4, exo.mp4, txt and json.",
+            rich_help_panel=_MEDIA,
+        ),
+    ] = "mp4",
+    short_side: Annotated[
+        int,
+        typer.Option(help="Pixels of the clips' shorter side; smaller videos keep their size.", rich_help_panel=_MEDIA),
+    ] = 256,
+    workers: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|N",
+            help="Processes that cut, on Ray; auto is one for two CPUs. 0, and auto where one would do, stay in this "
+            "process and need no Ray.",
+            rich_help_panel=_MEDIA,
+        ),
+    ] = "auto",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RAY_ADDRESS",
+            help="Ray cluster to join: HOST:PORT, or auto on one of its machines.",
+            show_default="start one here",
+            rich_help_panel=_MEDIA,
+        ),
+    ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an output that was made with other settings.")
+        bool, typer.Option("--overwrite", help="Replace a table and clips that were made with other settings.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -134,12 +171,15 @@ def make(
 
         lmeec clips egoexo4d/ -o clips.parquet --rule fixed --seconds 2 --best-exo-only \
             --merge-duplicates overlapping
+
+    The clips themselves as well, as files and as WebDataset shards; the same command goes on after an interruption:
+
+        lmeec clips egoexo4d/ -o clips.parquet --extract clips/ --format both --workers 8
     """
     from lmeec.clips import ClipsConfig, LengthConfig, make_clips, read_source
 
-    length = LengthConfig(rule, seconds, min_length, max_length)
     config = ClipsConfig(
-        length=length,
+        length=LengthConfig(rule, seconds, min_length, max_length),
         ego_visible_only=ego_visible_only,
         best_exo_only=best_exo_only,
         include_unsure=include_unsure,
@@ -147,18 +187,27 @@ def make(
         duplicates=merge_duplicates,
         video=video,
     )
+    extraction = None
+    if extract is not None:
+        from lmeec_cli.clips_extract import Extraction
+
+        extraction = Extraction.of(
+            extract, ("mp4", "webdataset") if form == "both" else (form,), short_side, workers, ray_address
+        )
     with _progress("opening videos") as show:
         source = read_source(takes.absolute(), config, annotations=annotations, on_progress=show)
     summary = make_clips(source, out, config, overwrite=overwrite)
     for problem in summary.problems:
         typer.echo(f"error: left out: {problem}", err=True)
+    extracted = None if extraction is None else extraction.run(out, overwrite=overwrite)
     if as_json:
-        typer.echo(json.dumps({"out": str(out)} | summary.to_dict(), indent=2, ensure_ascii=False))
+        document = {"out": str(out)} | summary.to_dict() | {"extracted": extracted and asdict(extracted)}
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         from lmeec_cli.clips_summary import show_summary
 
         show_summary(summary, out)
-    if summary.problems:
+    if summary.problems or (extracted is not None and extracted.failures):
         raise typer.Exit(1)
 
 

@@ -187,6 +187,7 @@ def predict(
     from lmeec.inference.work import Stop
     from lmeec.model.sources import checkpoint_sources
     from lmeec.tables import Output
+    from lmeec_cli.options import auto_or_number
     from lmeec_cli.profile import show_profile
     from lmeec_cli.progress import run_reporter
     from lmeec_cli.signals import Stopped, stopping
@@ -198,7 +199,7 @@ def predict(
         dtype=dtype,
         video=video,
         objects=tuple(objects or ()),
-        batch_tracks=_auto_or_number(batch_tracks, "--batch-tracks"),
+        batch_tracks=auto_or_number(batch_tracks, "--batch-tracks"),
         decoder=decoder,
         compile=compiled,
         profile=profile,
@@ -207,7 +208,7 @@ def predict(
     if config.calibration is not None:
         for name in set(config.directions) - set(config.calibration.directions):
             typer.echo(f"note: {calibration} says nothing of {name}: its confidence is the object score's", err=True)
-    wanted = Wanted(_auto_or_number(workers, "--workers"), gpus_per_worker, cpus_per_worker, ray_address, device)
+    wanted = Wanted(auto_or_number(workers, "--workers"), gpus_per_worker, cpus_per_worker, ray_address, device)
     if wanted.workers == 0 and take_timeout is not None:
         raise ConfigError("--take-timeout needs a process that can be ended: use --workers 1 or more")
     output = Output.of(out).absolute()
@@ -233,15 +234,6 @@ def predict(
 
 
 _HOW_TO_GO_ON = "finished takes are kept: run the same command again to go on"
-
-
-def _auto_or_number(given: str, option: str) -> int | Literal["auto"]:
-    if given == "auto":
-        return "auto"
-    try:
-        return int(given)
-    except ValueError:
-        raise typer.BadParameter(f"{given!r} is neither auto nor a number", param_hint=option) from None
 
 
 @contextmanager

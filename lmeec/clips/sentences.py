@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
-import inflect
+if TYPE_CHECKING:
+    import inflect
 
 _WORD = re.compile(r"\w+")
 _ARTICLES = frozenset({"a", "an", "the"})
-
-_english = inflect.engine()
 
 
 def sentence_key(text: str) -> tuple[str, ...]:
@@ -28,4 +28,12 @@ def sentence_key(text: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=100_000)
 def _singular(word: str) -> str:
-    return _english.singular_noun(word) or word
+    return english().singular_noun(word) or word
+
+
+@cache
+def english() -> inflect.engine:
+    """Knows singulars and plurals; takes seconds to load, so it is there only for those who need it."""
+    import inflect
+
+    return inflect.engine()

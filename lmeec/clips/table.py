@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from lmeec.clips.bounds import mean_gap, mean_of_gaps
 from lmeec.clips.config import ClipsConfig
+from lmeec.clips.read import METADATA_KEY, SUMMARY_KEY, VERSION_KEY, read_clips_metadata
 from lmeec.clips.rows import readable_videos, take_rows
 from lmeec.clips.schema import SCHEMA, SCHEMA_VERSION
 from lmeec.clips.summary import ClipsSummary, Tally
@@ -25,10 +26,6 @@ from lmeec.tables.files import naming_the_file, written_whole
 from lmeec.tables.metadata import digest_of_files
 from lmeec.tables.parts import COMPRESSION
 from lmeec.version import __version__
-
-METADATA_KEY = b"lmeec.clips"
-VERSION_KEY = b"lmeec.clips.schema_version"
-SUMMARY_KEY = b"lmeec.clips.summary"
 
 _ROW_GROUP_ROWS = 65_536
 
@@ -128,42 +125,6 @@ def make_clips(source: Source, out: Path, config: ClipsConfig, *, overwrite: boo
         summary = tally.summary(of_rule, grounded=False)
         writer.add_key_value_metadata({SUMMARY_KEY: json.dumps(summary.to_dict()).encode()})
     return summary
-
-
-@dataclass(frozen=True, slots=True)
-class ClipsMetadata:
-    """What a clips table says of itself.
-
-    Attributes:
-        settings: What it was made of, as JSON values; `fingerprint` tells tables apart.
-        summary: What it holds.
-    """
-
-    settings: dict[str, Any]
-    summary: ClipsSummary
-
-
-def read_clips_metadata(path: Path) -> ClipsMetadata:
-    """Read what a clips table says of itself.
-
-    Raises:
-        OutputError: The file is missing, damaged, no clips table, or of another version.
-    """
-    try:
-        metadata = pq.read_metadata(path).metadata or {}
-    except FileNotFoundError:
-        raise OutputError(f"{path} does not exist: check the name, or make it with `lmeec clips`") from None
-    except (pa.ArrowException, OSError) as error:
-        raise OutputError(f"{path} is not a whole Parquet file: it is damaged or of another kind ({error})") from error
-    if METADATA_KEY not in metadata:
-        raise OutputError(f"{path} is a Parquet file, but not a clips table: give a file that `lmeec clips` wrote")
-    version = metadata.get(VERSION_KEY, b"").decode(errors="replace")
-    if version != str(SCHEMA_VERSION):
-        raise OutputError(
-            f"{path} has columns of version {version or 'unknown'}, this lmeec ({__version__}) reads version "
-            f"{SCHEMA_VERSION}: make it again"
-        )
-    return ClipsMetadata(json.loads(metadata[METADATA_KEY]), ClipsSummary.from_dict(json.loads(metadata[SUMMARY_KEY])))
 
 
 def _settings(source: Source, config: ClipsConfig) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lmeec.data.encoding import video_writer
 from lmeec.data.names import first_few, safe_name, show
 from lmeec.data.take import Take
 from lmeec.data.takes import TakeSet
@@ -20,7 +21,6 @@ from lmeec.errors import DataError, OutputError
 from lmeec.render.mosaic import Mosaic
 from lmeec.render.panels import panels_of, pictures
 from lmeec.render.tracks import PredictedTrack, Selection, scan_tracks
-from lmeec.render.video import video_writer
 
 if TYPE_CHECKING:
     from lmeec.tables.storage import Location

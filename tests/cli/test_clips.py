@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
+import sys
+import time
 
 import pyarrow.parquet as pq
 import pytest
-from command import lmeec
+from command import lmeec, start_lmeec
 from described import spoken, write_descriptions
 
 
@@ -57,3 +61,72 @@ def test_wrong_calls_are_told(described, tmp_path):
     assert done.status == 1 and done.err.startswith("error: ") and "nowhere" in done.err
     done = lmeec("clips", described.root, "--out", tmp_path / "x", "--rule", "fixed")
     assert done.status == 1 and "--seconds" in done.err
+
+
+@pytest.fixture
+def many(takes):
+    """Eight takes with three sentences each."""
+    names = [*takes.names, *(f"copy_{number}" for number in range(6))]
+    for name in names[2:]:
+        shutil.copytree(takes.root / "takes" / takes.names[0], takes.root / "takes" / name)
+    (takes.root / "takes.json").unlink()
+    shutil.rmtree(takes.root / "annotations")
+    write_descriptions(takes.root, {name: [spoken(1.0, 2.0, 3.0)] for name in names})
+    return takes
+
+
+def arguments(takes, folder, *more):
+    return ["clips", takes.root, "--out", folder / "clips.parquet", "--extract", folder / "out", *more]
+
+
+def shards(folder):
+    return {path.name: path.read_bytes() for path in (folder / "out" / "shards").glob("*.tar")}
+
+
+@pytest.fixture
+def undisturbed(many, tmp_path):
+    """Shards of a run that nobody disturbed."""
+    done = lmeec(*arguments(many, tmp_path / "undisturbed", "--format", "webdataset", "--workers", 0))
+    assert done.status == 0, done.err
+    return shards(tmp_path / "undisturbed")
+
+
+def wait_for_shards(folder, process, count):
+    while len(list((folder / "out" / "shards").glob("*.tar"))) < count:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.002)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
+def test_a_stopped_extraction_goes_on_where_it_was(number, many, undisturbed, tmp_path):
+    call = arguments(many, tmp_path, "--format", "webdataset", "--workers", 0)
+    process = start_lmeec(*call)
+    try:
+        wait_for_shards(tmp_path, process, 2)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=100)
+    finally:
+        process.kill()
+    if number == signal.SIGINT:
+        assert process.returncode == 130, err
+        assert "run the same command again" in err and "Traceback" not in err
+    before = len(shards(tmp_path))
+    assert 2 <= before < 8
+    again = lmeec(*call, "--json")
+    assert again.status == 0, again.err
+    extracted = json.loads(again.out)["extracted"]
+    assert extracted["takes"] == 8 and extracted["kept"] >= 9 * before
+    assert shards(tmp_path) == undisturbed
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"extract.json", "shards"}
+
+
+def test_without_ray_clips_are_cut_in_the_process(many, tmp_path, monkeypatch):
+    """Nothing but lmeec.cluster may import ray."""
+    for name in ("lmeec.cluster.session", "lmeec.cluster.tasks"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    done = lmeec(*arguments(many, tmp_path, "--workers", 0))
+    assert done.status == 0, done.err
+    assert len(list((tmp_path / "out" / "videos").rglob("*.mp4"))) == 8 * 3 * 3
+    refused = lmeec(*arguments(many, tmp_path, "--workers", 2))
+    assert refused.status == 1 and "lmeec[ray]" in refused.err

@@ -1,0 +1,310 @@
+"""Cutting the clips of a table to files, take by take.
+
+What is done shows in the files themselves: a clip or a shard is there only when it is whole, so a run that was stopped
+goes on by leaving out what is there. `extract.json` says what they were made of, and keeps two runs apart.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import IO, Literal, Protocol
+
+import av
+import pyarrow as pa
+
+from lmeec.clips.cutting import Cut, cut_video
+from lmeec.clips.read import read_clips_metadata, scan_clip_takes
+from lmeec.clips.rows import VIDEOS_FOLDER
+from lmeec.clips.shards import write_shard
+from lmeec.data.names import show
+from lmeec.errors import ConfigError, DataError, DiskFullError, LmeecError, OutputError
+from lmeec.tables.files import naming_the_file
+
+Format = Literal["mp4", "webdataset"]
+
+MARKER = "extract.json"
+SHARDS_FOLDER = "shards"
+_WORK_FOLDER = ".work"
+_SMALLEST, _LARGEST = 32, 4320
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractConfig:
+    """What to write.
+
+    Attributes:
+        formats: `mp4` writes a file a clip, `webdataset` a shard a take.
+        short_side: Pixels of the shorter side of the clips.
+
+    Raises:
+        ConfigError: A value is outside of what it may be.
+    """
+
+    formats: tuple[Format, ...] = ("mp4",)
+    short_side: int = 256
+
+    def __post_init__(self) -> None:
+        if not self.formats:
+            raise ConfigError("formats must name mp4, webdataset or both")
+        if not _SMALLEST <= self.short_side <= _LARGEST:
+            raise ConfigError(f"--short-side is {self.short_side}, but must be from {_SMALLEST} to {_LARGEST}")
+
+
+@dataclass(frozen=True, slots=True)
+class TakeJob:
+    """The clips of one take.
+
+    Attributes:
+        number: Of the take in the table, which is that of its shard.
+        rows: Its rows.
+    """
+
+    number: int
+    rows: pa.Table
+
+    @property
+    def take(self) -> str:
+        """The take's name."""
+        return str(self.rows["take_name"][0])
+
+
+@dataclass(frozen=True, slots=True)
+class TakeResult:
+    """What became of a take.
+
+    Attributes:
+        take: Its name.
+        cut: Clips that were cut, a file each.
+        kept: Clips that were there before, or in a shard that was.
+        failures: What went wrong, in words that name take and camera.
+        disk_full: No more can be written.
+    """
+
+    take: str
+    cut: int = 0
+    kept: int = 0
+    failures: tuple[str, ...] = ()
+    disk_full: bool = False
+
+
+@dataclass(slots=True)
+class ExtractSummary:
+    """What was extracted.
+
+    Attributes:
+        takes: Takes that are whole.
+        cut: Clips that were cut, a file each.
+        kept: Clips that were there before.
+        seconds: How long it took.
+        failures: What went wrong, in words that name take and camera.
+        waiting: Takes that were not begun, as the run was stopped or the disk is full.
+    """
+
+    takes: int = 0
+    cut: int = 0
+    kept: int = 0
+    seconds: float = 0.0
+    failures: list[str] = field(default_factory=list)
+    waiting: int = 0
+
+
+class Executor(Protocol):
+    """Does jobs, in this process or in others, and gives results as they come."""
+
+    threads: int
+
+    def __call__(
+        self,
+        work: Callable[[TakeJob], TakeResult],
+        jobs: Iterable[TakeJob],
+        died: Callable[[TakeJob, str], TakeResult],
+    ) -> Iterator[TakeResult]:
+        """Yield the result of every job; `died` makes one of a job whose worker died."""
+
+
+class InProcess:
+    """Does one job after the other in this process."""
+
+    threads = 0
+
+    def __call__(
+        self,
+        work: Callable[[TakeJob], TakeResult],
+        jobs: Iterable[TakeJob],
+        died: Callable[[TakeJob, str], TakeResult],
+    ) -> Iterator[TakeResult]:
+        """See `Executor`."""
+        yield from map(work, jobs)
+
+
+def extract_clips(
+    table: Path,
+    folder: Path,
+    config: ExtractConfig,
+    executor: Executor,
+    *,
+    overwrite: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
+    on_result: Callable[[TakeResult], None] = lambda result: None,
+) -> ExtractSummary:
+    """Cut the clips of a table; what is in the folder already is kept.
+
+    A take whose videos are damaged does not stop the others: what can be cut of it is, and its shard is not written.
+
+    Args:
+        table: A clips table.
+        folder: Where to: `videos/TAKE/CAMERA/START-END.mp4` and `shards/clips-NUMBER.tar`.
+        config: What to write.
+        executor: Does the work.
+        overwrite: Remove clips of another table or size that are in the folder.
+        stopped: Whether no more takes are to be begun.
+        on_result: Called with what became of each take.
+
+    Raises:
+        OutputError: The folder holds other things, or clips of another table or size, or cannot be written.
+    """
+    began = time.monotonic()
+    summary = ExtractSummary()
+    total = read_clips_metadata(table).summary.takes
+    with _claimed(table, folder, config, overwrite=overwrite):
+        ending = False
+        begun = 0
+
+        def jobs() -> Iterator[TakeJob]:
+            nonlocal begun
+            for number, rows in enumerate(scan_clip_takes(table)):
+                if ending or stopped():
+                    return
+                begun += 1
+                yield TakeJob(number, rows)
+
+        work = partial(extract_take, folder=folder.absolute(), config=config, threads=executor.threads)
+        for result in executor(work, jobs(), _died):
+            summary.takes += not result.failures
+            summary.cut += result.cut
+            summary.kept += result.kept
+            summary.failures += result.failures
+            ending |= result.disk_full
+            on_result(result)
+        with contextlib.suppress(OSError):
+            (folder / _WORK_FOLDER).rmdir()
+    summary.waiting = total - begun
+    summary.seconds = time.monotonic() - began
+    return summary
+
+
+def extract_take(job: TakeJob, folder: Path, config: ExtractConfig, threads: int) -> TakeResult:
+    """Cut the clips of one take, each of its videos decoded once.
+
+    Args:
+        job: The take.
+        folder: As for `extract_clips`.
+        config: What to write.
+        threads: Threads that decode; 0 takes one a core.
+    """
+    shard = folder / SHARDS_FOLDER / f"clips-{job.number:06d}.tar" if "webdataset" in config.formats else None
+    if shard is not None and shard.exists():
+        shard = None
+    media = folder if "mp4" in config.formats else folder / _WORK_FOLDER / f"{job.number:06d}"
+    wanted = _wanted(job, media)
+    clips = sum(map(len, wanted.values()))
+    if shard is None and media is not folder:
+        shutil.rmtree(media, ignore_errors=True)  # of a run that was killed before it did so
+        return TakeResult(job.take, kept=clips)
+    rate = Fraction(job.rows["frame_rate"][0].as_py()).limit_denominator(1001)
+    missing = {key: [cut for cut in cuts if not cut.path.exists()] for key, cuts in wanted.items()}
+    kept = clips - sum(map(len, missing.values()))
+    cut = 0
+    failures: list[str] = []
+    try:
+        for (camera, video), cuts in missing.items():
+            try:
+                if cuts:
+                    cut_video(Path(video), cuts, config.short_side, rate, threads=threads)
+            except (DataError, av.FFmpegError) as error:
+                failures.append(f"take {show(job.take)}, camera {show(camera)}: {error}")
+            cut += sum(one.path.exists() for one in cuts)
+        if shard is not None and not failures:
+            write_shard(shard, job.rows.to_pylist(), media)
+            if media is not folder:
+                shutil.rmtree(media)
+    except (LmeecError, OSError) as error:
+        failures.append(f"take {show(job.take)}: {error}")
+        return TakeResult(job.take, cut, kept, tuple(failures), isinstance(error, DiskFullError))
+    return TakeResult(job.take, cut, kept, tuple(failures))
+
+
+def _wanted(job: TakeJob, media: Path) -> dict[tuple[str, str], list[Cut]]:
+    """The clips of each camera and its video; those of the same frames, from several rows, are one file."""
+    cuts: dict[tuple[str, str], dict[str, Cut]] = defaultdict(dict)
+    for view in ("ego", "exo"):
+        columns = [f"{view}_cam", f"{view}_video", f"{view}_clip", "start_frame", "end_frame"]
+        for camera, video, clip, start, end in zip(*(job.rows[name].to_pylist() for name in columns), strict=True):
+            cuts[camera, video][clip] = Cut(start, end, media / clip)
+    return {key: list(of_camera.values()) for key, of_camera in cuts.items()}
+
+
+def _died(job: TakeJob, reason: str) -> TakeResult:
+    return TakeResult(job.take, failures=(f"take {show(job.take)}: its worker failed: {reason}",))
+
+
+@contextlib.contextmanager
+def _claimed(table: Path, folder: Path, config: ExtractConfig, *, overwrite: bool) -> Iterator[None]:
+    """Have the folder for this run alone.
+
+    Raises:
+        OutputError: It holds other things, or clips of another table or size, or another run is filling it.
+    """
+    marker = folder / MARKER
+    made_of = {"clips": read_clips_metadata(table).settings["fingerprint"], "short_side": config.short_side}
+    with naming_the_file(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not marker.exists() and any(folder.iterdir()):
+            raise OutputError(f"{folder} holds other things than clips: name another folder")
+        file = marker.open("a+", encoding="utf-8")
+    with file:
+        _lock(file, folder)
+        file.seek(0)
+        there = file.read()
+        if there and _parsed(there) != made_of:
+            if not overwrite:
+                raise OutputError(
+                    f"{folder} holds clips of another table or size: name another folder, or pass --overwrite to "
+                    "replace them"
+                )
+            for name in (VIDEOS_FOLDER, SHARDS_FOLDER, _WORK_FOLDER):
+                shutil.rmtree(folder / name, ignore_errors=True)
+        if there != (said := json.dumps(made_of)):
+            with naming_the_file(marker):
+                file.truncate(0)
+                file.write(said)
+                file.flush()
+        yield
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _lock(file: IO[str], folder: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OutputError(
+            f"{folder}: another run is writing clips there; wait for it, or name another folder"
+        ) from None
+    except OSError:
+        return  # a file system without locks

@@ -1,0 +1,137 @@
+"""`lmeec clips --extract`: where the work is done and how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from lmeec.clips.extract import ExtractConfig, ExtractSummary, Format, InProcess, extract_clips
+from lmeec.clips.read import read_clips_metadata
+from lmeec_cli.options import auto_or_number
+from lmeec_cli.signals import Stopped, stopping
+
+if TYPE_CHECKING:
+    from lmeec.clips.extract import Executor, TakeResult
+    from lmeec.cluster.resources import Wanted
+
+
+_HOW_TO_GO_ON = "what is whole is kept: run the same command again to go on"
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What the options of the command ask for.
+
+    Attributes:
+        folder: Where the clips go.
+        config: What to write.
+        wanted: The workers.
+    """
+
+    folder: Path
+    config: ExtractConfig
+    wanted: Wanted
+
+    @classmethod
+    def of(
+        cls, folder: Path, formats: tuple[Format, ...], short_side: int, workers: str, address: str | None
+    ) -> Extraction:
+        """Check the options before there is work to lose.
+
+        Raises:
+            ConfigError: One is outside of what it may be.
+            typer.BadParameter: `workers` is neither auto nor a number.
+        """
+        from lmeec.cluster.resources import Wanted
+
+        wanted = Wanted(auto_or_number(workers, "--workers"), address=address, device="cpu")
+        return cls(folder, ExtractConfig(formats, short_side), wanted)
+
+    def run(self, table: Path, *, overwrite: bool) -> ExtractSummary:
+        """Cut the clips of a table, and say what became of each take.
+
+        Raises:
+            typer.Exit: The run was stopped; status 130.
+        """
+        from lmeec.inference.work import Stop
+
+        stop = Stop()
+        takes = read_clips_metadata(table).summary.takes
+        try:
+            with _executor(self.wanted) as executor, stopping(stop), _shown(takes) as show:
+                done = extract_clips(
+                    table,
+                    self.folder,
+                    self.config,
+                    executor,
+                    overwrite=overwrite,
+                    stopped=lambda: stop.requested,
+                    on_result=show,
+                )
+        except (Stopped, KeyboardInterrupt):
+            typer.echo(f"stopped at once; {_HOW_TO_GO_ON}", err=True)
+            raise typer.Exit(130) from None
+        self._conclude(done, takes)
+        if stop.requested and done.waiting:
+            raise typer.Exit(130)
+        return done
+
+    def _conclude(self, done: ExtractSummary, takes: int) -> None:
+        there = f" ({done.kept:,} were there before)" if done.kept else ""
+        typer.echo(
+            f"{self.folder}: {done.cut:,} clips cut{there}, {done.takes:,} of {takes:,} takes are whole, "
+            f"{done.seconds:.0f} s",
+            err=True,
+        )
+        if done.failures:
+            typer.echo(f"error: {len(done.failures):,} failures; {_HOW_TO_GO_ON}", err=True)
+        elif done.waiting:
+            typer.echo(f"stopped: {done.waiting:,} takes remain; {_HOW_TO_GO_ON}", err=True)
+
+
+@contextmanager
+def _executor(wanted: Wanted) -> Iterator[Executor]:
+    from lmeec.cluster.resources import in_process_reason
+    from lmeec.errors import ClusterError
+
+    reason = in_process_reason(wanted, needs_workers=False)
+    if reason is not None:
+        yield InProcess()
+        return
+    try:
+        from lmeec.cluster.session import ray_session
+        from lmeec.cluster.tasks import RayTasks
+    except ImportError as error:
+        raise ClusterError(
+            f"workers need ray, which cannot be imported ({error}): pip install 'lmeec[ray]', or use --workers 0"
+        ) from error
+    with ray_session(wanted) as sizes:
+        typer.echo(f"cutting clips with {sizes.workers} workers, each with {sizes.cpus} CPUs", err=True)
+        yield RayTasks(sizes)
+
+
+@contextmanager
+def _shown(takes: int) -> Iterator[Callable[[TakeResult], None]]:
+    """A bar on a terminal, otherwise a line a take; failures in either case."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("cutting clips"), BarColumn(), MofNCompleteColumn(), TextColumn("takes"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("takes", total=takes)
+
+        def show(result: TakeResult) -> None:
+            bar.advance(task)
+            lines = [f"error: {failure}" for failure in result.failures]
+            if not console.is_terminal and not lines:
+                lines = [f"{result.take}: {result.cut:,} clips cut, {result.kept:,} there before"]
+            for line in lines:
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+        yield show
