@@ -65,6 +65,14 @@ def make(
     video: Annotated[
         Literal["auto", "full", "448"], typer.Option(help="Videos to use; auto prefers downscaled/448 where it is.")
     ] = "auto",
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            help="Results of `lmeec predict`: adds the objects that each sentence mentions, with their boxes in both "
+            "views at the clip's middle.",
+            show_default=False,
+        ),
+    ] = None,
     rule: Annotated[
         Literal["context", "fixed"],
         typer.Option(
@@ -172,6 +180,10 @@ def make(
         lmeec clips egoexo4d/ -o clips.parquet --rule fixed --seconds 2 --best-exo-only \
             --merge-duplicates overlapping
 
+    With the objects that the sentences mention, from a prediction of both directions:
+
+        lmeec clips egoexo4d/ -o clips.parquet --results results.parquet
+
     The clips themselves as well, as files and as WebDataset shards; the same command goes on after an interruption:
 
         lmeec clips egoexo4d/ -o clips.parquet --extract clips/ --format both --workers 8
@@ -196,7 +208,7 @@ def make(
         )
     with _progress("opening videos") as show:
         source = read_source(takes.absolute(), config, annotations=annotations, on_progress=show)
-    summary = make_clips(source, out, config, overwrite=overwrite)
+    summary = make_clips(source, out, config, results=results, overwrite=overwrite)
     for problem in summary.problems:
         typer.echo(f"error: left out: {problem}", err=True)
     extracted = None if extraction is None else extraction.run(out, overwrite=overwrite)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import inflect
 
 _WORD = re.compile(r"\w+")
-_ARTICLES = frozenset({"a", "an", "the"})
+ARTICLES = frozenset({"a", "an", "the"})
 
 
 def sentence_key(text: str) -> tuple[str, ...]:
@@ -22,7 +22,7 @@ def sentence_key(text: str) -> tuple[str, ...]:
         >>> sentence_key("C puts the left mug down") == sentence_key("C puts the right mug down")
         False
     """
-    words = (word for word in _WORD.findall(text.casefold()) if word not in _ARTICLES)
+    words = (word for word in _WORD.findall(text.casefold()) if word not in ARTICLES)
     return tuple(_singular(word) for word in words)
 
 

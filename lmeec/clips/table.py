@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,6 +26,9 @@ from lmeec.tables.files import naming_the_file, written_whole
 from lmeec.tables.metadata import digest_of_files
 from lmeec.tables.parts import COMPRESSION
 from lmeec.version import __version__
+
+if TYPE_CHECKING:
+    from lmeec.clips.grounding import Grounding
 
 _ROW_GROUP_ROWS = 65_536
 
@@ -85,7 +88,9 @@ def read_source(
     return Source(tuple(files), described, recordings, video_lengths(paths, on_progress))
 
 
-def make_clips(source: Source, out: Path, config: ClipsConfig, *, overwrite: bool = False) -> ClipsSummary:
+def make_clips(
+    source: Source, out: Path, config: ClipsConfig, *, results: Path | None = None, overwrite: bool = False
+) -> ClipsSummary:
     """Write the clips table, sorted by take, time stamp, description and exo camera.
 
     Memory holds the descriptions of one take and some ten thousand rows. A table that is there already and was made
@@ -95,12 +100,14 @@ def make_clips(source: Source, out: Path, config: ClipsConfig, *, overwrite: boo
         source: Descriptions and takes.
         out: The Parquet file to write; it appears when it is whole.
         config: Which descriptions become clips, and how long these are.
+        results: A results table, whose objects are looked for in the sentences.
         overwrite: Replace a table of other data or settings.
 
     Raises:
-        OutputError: `out` is another file or of other settings, or cannot be written.
+        OutputError: `out` is another file or of other settings, or cannot be written; or `results` cannot be read.
     """
-    settings = _settings(source, config)
+    grounding = None if results is None else _grounding(results, list(source.recordings))
+    settings = _settings(source, config, grounding)
     if out.exists() and not overwrite:
         there = read_clips_metadata(out)
         if there.settings["fingerprint"] == settings["fingerprint"]:
@@ -119,15 +126,21 @@ def make_clips(source: Source, out: Path, config: ClipsConfig, *, overwrite: boo
         naming_the_file(out),
         pq.ParquetWriter(file, schema, compression=COMPRESSION) as writer,
     ):
-        for table in _gathered(_rows(source, config, gaps, mean, tally)):
+        for table in _gathered(_rows(source, config, gaps, mean, grounding, tally)):
             writer.write_table(table.cast(schema), _ROW_GROUP_ROWS)
         of_rule = mean if config.length.rule == "context" else None
-        summary = tally.summary(of_rule, grounded=False)
+        summary = tally.summary(of_rule, grounded=grounding is not None)
         writer.add_key_value_metadata({SUMMARY_KEY: json.dumps(summary.to_dict()).encode()})
     return summary
 
 
-def _settings(source: Source, config: ClipsConfig) -> dict[str, Any]:
+def _grounding(results: Path, uids: Sequence[str]) -> Grounding:
+    from lmeec.clips.grounding import Grounding  # pandas takes a while to load
+
+    return Grounding(results, uids)
+
+
+def _settings(source: Source, config: ClipsConfig, grounding: Grounding | None) -> dict[str, Any]:
     videos = [
         (uid, recording.name, recording.scenario, camera, str(path), length.frames, str(length.rate))
         for uid, recording in sorted(source.recordings.items())
@@ -139,6 +152,7 @@ def _settings(source: Source, config: ClipsConfig) -> dict[str, Any]:
         "settings": asdict(config),
         "annotation_digest": digest_of_files(source.annotations),
         "video_digest": hashlib.sha256(json.dumps(videos).encode()).hexdigest(),
+        "results": None if grounding is None else grounding.identity,
     }
     fingerprint = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return settings | {"fingerprint": fingerprint}
@@ -162,6 +176,7 @@ def _rows(
     config: ClipsConfig,
     gaps: Mapping[str, Sequence[float | None]],
     mean: float | None,
+    grounding: Grounding | None,
     tally: Tally,
 ) -> Iterator[pa.RecordBatch]:
     for uid, file in source.descriptions.items():
@@ -174,6 +189,8 @@ def _rows(
         if videos is None or not len(descriptions):
             continue
         rows = take_rows(videos, descriptions, gaps[uid], mean, config, tally)
+        if grounding is not None:
+            rows = grounding.objects(rows)
         tally.add(rows, {camera: length.seconds for camera, length in videos.lengths.items()})
         yield rows
 

@@ -85,7 +85,7 @@ def test_impossible_lengths_name_the_option(values, option):
         LengthConfig(**values)
 
 
-@pytest.mark.parametrize("module", ["bounds", "sentences", "selection"])
+@pytest.mark.parametrize("module", ["bounds", "sentences", "selection", "mentions", "cutting", "shards"])
 def test_examples_in_docstrings(module):
     result = doctest.testmod(importlib.import_module(f"lmeec.clips.{module}"), extraglobs={"np": np})
     assert result.attempted > 0

@@ -1,0 +1,72 @@
+"""Which objects of a take a sentence mentions."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
+
+from lmeec.clips.sentences import ARTICLES, english
+
+_INSTANCE = re.compile(r"[\s_-]*\d+\s*$")
+_GAP = re.compile(r"[\W_]+")
+
+
+class Mentions:
+    """Finds the names of a take's objects in sentences.
+
+    A sentence mentions an object if it holds the whole name, in singular or plural, whatever the case; the name's
+    trailing instance number and an article before it are ignored, so that instances are mentioned together. A name
+    within a longer name of the take does not count: "measuring cup" is no mention of "cup_0".
+
+    Args:
+        names: The objects' names.
+
+    Example:
+        >>> mentions = Mentions(["blue mug_0", "blue mug_1", "cup_0", "measuring cup_0", "knife_0"])
+        >>> mentions.find("C puts the measuring cup by two Blue Mugs")
+        ['blue mug_0', 'blue mug_1', 'measuring cup_0']
+        >>> mentions.find("C washes knives and a mug")
+        ['knife_0']
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names: dict[str, list[str]] = defaultdict(list)
+        for name in sorted(set(names)):
+            for form in _forms(_phrase(name)):
+                self._names[form].append(name)
+        longest_first = sorted(self._names, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(_pattern_of, longest_first))) if longest_first else None
+
+    def find(self, text: str) -> list[str]:
+        """Give the objects that a sentence mentions, sorted."""
+        if self._pattern is None:
+            return []
+        found = {_GAP.sub(" ", match[0]) for match in self._pattern.finditer(text.casefold())}
+        return sorted({name for form in found for name in self._names[form]})
+
+
+def _phrase(name: str) -> str:
+    """A name's words, without instance number and leading article."""
+    words = _GAP.sub(" ", _INSTANCE.sub("", name.casefold())).split()
+    return " ".join(words[1:] if len(words) > 1 and words[0] in ARTICLES else words)
+
+
+@lru_cache(maxsize=100_000)
+def _forms(phrase: str) -> tuple[str, ...]:
+    """Singular and plural of a phrase; none of one without letters."""
+    if not any(letter.isalpha() for letter in phrase):
+        return ()
+    forms = {phrase, english().plural_noun(phrase).casefold()}
+    singular = english().singular_noun(phrase)
+    if singular and english().plural_noun(singular) == phrase:
+        forms.add(singular)
+    return tuple(sorted(forms))
+
+
+def _pattern_of(form: str) -> str:
+    """A form as a whole word; scripts that know no upper case mostly know no spaces either."""
+    before = r"(?<!\w)" if form[0].lower() != form[0].upper() else ""
+    after = r"(?!\w)" if form[-1].lower() != form[-1].upper() else ""
+    return before + r"[\W_]+".join(map(re.escape, form.split())) + after
