@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
+from lmeec_cli.clips_instruct import instruct
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -44,6 +46,7 @@ class TakesOrCommand(TyperGroup):
 
 
 clips = typer.Typer(cls=TakesOrCommand, invoke_without_command=True, no_args_is_help=True, subcommand_metavar="")
+clips.command("instruct")(instruct)
 
 
 @clips.callback()
@@ -179,6 +182,10 @@ def make(
 
         lmeec clips egoexo4d/ -o clips.parquet --rule fixed --seconds 2 --best-exo-only \
             --merge-duplicates overlapping
+
+    Then, to train a video language model on conversations about them:
+
+        lmeec clips instruct clips.parquet --out data.jsonl
 
     With the objects that the sentences mention, from a prediction of both directions:
 

@@ -34,7 +34,7 @@ class Mentions:
     def __init__(self, names: Iterable[str]) -> None:
         self._names: dict[str, list[str]] = defaultdict(list)
         for name in sorted(set(names)):
-            for form in _forms(_phrase(name)):
+            for form in _forms(spoken_name(name)):
                 self._names[form].append(name)
         longest_first = sorted(self._names, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(_pattern_of, longest_first))) if longest_first else None
@@ -47,8 +47,13 @@ class Mentions:
         return sorted({name for form in found for name in self._names[form]})
 
 
-def _phrase(name: str) -> str:
-    """A name's words, without instance number and leading article."""
+def spoken_name(name: str) -> str:
+    """Give an object's name as one says it: without instance number and leading article, in lower case.
+
+    Example:
+        >>> spoken_name("The blue_mug_0")
+        'blue mug'
+    """
     words = _GAP.sub(" ", _INSTANCE.sub("", name.casefold())).split()
     return " ".join(words[1:] if len(words) > 1 and words[0] in ARTICLES else words)
 

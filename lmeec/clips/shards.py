@@ -51,7 +51,7 @@ def sample_key(clip_id: str, exo_cam: str) -> str:
 
     Example:
         >>> sample_key("a12-0-3", "cam01"), sample_key("a/b.c-0-3", "cam01")
-        ('a12-0-3_cam01', 'a-b-c-0-3_cam01-48a4bba63cdf')
+        ('a12-0-3_cam01', 'a-b-c-0-3_cam01-2b404cf6d43f')
     """
     name = f"{clip_id}_{exo_cam}"
     clean = re.sub(r"[^A-Za-z0-9_-]+", "-", name)

@@ -250,6 +250,7 @@ def test_the_same_settings_keep_a_table_and_others_are_refused(make, takes, tmp_
 
 
 def test_what_cannot_be_used_is_said(takes, tmp_path):
+    (takes.root / "annotations" / "atomic_descriptions_val.json").unlink()
     with pytest.raises(DataError, match=r"atomic_descriptions_train\.json"):
         read_source(takes.root, HALF)
     path = write_descriptions(takes.root, {"nowhere": [spoken(1.0)]})

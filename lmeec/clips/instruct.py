@@ -1,0 +1,278 @@
+"""Instruction data of clips: conversations as LLaVA and VideoLLaMA2 are trained on, one JSON object a line.
+
+    {"id", "video", "conversations": [{"from": "human", "value"}, {"from": "gpt", "value"}], "task", "take_uid"}
+
+`video` is relative to the folder of `lmeec clips --extract`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lmeec.clips.mentions import spoken_name
+from lmeec.clips.read import scan_clip_takes
+from lmeec.clips.templates import BEST_IS_ANOTHER, BEST_IS_SHOWN, QUESTIONS, TASKS, Task, enumeration
+from lmeec.errors import ConfigError, DataError, OutputError
+from lmeec.tables.files import naming_the_file, written_whole
+
+Side = Literal["train", "val"]
+
+_COLUMNS = (
+    "take_uid",
+    "annotator",
+    "clip_id",
+    "text",
+    "timestamp",
+    "exo_cam",
+    "is_best_exo",
+    "ego_visible",
+    "ego_clip",
+    "exo_clip",
+    "objects",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InstructConfig:
+    """How instruction data are drawn.
+
+    Attributes:
+        val_share: Share of the takes that are held out, at least one of several unless it is 0.
+        seed: The same seed gives the same data.
+
+    Raises:
+        ConfigError: A value is outside of what it may be.
+    """
+
+    val_share: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.val_share < 1:
+            raise ConfigError(f"--val-share is {self.val_share}, but must be from 0 to less than 1")
+        if self.seed < 0:
+            raise ConfigError(f"--seed is {self.seed}, but must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class InstructSummary:
+    """What was written.
+
+    Attributes:
+        conversations: Of each side and task.
+        candidates: Of each side and task, how many there were to draw from.
+        takes: Of each side.
+    """
+
+    conversations: dict[str, dict[str, int]]
+    candidates: dict[str, dict[str, int]]
+    takes: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """One described clip in all its views."""
+
+    clip_id: str
+    text: str
+    following: str | None
+    ego: str | None
+    exos: Mapping[str, str]
+    best: str | None
+    objects: tuple[str, ...]
+
+    def tasks(self) -> Iterator[Task]:
+        """What can be asked of it."""
+        yield "describe"
+        if self.best is not None and len(self.exos) > 1:
+            yield "best_view"
+        if self.objects:
+            yield "manipulated"
+        if self.following is not None:
+            yield "next"
+
+
+def validation_file(out: Path) -> Path:
+    """Where the held-out side goes: `data.val.jsonl` beside `data.jsonl`."""
+    return out.with_name(f"{out.stem}.val{out.suffix}")
+
+
+def write_instructions(table: Path, out: Path, config: InstructConfig, *, overwrite: bool = False) -> InstructSummary:
+    """Turn a clips table into conversations.
+
+    Each side holds as many conversations of one task as of another, drawn at random where there are more; a task
+    that nothing can be asked of is left out. A task's questions are used equally often, and half of the questions
+    for the best view show it. The table is read twice, a take at a time.
+
+    Args:
+        table: A clips table.
+        out: The file for the training side; that of the held-out takes is `validation_file(out)`.
+        config: How to draw.
+        overwrite: Replace files that are there.
+
+    Raises:
+        DataError: The table holds no clips.
+        OutputError: The table cannot be read, or a file is there or cannot be written.
+    """
+    files: dict[Side, Path] = {"train": out} | ({"val": validation_file(out)} if config.val_share else {})
+    for path in files.values():
+        if path.exists() and not overwrite:
+            raise OutputError(f"{path} exists already: name another file, or pass --overwrite to replace it")
+    counts = {uid: Counter(task for one in moments for task in one.tasks()) for uid, moments in _takes(table)}
+    if not counts:
+        raise DataError(f"{table} holds no clips: see what `lmeec clips` left out, and why")
+    side_of = _sides(counts, config)
+    candidates: dict[Side, Counter[Task]] = {side: Counter() for side in files}
+    for uid, of_take in counts.items():
+        candidates[side_of[uid]].update(of_take)
+    draws = {(side, task): _Draw(side, task, candidates[side], config.seed) for side in files for task in TASKS}
+    with ExitStack() as stack:
+        opened: dict[Side, BinaryIO] = {side: stack.enter_context(written_whole(path)) for side, path in files.items()}
+        for uid, moments in _takes(table):
+            side = side_of[uid]
+            with naming_the_file(files[side]):
+                for record in _records(uid, moments, {task: draws[side, task] for task in TASKS}):
+                    opened[side].write(json.dumps(record, ensure_ascii=False).encode(errors="replace") + b"\n")
+    return InstructSummary(
+        conversations={side: {task: draws[side, task].size for task in TASKS} for side in files},
+        candidates={side: {task: candidates[side][task] for task in TASKS} for side in files},
+        takes={side: sum(one == side for one in side_of.values()) for side in files},
+    )
+
+
+class _Draw:
+    """Which of the candidates of one side and task are taken, and how each is asked; follows from the seed alone."""
+
+    def __init__(self, side: Side, task: Task, candidates: Counter[Task], seed: int) -> None:
+        self._random = np.random.default_rng([seed, *side.encode(), *task.encode()])
+        self.size = min(count for count in candidates.values() if count) if candidates[task] else 0
+        self._places = set(self._random.choice(candidates[task], self.size, replace=False).tolist())
+        self._questions = self._evenly(len(QUESTIONS[task]))
+        self._coins = self._evenly(2)
+        self._seen = self._taken = 0
+
+    def take(self) -> tuple[int, bool, np.random.Generator] | None:
+        """Give the number of the question and a fair coin if the next candidate is taken, else None."""
+        self._seen += 1
+        if self._seen - 1 not in self._places:
+            return None
+        self._taken += 1
+        return int(self._questions[self._taken - 1]), bool(self._coins[self._taken - 1]), self._random
+
+    def _evenly(self, kinds: int) -> NDArray[np.int64]:
+        """Numbers under `kinds`, each as often as any other up to one, in an order that repeats nowhere."""
+        rounds = -(-self.size // kinds)
+        return np.concatenate([np.zeros(0, np.int64), *(self._random.permutation(kinds) for _ in range(rounds))])
+
+
+def _sides(uids: Iterable[str], config: InstructConfig) -> dict[str, Side]:
+    """Which side each take is on; a take's place does not depend on the other takes' names."""
+    ranked = sorted(uids, key=lambda uid: hashlib.sha256(f"{config.seed}/{uid}".encode(errors="replace")).digest())
+    held_out = round(config.val_share * len(ranked))
+    if config.val_share and len(ranked) > 1:
+        held_out = max(held_out, 1)
+    return {uid: "val" if place < held_out else "train" for place, uid in enumerate(ranked)}
+
+
+def _takes(table: Path) -> Iterator[tuple[str, list[_Moment]]]:
+    for rows in scan_clip_takes(table, _COLUMNS):
+        yield rows["take_uid"][0].as_py(), _moments(rows)
+
+
+def _moments(rows: pa.Table) -> list[_Moment]:
+    by_clip: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows.to_pylist():
+        by_clip[row["clip_id"]].append(row)
+    following = _following([of_clip[0] for of_clip in by_clip.values()])
+    moments = []
+    for clip_id, of_clip in by_clip.items():
+        first = of_clip[0]
+        objects = dict.fromkeys(spoken_name(one["name"]) for one in first["objects"] or ())
+        moments.append(
+            _Moment(
+                clip_id=clip_id,
+                text=first["text"],
+                following=following.get(clip_id),
+                ego=first["ego_clip"] if first["ego_visible"] is not False else None,
+                exos={row["exo_cam"]: row["exo_clip"] for row in of_clip},
+                best=next((row["exo_cam"] for row in of_clip if row["is_best_exo"]), None),
+                objects=tuple(objects),
+            )
+        )
+    return moments
+
+
+def _following(clips: list[dict[str, Any]]) -> dict[str, str]:
+    """Clip to the text of the annotator's next one in time; clips are in the order of time."""
+    later: dict[str | None, tuple[float, str]] = {}
+    nearest: dict[str | None, tuple[float, str]] = {}
+    found: dict[str, str] = {}
+    for row in reversed(clips):
+        annotator, time = row["annotator"], row["timestamp"]
+        if annotator in nearest and nearest[annotator][0] > time:
+            later[annotator] = nearest[annotator]
+        if annotator in later:
+            found[row["clip_id"]] = later[annotator][1]
+        nearest[annotator] = (time, row["text"])
+    return found
+
+
+def _records(uid: str, moments: list[_Moment], draws: Mapping[Task, _Draw]) -> Iterator[dict[str, Any]]:
+    for moment in moments:
+        for task in moment.tasks():
+            drawn = draws[task].take()
+            if drawn is None:
+                continue
+            number, coin, random = drawn
+            question = QUESTIONS[task][number]
+            if task == "best_view":
+                video, question, answer = _best_view(moment, question, coin, random)
+            else:
+                video = _view(moment, coin, random)
+                answer = {
+                    "describe": moment.text,
+                    "manipulated": _sentence(moment.objects),
+                    "next": moment.following,
+                }[task]
+            yield {
+                "id": f"{moment.clip_id}-{task}",
+                "video": video,
+                "conversations": [
+                    {"from": "human", "value": f"<video>\n{question}"},
+                    {"from": "gpt", "value": answer},
+                ],
+                "task": task,
+                "take_uid": uid,
+            }
+
+
+def _view(moment: _Moment, ego: bool, random: np.random.Generator) -> str:
+    """The ego clip, or the best exo clip if it is known, else any."""
+    if ego and moment.ego is not None:
+        return moment.ego
+    return moment.exos[moment.best or str(random.choice(list(moment.exos)))]
+
+
+def _best_view(moment: _Moment, question: str, best: bool, random: np.random.Generator) -> tuple[str, str, str]:
+    assert moment.best is not None
+    others = [camera for camera in moment.exos if camera != moment.best]
+    shown = moment.best if best else str(random.choice(others))
+    names = {"cameras": enumeration(list(moment.exos)), "shown": shown, "best": moment.best}
+    answer = BEST_IS_SHOWN if best else BEST_IS_ANOTHER
+    return moment.exos[shown], question.format(**names), answer.format(**names)
+
+
+def _sentence(objects: tuple[str, ...]) -> str:
+    said = enumeration([f"the {name}" for name in objects]) if objects else ""
+    return f"{said[:1].upper()}{said[1:]}."

@@ -1,0 +1,75 @@
+"""What is asked of a clip in instruction data, in ten ways a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+Task = Literal["describe", "best_view", "manipulated", "next"]
+
+QUESTIONS: Mapping[Task, tuple[str, ...]] = {
+    "describe": (
+        "What is happening in this video?",
+        "Describe the action in one sentence.",
+        "What does the person do here?",
+        "Give a short description of this clip.",
+        "Write a caption for this moment.",
+        "Which action does this clip show?",
+        "Tell me what goes on in the video.",
+        "How would you narrate this clip, where C is the person with the camera and O somebody else?",
+        "Look at the clip and sum up the action.",
+        "In a few words: what is being done?",
+    ),
+    "best_view": (
+        "This action was filmed by {cameras}; you see {shown}. Which of them shows it best?",
+        "You are watching camera {shown}. Out of {cameras}, which view is the best for this action?",
+        "The static cameras are {cameras}, and this is {shown}. Name the one with the best view.",
+        "Is {shown}, which you see here, the best view of this action, or is it another of {cameras}?",
+        "Choose from {cameras} the camera to follow this action with. The clip is from {shown}.",
+        "If you could keep one of the views {cameras}, which would it be? Here you see {shown}.",
+        "From where is this seen most clearly: {cameras}? The view before you is {shown}.",
+        "A director has {cameras} at hand and shows {shown}. Which camera should be on screen?",
+        "Judge this view, {shown}, against the others of {cameras}: which one is best?",
+        "Which camera of {cameras} gives the clearest picture of what is done here, filmed from {shown}?",
+    ),
+    "manipulated": (
+        "Which objects are being handled?",
+        "What is the person working with?",
+        "Name the objects that this action is about.",
+        "What is manipulated in this clip?",
+        "Which things does the action involve?",
+        "List the objects that matter in this moment.",
+        "What do the hands deal with here?",
+        "Which object or objects are in use?",
+        "What is being moved, held or worked on?",
+        "Tell me which things the person interacts with.",
+    ),
+    "next": (
+        "What happens next?",
+        "What will the person do after this?",
+        "Predict the next action.",
+        "How does it go on?",
+        "Which action follows?",
+        "What comes right after this clip?",
+        "Given what you see, what is the next step?",
+        "Describe the action that comes after this one.",
+        "What do you expect to be done next?",
+        "Continue the story: what is done next?",
+    ),
+}
+"""`{cameras}` are all exo cameras that filmed it, `{shown}` is the one of the clip."""
+
+TASKS: tuple[Task, ...] = tuple(QUESTIONS)
+
+BEST_IS_SHOWN = "{best}, the view in this clip, shows it best."
+BEST_IS_ANOTHER = "{best} shows it best, better than {shown} in this clip."
+
+
+def enumeration(names: list[str]) -> str:
+    """Join names as a sentence has them.
+
+    Example:
+        >>> enumeration(["the pan"]), enumeration(["the pan", "the lid", "the spoon"])
+        ('the pan', 'the pan, the lid and the spoon')
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,62 @@
+"""`lmeec clips instruct`: conversations about clips, to train video language models on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def instruct(
+    clips: Annotated[Path, typer.Argument(help="Table that `lmeec clips` wrote.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="JSON lines file to write, for training. Conversations about the takes that are held out go beside "
+            "it, as data.val.jsonl beside data.jsonl.",
+            show_default=False,
+        ),
+    ],
+    val_share: Annotated[
+        float, typer.Option(help="Share of the takes that are held out; 0 for none, and one file.")
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same conversations.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
+) -> None:
+    """Write conversations about clips, in the format that LLaVA and VideoLLaMA2 are trained on.
+
+    Four tasks: describe the action, say which exo view is best, name the objects that are manipulated (needs a table
+    made with --results), and say what comes next. Each has ten questions, and as many conversations as any other. No
+    take is on both sides. The videos are those of `lmeec clips --extract DIR`, named relative to DIR.
+
+    **Examples**
+
+    A training file and one of held-out takes:
+
+        lmeec clips instruct clips.parquet --out data.jsonl
+
+    A fifth of the takes held out, drawn anew:
+
+        lmeec clips instruct clips.parquet --out data.jsonl --val-share 0.2 --seed 1 --overwrite
+    """
+    from lmeec.clips.instruct import InstructConfig, validation_file, write_instructions
+
+    done = write_instructions(clips, out, InstructConfig(val_share, seed), overwrite=overwrite)
+    for task, count in done.candidates["train"].items():
+        if not count:
+            hint = ": the table was made without --results, or no sentence mentions an object"
+            typer.echo(f"note: nothing to ask of task {task}{hint if task == 'manipulated' else ''}", err=True)
+    if as_json:
+        typer.echo(json.dumps({"out": str(out)} | asdict(done), indent=2))
+        return
+    for side, path in (("train", out), ("val", validation_file(out))):
+        if side in done.conversations:
+            by_task = ", ".join(f"{count:,} {task}" for task, count in done.conversations[side].items() if count)
+            total = sum(done.conversations[side].values())
+            typer.echo(f"{path}: {total:,} conversations about {done.takes[side]:,} takes ({by_task or 'none'})")

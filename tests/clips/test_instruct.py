@@ -1,0 +1,210 @@
+"""Instruction data: the format, what is asked and answered, balance, seeds, and takes on one side only."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from command import lmeec
+
+from lmeec.clips.instruct import InstructConfig, validation_file, write_instructions
+from lmeec.clips.read import METADATA_KEY, SUMMARY_KEY, VERSION_KEY
+from lmeec.clips.schema import SCHEMA, SCHEMA_VERSION
+from lmeec.clips.summary import Tally
+from lmeec.clips.templates import QUESTIONS, TASKS
+from lmeec.errors import ConfigError, OutputError
+
+CAMERAS = ("cam01", "cam02", "cam03")
+
+
+def clip(take, number, cameras=CAMERAS, best="cam02", objects=(), annotator="anna", **changes):
+    """The rows of a description."""
+    common = {
+        "take_uid": take,
+        "take_name": take,
+        "annotator": annotator,
+        "clip_id": f"{take}-0-{number}",
+        "text": f"{take} does {number}",
+        "timestamp": float(number),
+        "start": number - 0.5,
+        "end": number + 0.5,
+        "start_frame": 30 * number - 15,
+        "end_frame": 30 * number + 15,
+        "frame_rate": 30.0,
+        "ego_cam": "aria01",
+        "ego_visible": True,
+        "ego_video": "ego",
+        "exo_video": "exo",
+        "ego_clip": f"videos/{take}/aria01/{number}.mp4",
+        "objects": [{"name": name} for name in objects],
+    }
+    return [
+        common
+        | {
+            "exo_cam": camera,
+            "is_best_exo": None if best is None else camera == best,
+            "exo_clip": f"videos/{take}/{camera}/{number}.mp4",
+        }
+        | changes
+        for camera in cameras
+    ]
+
+
+def write_table(path, clips):
+    rows = [row for one in clips for row in one]
+    table = pa.Table.from_pylist(rows, schema=SCHEMA)
+    summary = json.dumps(Tally().summary(None, grounded=True).to_dict()).encode()
+    said = {METADATA_KEY: b"{}", VERSION_KEY: str(SCHEMA_VERSION).encode(), SUMMARY_KEY: summary}
+    pq.write_table(table.replace_schema_metadata(said), path)
+    return path
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Twenty takes of thirty clips, a third of which mention objects, and half of which know the best camera."""
+    clips = [
+        clip(
+            f"take{take:02d}",
+            number,
+            best=CAMERAS[number % 3] if number % 2 else None,
+            objects=("blue mug_0", "blue mug_1", "the pan_3") if number % 3 == 0 else (),
+        )
+        for take in range(20)
+        for number in range(1, 31)
+    ]
+    return write_table(tmp_path / "clips.parquet", clips)
+
+
+def read(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def by_task(records, task):
+    return [record for record in records if record["task"] == task]
+
+
+def test_the_format_is_that_of_llava(table, tmp_path):
+    write_instructions(table, tmp_path / "data.jsonl", InstructConfig())
+    records = read(tmp_path / "data.jsonl")
+    assert len({record["id"] for record in records}) == len(records)
+    for record in records:
+        assert record["video"].startswith(f"videos/{record['take_uid']}/") and record["video"].endswith(".mp4")
+        human, gpt = record["conversations"]
+        assert (human["from"], gpt["from"]) == ("human", "gpt")
+        assert human["value"].startswith("<video>\n") and human["value"].count("<video>") == 1
+        assert gpt["value"] and "{" not in human["value"] + gpt["value"]
+
+
+def test_answers_are_true(table, tmp_path):
+    write_instructions(table, tmp_path / "data.jsonl", InstructConfig())
+    records = read(tmp_path / "data.jsonl")
+    for record in records:
+        take, number = record["take_uid"], int(record["id"].split("-")[2])
+        answer = record["conversations"][1]["value"]
+        if record["task"] == "describe":
+            assert answer == f"{take} does {number}"
+        elif record["task"] == "next":
+            assert answer == f"{take} does {number + 1}" and number < 30
+        elif record["task"] == "manipulated":
+            assert answer == "The blue mug and the pan." and number % 3 == 0
+        else:
+            shown, best = record["video"].split("/")[2], CAMERAS[number % 3]
+            assert number % 2 and answer.startswith(f"{best}")
+            assert answer.endswith("the view in this clip, shows it best.") == (shown == best)
+            assert all(camera in record["conversations"][0]["value"] for camera in CAMERAS)
+
+
+def test_tasks_questions_and_answers_are_balanced(table, tmp_path):
+    done = write_instructions(table, tmp_path / "data.jsonl", InstructConfig())
+    records = read(tmp_path / "data.jsonl")
+    assert done.candidates["train"] == {"describe": 540, "best_view": 270, "manipulated": 180, "next": 522}
+    assert done.conversations["train"] == dict.fromkeys(TASKS, 180)
+    assert Counter(record["task"] for record in records) == done.conversations["train"]
+    for task in TASKS:
+        asked = Counter(record["conversations"][0]["value"] for record in by_task(records, task))
+        if task != "best_view":
+            assert set(asked) == {f"<video>\n{question}" for question in QUESTIONS[task]}
+            assert set(asked.values()) == {18}
+    best = [record["conversations"][1]["value"].endswith("shows it best.") for record in by_task(records, "best_view")]
+    assert sum(best) == 90
+    views = Counter(record["video"].split("/")[2] for record in by_task(records, "describe"))
+    assert views["aria01"] == 90, "half from the ego view"
+
+
+def test_each_task_has_ten_questions_that_differ():
+    assert set(TASKS) == {"describe", "best_view", "manipulated", "next"}
+    for questions in QUESTIONS.values():
+        assert len(set(questions)) == 10
+        assert len({question.split()[0] for question in questions}) >= 4, "they do not all begin alike"
+
+
+def test_no_take_is_on_both_sides(table, tmp_path):
+    out = tmp_path / "data.jsonl"
+    done = write_instructions(table, out, InstructConfig(val_share=0.25))
+    sides = [{record["take_uid"] for record in read(path)} for path in (out, validation_file(out))]
+    assert done.takes == {"train": 15, "val": 5}
+    assert (len(sides[0]), len(sides[1])) == (15, 5) and not sides[0] & sides[1]
+    assert validation_file(out).name == "data.val.jsonl"
+
+
+def test_the_seed_decides(table, tmp_path):
+    texts = {}
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        write_instructions(table, tmp_path / f"{name}.jsonl", InstructConfig(seed=seed))
+        texts[name] = [(tmp_path / f"{name}{side}.jsonl").read_text() for side in ("", ".val")]
+    assert texts["a"] == texts["b"] != texts["c"]
+    assert texts["a"][1] != texts["c"][1]
+
+
+def test_one_take_and_no_held_out_takes(tmp_path):
+    table = write_table(tmp_path / "clips.parquet", [clip("take", 1), clip("take", 2)])
+    done = write_instructions(table, tmp_path / "data.jsonl", InstructConfig(val_share=0.0))
+    assert done.takes == {"train": 1} and not (tmp_path / "data.val.jsonl").exists()
+    done = write_instructions(table, tmp_path / "one.jsonl", InstructConfig())
+    assert done.takes == {"train": 1, "val": 0} and read(tmp_path / "one.val.jsonl") == []
+
+
+def test_what_cannot_be_asked_is_not(tmp_path):
+    """Not what follows another annotator's clip or one at the same time, nor the best of one camera; no unseen ego."""
+    clips = [
+        clip("take", 1, best=None, annotator="ben", ego_visible=False),
+        clip("take", 2, cameras=("cam01",), best="cam01", ego_visible=False),
+        clip("take", 3, timestamp=2.0, ego_visible=None),
+        clip("take", 4, timestamp=5.0, ego_visible=False),
+    ]
+    table = write_table(tmp_path / "clips.parquet", clips)
+    done = write_instructions(table, tmp_path / "data.jsonl", InstructConfig(val_share=0.0))
+    assert done.candidates["train"] == {"describe": 4, "best_view": 2, "manipulated": 0, "next": 2}
+    records = read(tmp_path / "data.jsonl")
+    followed = {record["conversations"][1]["value"] for record in by_task(records, "next")}
+    assert followed == {"take does 4"}
+    assert {record["id"] for record in by_task(records, "next")} == {"take-0-2-next", "take-0-3-next"}
+    assert not [record for record in records if "aria01" in record["video"] and "-3-" not in record["id"]]
+
+
+def test_the_command(table, tmp_path):
+    out = tmp_path / "data.jsonl"
+    done = lmeec("clips", "instruct", table, "--out", out)
+    assert done.status == 0, done.err
+    assert "720 conversations about 18 takes" in done.out and "data.val.jsonl" in done.out
+    refused = lmeec("clips", "instruct", table, "--out", out)
+    assert refused.status == 1 and "--overwrite" in refused.err
+    done = lmeec("clips", "instruct", table, "--out", out, "--overwrite", "--val-share", 0, "--json")
+    assert json.loads(done.out)["takes"] == {"train": 20}
+    plain = write_table(tmp_path / "plain.parquet", [clip("a", 1), clip("a", 2), clip("b", 1)])
+    done = lmeec("clips", "instruct", plain, "--out", tmp_path / "plain.jsonl")
+    assert done.status == 0 and "without --results" in done.err
+
+
+def test_wrong_input_is_told(table, tmp_path):
+    with pytest.raises(ConfigError, match="--val-share"):
+        InstructConfig(val_share=1.0)
+    with pytest.raises(ConfigError, match="--seed"):
+        InstructConfig(seed=-1)
+    pq.write_table(pa.table({"a": np.arange(3)}), tmp_path / "other.parquet")
+    with pytest.raises(OutputError, match="not a clips table"):
+        write_instructions(tmp_path / "other.parquet", tmp_path / "data.jsonl", InstructConfig())
