@@ -36,7 +36,7 @@ def synth(
         bool, typer.Option("--overwrite", help="Replace synthetic takes that are in the directory.")
     ] = False,
 ) -> None:
-    """Render synthetic takes: videos and exact masks on disk, just as the data set's downloader leaves them.
+    """Render synthetic takes: videos, exact masks and true descriptions, as the data set's downloader leaves them.
 
     Each take is a 3D scene of people moving things about on a table, seen by one head-worn camera and several static
     ones: among the things are look-alikes, and they get occluded, leave the view and come back.

@@ -109,7 +109,7 @@ def test_equal_seeds_give_equal_files_with_any_number_of_workers(tmp_path):
     for name, workers in (("a", 1), ("b", 3)):
         write_dataset(tmp_path / name, DatasetConfig(takes=2, scene=SHORT.scene, size=64, workers=workers))
     files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file())
-    assert len(files) == 3 + 2 * 3
+    assert len(files) == 4 + 2 * 3
     for file in files:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
@@ -143,7 +143,8 @@ def test_overwriting_replaces_earlier_takes_whole(tmp_path):
         write_dataset(out, SHORT)
     other = DatasetConfig(takes=1, seed=9, scene=SHORT.scene, size=64, split="train")
     write_dataset(out, other, overwrite=True)
-    assert [path.name for path in (out / "annotations").iterdir()] == ["relations_train.json"]
+    names = sorted(path.name for path in (out / "annotations").iterdir())
+    assert names == ["atomic_descriptions_train.json", "relations_train.json"]
     (take,) = json.loads((out / "takes.json").read_text())
     assert [path.name for path in (out / "takes").iterdir()] == [take["take_name"]]
 

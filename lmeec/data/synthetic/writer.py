@@ -1,7 +1,7 @@
-"""Writes synthetic takes to disk in the release layout: takes.json, relations, and the videos of every camera.
+"""Writes synthetic takes to disk in the release layout: takes.json, annotations, and the videos of every camera.
 
 The writer owns its output directory: `synthetic.json` marks it and records its settings, videos are written next, and
-takes.json and the relations file come last, so a directory with these two is whole.
+takes.json and the annotations come last, so a directory with these is whole.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ import av
 import cv2
 import numpy as np
 from lzstring import LZString
+from numpy.typing import NDArray
 
+from lmeec.data.synthetic.descriptions import MIN_VISIBLE_PIXELS, describe
 from lmeec.data.synthetic.render import Renderer
 from lmeec.data.synthetic.scene import Camera, Scene, SceneConfig, make_scene
 from lmeec.data.synthetic.video import VideoWriter
@@ -31,7 +33,6 @@ from lmeec.masks import RunLengthMask
 
 MARKER = "synthetic.json"
 DOWNSCALED_SIDE = 448
-MIN_VISIBLE_PIXELS = 8
 _MIN_SIZE, _MAX_SIZE = 64, 2160
 _NAMESPACE = uuid.UUID("5d1f7d0e-52c7-4f39-9d4a-0c6b58b0a6f2")
 
@@ -104,7 +105,9 @@ def write_dataset(
         _write_json(out / MARKER, _settings(config))
         takes = [_Take(config, index) for index in range(config.takes)]
         _render_all(out, config, takes, on_progress)
-        _write_json(out / "annotations" / f"relations_{config.split}.json", _relations(takes))
+        annotations = out / "annotations"
+        _write_json(annotations / f"relations_{config.split}.json", _relations(takes))
+        _write_json(annotations / f"atomic_descriptions_{config.split}.json", _descriptions(takes))
         _write_json(out / "takes.json", [take.entry() for take in takes])
     except (OSError, av.FFmpegError) as error:
         raise OutputError(
@@ -121,6 +124,7 @@ class _Take:
         self.name = f"synth_{self.scene.theme}_{config.seed}_{index:04d}"
         self.uid = str(uuid.uuid5(_NAMESPACE, f"{config.seed}/{index}"))
         self.masks: dict[str, dict[str, dict[str, Any]]] = {}
+        self.visible: dict[str, NDArray[np.int64]] = {}
 
     def entry(self) -> dict[str, Any]:
         """This take's entry in takes.json."""
@@ -145,6 +149,22 @@ class _Take:
         names = [camera.name for camera in self.scene.cameras]
         masks = {thing: {name: cameras[name] for name in names} for thing, cameras in self.masks.items()}
         return {"scenario": self.scene.scenario, "take_name": self.name, "object_masks": masks}
+
+    def descriptions(self) -> list[dict[str, Any]]:
+        """This take's entry in the file of atomic descriptions: one annotator's pass."""
+        return [
+            {
+                "annotation_uid": str(uuid.uuid5(_NAMESPACE, f"{self.uid}/descriptions")),
+                "annotator_id": "synth",
+                "rejected": False,
+                "reject_reason": None,
+                "descriptions": describe(self.scene, self.visible),
+            }
+        ]
+
+
+def _descriptions(takes: list[_Take]) -> dict[str, Any]:
+    return {"annotations": {take.uid: take.descriptions() for take in takes}}
 
 
 def _relations(takes: list[_Take]) -> dict[str, Any]:
@@ -197,7 +217,7 @@ def _render_all(
     total = sum(len(take.scene.cameras) for take in takes) * config.scene.frames
     counter = _Counter()
     with ThreadPoolExecutor(config.workers) as pool:
-        jobs: dict[Future[dict[str, dict[str, Any]]], tuple[_Take, Camera]] = {}
+        jobs: dict[Future[_CameraTruth], tuple[_Take, Camera]] = {}
         for take in takes:
             for camera in take.scene.cameras:
                 job = pool.submit(_render_camera, out / "takes" / take.name, take.scene, camera, config, counter)
@@ -208,7 +228,9 @@ def _render_all(
                 done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_EXCEPTION)
                 for job in done:
                     take, camera = jobs[job]
-                    for thing, annotation in job.result().items():
+                    truth = job.result()
+                    take.visible[camera.name] = truth.visible
+                    for thing, annotation in truth.masks.items():
                         take.masks.setdefault(thing, {})[camera.name] = annotation
                     if on_progress:
                         on_progress(Progress(counter.frames, total, f"{take.name}/{camera.name}"))
@@ -218,6 +240,14 @@ def _render_all(
             counter.stop = True
             pool.shutdown(cancel_futures=True)
             raise
+
+
+@dataclass(frozen=True)
+class _CameraTruth:
+    """What is known of a rendered video: the annotations of every object by its name, and pixels [frames, objects]."""
+
+    masks: dict[str, dict[str, Any]]
+    visible: NDArray[np.int64]
 
 
 class _Counter:
@@ -235,13 +265,14 @@ class _Counter:
 
 def _render_camera(
     folder: Path, scene: Scene, camera: Camera, config: DatasetConfig, counter: _Counter
-) -> dict[str, dict[str, Any]]:
-    """Render one video; returns the annotations of every object in it, keyed by the object's name."""
+) -> _CameraTruth:
+    """Render one video."""
     renderer = Renderer(scene, camera, frame_size(camera, config.size))
     fps = scene.config.fps
     found: dict[str, dict[str, Any]] = {
         thing.name: {"annotation": {}, "annotated_frames": [], "annotation_fps": 1} for thing in scene.objects
     }
+    visible = np.zeros((scene.config.frames, len(scene.objects)), np.int64)
     with ExitStack() as stack:
         writers = [
             (stack.enter_context(VideoWriter(path, shape, fps)), shape)
@@ -253,10 +284,11 @@ def _render_camera(
             frame = renderer.render(number)
             for writer, shape in writers:
                 writer.write(_shrink(frame.rgb, shape))
+            visible[number] = np.bincount(frame.objects.ravel(), minlength=len(scene.objects) + 1)[1:]
             if number % fps == 0:
                 _annotate(found, scene, number, frame.objects)
             counter.add()
-    return found
+    return _CameraTruth(found, visible)
 
 
 def _videos(folder: Path, camera: Camera, config: DatasetConfig) -> list[tuple[Path, tuple[int, int]]]:
