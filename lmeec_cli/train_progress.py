@@ -63,16 +63,26 @@ class LogTrainingReporter:
 
     def event(self, event: TrainingEvent) -> None:
         """See `TrainingReporter`."""
-        from lmeec.training.progress import StepDone
+        from lmeec.training.progress import Preparing, StepDone
 
-        if not isinstance(event, StepDone):
-            for line in _lines(event):
-                self._log(line)
-            return
-        about = self._latest.describe(event)
-        if self._last is None or time.monotonic() - self._last > _LOG_EVERY_S or event.step == event.steps:
-            self._last = time.monotonic()
-            self._log(f"step {event.step:,} of {event.steps:,}: {about}")
+        match event:
+            case StepDone():
+                about = self._latest.describe(event)
+                if self._due(event.step == event.steps):
+                    self._log(f"step {event.step:,} of {event.steps:,}: {about}")
+            case Preparing():
+                if self._due(event.done == event.takes):
+                    self._log(f"reading takes: {event.done} of {event.takes}")
+            case _:
+                for line in _lines(event):
+                    self._log(line)
+
+    def _due(self, last: bool) -> bool:
+        """Whether to tell of something that happens often."""
+        if not last and self._last is not None and time.monotonic() - self._last < _LOG_EVERY_S:
+            return False
+        self._last = time.monotonic()
+        return True
 
     def _log(self, text: str) -> None:
         self._console.print(f"{time.strftime('%H:%M:%S')} {text}", markup=False, highlight=False, soft_wrap=True)
@@ -87,10 +97,10 @@ class JsonTrainingReporter:
 
     def event(self, event: TrainingEvent) -> None:
         """See `TrainingReporter`."""
-        from lmeec.training.progress import StepDone
+        from lmeec.training.progress import Preparing, StepDone
 
-        if isinstance(event, StepDone):
-            if self._last is not None and time.monotonic() - self._last < _LOG_EVERY_S and event.step < event.steps:
+        if isinstance(event, (Preparing, StepDone)):
+            if self._last is not None and time.monotonic() - self._last < _LOG_EVERY_S:
                 return
             self._last = time.monotonic()
         name = snake_case(type(event).__name__)
@@ -108,19 +118,22 @@ class LiveTrainingReporter:
 
     def event(self, event: TrainingEvent) -> None:
         """See `TrainingReporter`."""
-        from lmeec.training.progress import Saved, StepDone
+        from lmeec.training.progress import Preparing, Saved, StepDone
 
-        if isinstance(event, StepDone):
-            self._progress.update(
-                self._task,
-                total=event.steps,
-                completed=event.step,
-                description=f"step {event.step:,} of {event.steps:,}",
-                about=self._latest.describe(event),
-            )
-        elif not isinstance(event, Saved):
-            for line in _lines(event):
-                self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        match event:
+            case StepDone():
+                what = f"step {event.step:,} of {event.steps:,}"
+                self._show(event.step, event.steps, what, self._latest.describe(event))
+            case Preparing():
+                self._show(event.done, event.takes, "reading takes", f"{event.done} of {event.takes}")
+            case Saved():
+                pass
+            case _:
+                for line in _lines(event):
+                    self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _show(self, done: int, total: int, what: str, about: str) -> None:
+        self._progress.update(self._task, total=total, completed=done, description=what, about=about)
 
 
 def _lines(event: TrainingEvent) -> Iterator[str]:

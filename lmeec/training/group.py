@@ -36,9 +36,9 @@ class Group:
             dist.all_reduce(values)
         return values
 
-    def any(self, holds: bool, device: torch.device) -> bool:
+    def any(self, holds: bool) -> bool:
         """Whether something holds in any process."""
-        return bool(self.sum(torch.tensor(float(holds), device=device)) > 0) if self.workers > 1 else holds
+        return any(self.gather(holds))
 
     def gather(self, value: T) -> list[T]:
         """Every process's value, in every process."""
@@ -47,11 +47,6 @@ class Group:
         values: list[Any] = [None] * self.workers
         dist.all_gather_object(values, value)
         return values
-
-    def wait(self) -> None:
-        """Until all processes are here."""
-        if self.workers > 1:
-            dist.barrier()
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace gradients by their mean over the processes; one that is missing somewhere counts as zero there."""

@@ -10,6 +10,19 @@ from lmeec.evaluation import DirectionScore
 
 
 @dataclass(frozen=True)
+class Preparing:
+    """Takes are read and their frames decoded.
+
+    Attributes:
+        done: takes so far.
+        takes: of this process.
+    """
+
+    done: int
+    takes: int
+
+
+@dataclass(frozen=True)
 class TrainingStarted:
     """The first step is about to begin.
 
@@ -78,7 +91,7 @@ class Note:
     text: str
 
 
-TrainingEvent: TypeAlias = TrainingStarted | StepDone | Validated | Saved | Note
+TrainingEvent: TypeAlias = Preparing | TrainingStarted | StepDone | Validated | Saved | Note
 
 
 class TrainingReporter(Protocol):

@@ -12,15 +12,18 @@ from lmeec.data.takes import find_takes
 from lmeec.errors import ConfigError, OutputError
 from lmeec.model.build import resolve_device, resolve_dtype
 from lmeec.training.batches import SharedSource
+from lmeec.training.cache import FrameCache
 from lmeec.training.clip import ClipSource
 from lmeec.training.config import TrainConfig
-from lmeec.training.folder import TrainingFolder
+from lmeec.training.folder import CACHE, TrainingFolder
 from lmeec.training.group import Group
+from lmeec.training.prepare import prepare_takes
 from lmeec.training.progress import Note, TrainingReporter, TrainingStarted
 from lmeec.training.record import Record
 from lmeec.training.settings import binding, differences, plain
 from lmeec.training.start import starting_model
 from lmeec.training.synthetic import SyntheticClips
+from lmeec.training.takes import TakeClips
 from lmeec.training.trainer import Trainer
 from lmeec.training.validation import TakeValidator
 
@@ -81,7 +84,9 @@ def run_training(
         device = resolve_device(job.config.device)
         model.compute_dtype = resolve_dtype(job.config.dtype, device)
         notice = lambda text: reporter.event(Note(text))  # noqa: E731
-        clips = opened.enter_context(_clips(job, model.config.image_size, group, notice))
+        clips = opened.enter_context(_clips(job, model.config.image_size, group, reporter, stopping))
+        if clips is None:
+            return False
         trainer = Trainer(model.to(device), job.config, clips.steps, group)
         dtype = str(model.compute_dtype).removeprefix("torch.")
         settings = {
@@ -91,7 +96,7 @@ def run_training(
             "takes": clips.about,
             "steps": clips.steps,
         }
-        _go_on(trainer, folder, settings)
+        go_on(trainer, folder, settings)
         if trainer.step == trainer.steps:
             notice(f"{job.out} holds the whole training already: nothing to do")
             return True
@@ -105,7 +110,7 @@ def run_training(
         return trainer.run(clips.source, reporter, record, _validator(job, group, notice), stopping)
 
 
-def _go_on(trainer: Trainer, folder: TrainingFolder, settings: Mapping[str, Any]) -> None:
+def go_on(trainer: Trainer, folder: TrainingFolder, settings: Mapping[str, Any]) -> None:
     """Take up a training where its saved state is, if there is one."""
     state = folder.read_state()
     if state is None:
@@ -127,23 +132,32 @@ class _Clips:
 
 
 @contextmanager
-def _clips(job: TrainJob, size: int, group: Group, notice: Callable[[str], None]) -> Iterator[_Clips]:
-    """The source of clips, with the steps of the whole training."""
+def _clips(
+    job: TrainJob, size: int, group: Group, reporter: TrainingReporter, stopping: Callable[[], bool]
+) -> Iterator[_Clips | None]:
+    """The source of clips, with the steps of the whole training; None if stopped before it is there."""
     config = job.config
-    if job.takes is None:
-        if config.steps is None:
-            raise ConfigError("synthetic scenes have no end, so epochs mean nothing: say how long with --steps")
-        smallest = min(phase.clips for phase in config.synthetic.phases)
-        _check_workers(smallest, group)
-        with SyntheticClips(config.synthetic, size, config.seed, config.steps) as scenes:
-            yield _Clips(SharedSource(scenes, group), config.steps, "synthetic scenes")
+    scenes = config.synthetic
+    smallest = min(phase.clips for phase in scenes.phases) if job.takes is None else config.batch
+    if smallest < group.workers:
+        raise ConfigError(f"a batch of {smallest} clips cannot be divided among {group.workers} workers: use fewer")
+    if job.takes is not None:
+        takes = find_takes(job.takes, annotations=job.annotations, video=config.clips.video)
+        if group.leads:
+            for warning in takes.warnings:
+                reporter.event(Note(f"warning: {warning}"))
+        cache = FrameCache(job.cache or job.out / CACHE, size)
+        prepared = prepare_takes(takes, config.clips, cache, group, reporter, stopping)
+        if prepared is None:
+            yield None
+            return
+        with TakeClips(prepared, cache, config, size, group) as clips:
+            yield _Clips(clips, clips.steps, clips.about)
         return
-    raise NotImplementedError
-
-
-def _check_workers(batch: int, group: Group) -> None:
-    if batch < group.workers:
-        raise ConfigError(f"a batch of {batch} clips cannot be divided among {group.workers} workers: use fewer")
+    if config.steps is None:
+        raise ConfigError("synthetic scenes have no end, so epochs mean nothing: say how long with --steps")
+    with SyntheticClips(scenes, size, config.seed, config.steps) as drawn:
+        yield _Clips(SharedSource(drawn, group), config.steps, "synthetic scenes")
 
 
 def _validator(job: TrainJob, group: Group, notice: Callable[[str], None]) -> TakeValidator | None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from lmeec.training.config import TrainConfig
 
-FREE = ("device", "micro_batch", "recompute", "save_every")
-"""Settings that may change when a training goes on: they say how it is computed, not what."""
+FREE = ("device", "micro_batch", "recompute", "save_every", "validation")
+"""Settings that may change when a training goes on: they say how it is computed and judged, not what it is."""
 
 
 def plain(config: TrainConfig) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def accumulate_gradients(
                 measured = _losses(model, batch, config, objects, len(some) / len(clips), forced)
             if not torch.isfinite(measured[0]):
                 raise TrainingError(
-                    f"step {run.step}: the loss of {_origins(some)} is {float(measured[0])}. The last saved state is "
+                    f"step {run.step}: the loss of {_origins(some)} is {measured[0].item()}. The last saved state is "
                     "kept; lower the learning rate (--lr), or use --dtype float32, and go on from it or begin anew"
                 )
             if measured[0].requires_grad:

@@ -118,7 +118,7 @@ class Trainer:
         """Do a step; False if it was given up, with weights and optimiser as they were."""
         start = time.perf_counter()
         # Asked of every process at the same place, as all have to give up together.
-        if self.group.any(stopping(), self.model.device):
+        if self.group.any(stopping()):
             return False
         values = self._update(next(made), stopping if self.group.workers == 1 else lambda: False)
         if values is None:

@@ -1,0 +1,72 @@
+"""Before a training on takes: find what can be trained on, and decode all of its frames once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from lmeec.data.names import show
+from lmeec.data.take import Take
+from lmeec.data.takes import TakeSet
+from lmeec.errors import DataError
+from lmeec.training.cache import FrameCache
+from lmeec.training.config import ClipConfig
+from lmeec.training.group import Group
+from lmeec.training.progress import Note, Preparing, TrainingReporter
+from lmeec.training.tracks import TrainingTake, training_take
+
+
+def prepare_takes(
+    takes: TakeSet,
+    config: ClipConfig,
+    cache: FrameCache,
+    group: Group,
+    reporter: TrainingReporter,
+    stopping: Callable[[], bool],
+) -> list[TrainingTake] | None:
+    """Find the takes to train on, with their frames in the cache; the processes divide the takes.
+
+    Args:
+        takes: of a data set.
+        config: how clips are cut.
+        cache: is filled.
+        group: this process.
+        reporter: is told how far it is, and of takes that are left out because they cannot be read.
+        stopping: whether to give up; what is decoded stays.
+
+    Returns:
+        The takes with a track to train on, the same in every process; None if given up.
+    """
+    mine = range(group.rank, len(takes), group.workers)
+    found: dict[int, TrainingTake] = {}
+    problems: list[str] = []
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0)), "decoding") as threads:
+        for done, number in enumerate(mine, 1):
+            if stopping():
+                break
+            take = takes[number]
+            try:
+                found[number] = _prepared(take, config, cache, threads)
+            except DataError as error:
+                problems.append(f"take {show(take.name)} is left out: {error}")
+                reporter.event(Note(problems[-1]))
+            reporter.event(Preparing(done, len(mine)))
+    if group.any(stopping()):
+        return None
+    whole = {number: take for part in group.gather(found) for number, take in part.items()}
+    left_out = sum(len(part) for part in group.gather(problems))
+    if left_out:
+        reporter.event(Note(f"{left_out} of {len(takes)} takes cannot be read and are left out"))
+    return [whole[number] for number in sorted(whole) if whole[number].tracks]
+
+
+def _prepared(take: Take, config: ClipConfig, cache: FrameCache, threads: ThreadPoolExecutor) -> TrainingTake:
+    found = training_take(take, config)
+
+    def fill(camera: str) -> None:
+        cache.fill(take, take.cameras[camera], found.frames[camera])
+
+    for _ in threads.map(fill, found.frames):
+        pass
+    return found

@@ -1,0 +1,89 @@
+"""`lmeec train` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+from command import lmeec, start_lmeec
+
+from lmeec.tables import read_results
+from lmeec.training.log import read_log
+
+SETTINGS = "micro_batch: 2\nrecompute: false\nsave_every: 2\n"
+
+
+@pytest.fixture
+def call(rendered_takes, tiny, tmp_path):
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(SETTINGS)
+    options = ["--out", tmp_path / "run", "--checkpoint", tiny, "--config", settings, "--batch", 2, "--clip-frames", 3]
+    return ["train", rendered_takes.root, *options, "--lr", "1e-3", "--device", "cpu"]
+
+
+def test_train_resume_and_predict(call, rendered_takes, tmp_path):
+    run = tmp_path / "run"
+    done = lmeec(*call, "--steps", 3, "--validate", rendered_takes.root, "--validate-every", 2)
+    assert done.status == 0, done.err
+    assert "15 tracks of 2 takes" in done.err and "validation after step 3" in done.err
+    names = {"best.safetensors", "last.safetensors", "state.pt", "log.jsonl", "tensorboard", "train.yaml", "cache"}
+    assert {path.name for path in run.iterdir()} == {*names, ".lock"}
+    assert [(line["kind"], line["step"]) for line in read_log(run)] == [
+        ("step", 1),
+        ("step", 2),
+        ("validation", 2),
+        ("step", 3),
+        ("validation", 3),
+    ]
+    assert read_log(run)[2]["ego2exo"]["frames"] > 0
+    assert list((run / "tensorboard").iterdir())
+
+    again = lmeec(*call, "--steps", 3)
+    assert again.status == 0 and "holds the whole training already" in again.err
+    other = lmeec(*call, "--steps", 3, "--seed", 5)
+    assert other.status == 1 and "seed was 0 and is now 5" in other.err
+    same = lmeec("train", rendered_takes.root, "--out", run, "--checkpoint", call[5], "--config", run / "train.yaml")
+    assert same.status == 0, same.err
+
+    for name in ("best", "last"):
+        out = tmp_path / f"{name}.parquet"
+        predicted = lmeec("predict", rendered_takes.root, "--out", out, "--checkpoint", run / f"{name}.safetensors")
+        assert predicted.status == 0, predicted.err
+        assert len(read_results(out)) > 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["interrupted", "terminated"])
+def test_a_signal_saves_and_says_how_to_go_on(number, call, tmp_path):
+    process = start_lmeec(*call, "--steps", 100000, "--log-format", "json")
+    for line in process.stderr:
+        if json.loads(line)["event"] == "step_done":
+            process.send_signal(number)
+            break
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "run the same command again to go on" in err and "Traceback" not in err
+    steps = read_log(tmp_path / "run")[-1]["step"]
+    assert f'"event": "saved", "step": {steps}' in err
+    assert not list((tmp_path / "run").glob(".*.tmp"))
+
+
+def test_mistakes_in_settings_name_key_and_line(call, tmp_path):
+    (tmp_path / "settings.yaml").write_text("optimiser:\n  lr: 1e-4\n  lrr: 3\nclips:\n  frames: many\nbatch: 0\n")
+    done = lmeec(*call)
+    assert done.status == 1
+    assert "settings.yaml, line 3: optimiser.lrr: this key is not known" in done.err
+    assert "settings.yaml, line 5: clips.frames: " in done.err
+    (tmp_path / "settings.yaml").write_text("seed: 1\noptimiser:\n  layer_decay: 2\n")
+    done = lmeec(*call)
+    assert done.status == 1
+    assert "line 2: optimiser: optimiser.layer_decay is 2.0, but must be in (0, 1]" in done.err
+
+
+def test_wrong_calls(call, rendered_takes, tmp_path):
+    assert "leave out --model" in lmeec(*call, "--model", "nano").err
+    assert "--steps" in lmeec("train", "synthetic", "--out", tmp_path / "run", "--model", "nano").err
+    nowhere = lmeec("train", tmp_path / "nowhere", "--out", tmp_path / "run", "--model", "nano")
+    assert nowhere.status == 1 and "there is no such folder" in nowhere.err
+    long = lmeec(*call, "--clip-frames", 12)
+    assert long.status == 1 and "12 successive frames" in long.err

@@ -1,0 +1,139 @@
+"""A training that is stopped and taken up again equals one that was not, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from moving import MovingClips
+from tiny import TINY
+
+from lmeec.errors import OutputError, TrainingError
+from lmeec.model.build import build_model
+from lmeec.training.config import OptimiserConfig, ScratchConfig, TrainConfig
+from lmeec.training.folder import TrainingFolder
+from lmeec.training.log import read_log
+from lmeec.training.losses import LossWeights
+from lmeec.training.progress import Silent, StepDone
+from lmeec.training.record import Record
+from lmeec.training.run import go_on
+from lmeec.training.trainer import Trainer
+
+CONFIG = TrainConfig(
+    steps=6,
+    micro_batch=2,
+    save_every=2,
+    optimiser=OptimiserConfig(lr=1e-3, encoder_lr=1e-3, warmup=1),
+    losses=LossWeights(balanced=1, correspondence=0.5),
+    scratch=ScratchConfig(annotated_memory=0.5),
+)
+
+
+def train(path: Path, *, until: int = 6, source=None, config: TrainConfig = CONFIG) -> Trainer:
+    """Train in a folder, and stop after some steps as Ctrl-C would."""
+    trainer = Trainer(build_model(TINY, seed=1), config, steps=6)
+    with TrainingFolder(path) as folder:
+        settings = {"seed": config.seed}
+        go_on(trainer, folder, settings)
+        with Record(folder, settings, trainer.step) as record:
+            trainer.run(source or MovingClips(3), Silent(), record, stopping=lambda: trainer.step >= until)
+    return trainer
+
+
+def losses(path: Path) -> list[dict]:
+    return [{name: value for name, value in record.items() if name != "seconds"} for record in read_log(path)]
+
+
+def assert_same_training(one: Path, other: Path) -> None:
+    first, second = (torch.load(path / "state.pt", weights_only=True) for path in (one, other))
+    for name, value in first["model"].items():
+        assert torch.equal(value, second["model"][name]), name
+    for number, values in first["optimiser"]["state"].items():
+        for name, value in values.items():
+            assert torch.equal(value, second["optimiser"]["state"][number][name]), (number, name)
+    assert first["optimiser"]["param_groups"] == second["optimiser"]["param_groups"]
+    assert losses(one) == losses(other)
+    assert len(losses(one)) == 6
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    path = tmp_path_factory.mktemp("undisturbed") / "run"
+    assert train(path).step == 6
+    return path
+
+
+def test_stopped_in_the_middle(undisturbed, tmp_path):
+    assert train(tmp_path / "run", until=3).step == 3
+    assert train(tmp_path / "run").step == 6
+    assert_same_training(undisturbed, tmp_path / "run")
+
+
+class Killed:
+    """Ends the process as kill -9 does, while it makes the fifth batch."""
+
+    def batch(self, step):
+        if step == 4:
+            os.kill(os.getpid(), 9)
+        return MovingClips(3).batch(step)
+
+
+def test_killed_after_a_saved_state(undisturbed, tmp_path):
+    path = tmp_path / "run"
+    here = Path(__file__).parent
+    code = (
+        f"import sys; sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]; import torch; torch.set_num_threads(1)\n"
+        f"from pathlib import Path; from test_resume import *; train(Path({str(path)!r}), source=Killed())"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    assert torch.load(path / "state.pt", weights_only=True)["step"] in (0, 2)
+    train(path)
+    assert_same_training(undisturbed, path)
+
+
+def test_other_settings_are_refused_by_name(undisturbed, tmp_path):
+    train(tmp_path / "run", until=2)
+    with pytest.raises(OutputError, match="seed was 0 and is now 1"):
+        train(tmp_path / "run", config=replace(CONFIG, seed=1))
+
+
+def test_two_trainings_cannot_share_a_folder(tmp_path):
+    with TrainingFolder(tmp_path), pytest.raises(OutputError, match="another training is writing there"):
+        train(tmp_path)
+
+
+def test_a_folder_of_other_things_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(OutputError, match=r"thesis\.tex"):
+        TrainingFolder(tmp_path)
+
+
+def test_a_damaged_state_is_named(tmp_path):
+    train(tmp_path, until=2)
+    (tmp_path / "state.pt").write_bytes(b"PK damaged")
+    with pytest.raises(OutputError, match=r"state\.pt: is no state"):
+        train(tmp_path)
+
+
+def test_a_loss_that_is_no_number_ends_it_and_keeps_the_state(tmp_path):
+    trainer = Trainer(build_model(TINY, seed=1), CONFIG, steps=6)
+
+    class Breaks(Silent):
+        def event(self, event):
+            if isinstance(event, StepDone) and event.step == 3:
+                trainer.model.maskmem_tpos_enc.data.fill_(float("nan"))
+
+    with (
+        TrainingFolder(tmp_path) as folder,
+        Record(folder, {}, 0) as record,
+        pytest.raises(TrainingError, match="step 3: the loss of clip 9; clip 10 is nan"),
+    ):
+        trainer.run(MovingClips(3), Breaks(), record)
+    saved = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert saved["step"] == 2
+    assert all(value.isfinite().all() for value in saved["model"].values())

@@ -1,0 +1,199 @@
+"""Clips of takes on disk: the right frames, masks and truth, a function of seed and step alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from rendered import EGO
+
+from lmeec.data.takes import find_takes
+from lmeec.errors import DataError
+from lmeec.inference.query_masks import query_mask
+from lmeec.training.augment import AugmentConfig
+from lmeec.training.cache import FrameCache
+from lmeec.training.config import ClipConfig, TrainConfig
+from lmeec.training.group import Group
+from lmeec.training.prepare import prepare_takes
+from lmeec.training.progress import Note
+from lmeec.training.takes import TakeClips
+from lmeec.training.tracks import training_take
+
+SIZE = 64
+PLAIN = AugmentConfig(
+    flip=0, degrees=0, shear=0, brightness=0, contrast=0, saturation=0, flicker=0, grayscale=0, scale=(1, 1)
+)
+CONFIG = TrainConfig(batch=4, clips=ClipConfig(frames=3, augment=PLAIN))
+
+
+class Notes:
+    def __init__(self):
+        self.texts = []
+
+    def event(self, event):
+        if isinstance(event, Note):
+            self.texts.append(event.text)
+
+
+def prepared(root, cache, config=CONFIG, notes=None):
+    return prepare_takes(
+        find_takes(root), config.clips, FrameCache(cache, SIZE), Group(), notes or Notes(), lambda: False
+    )
+
+
+def clips_of(root, cache, config=CONFIG, group=None):
+    return TakeClips(prepared(root, cache, config), FrameCache(cache, SIZE), config, SIZE, group or Group())
+
+
+def test_clips_have_the_frames_and_masks_that_inference_has(rendered_takes, tmp_path):
+    takes = {take.name: take for take in find_takes(rendered_takes.root)}
+    with clips_of(rendered_takes.root, tmp_path) as source:
+        clips = [clip for step in range(4) for clip in source.batch(step)]
+    for clip in clips:
+        name, thing, cameras, frames = clip.origin.split(", ")
+        take, thing = takes[name.split("'")[1]], thing.split("'")[1]
+        query, target = cameras.split(" to ")
+        first, last = int(frames.split()[1]), int(frames.split()[3])
+        chosen = [frame for frame in take.tracks[thing, query].frames if first <= frame <= last]
+        assert clip.query_masks.any((2, 3)).all()
+        for camera, pictures in ((query, clip.query), (target, clip.target)):
+            with take.cameras[camera].open((SIZE, SIZE)) as reader:
+                assert np.array_equal(pictures, np.stack([image for _, image in reader.read(chosen)]))
+        for camera, masks in ((query, clip.query_masks[0]), (target, clip.target_masks[0])):
+            for frame, mask in zip(chosen, masks, strict=True):
+                encoded = take.tracks[thing, camera].mask(frame)
+                expected = query_mask(encoded, SIZE) if encoded else torch.zeros(SIZE, SIZE, dtype=torch.bool)
+                assert np.array_equal(mask, expected)
+    assert any(len(clip.annotated) > 1 for clip in clips)
+
+
+def test_an_epoch_has_every_track_once(rendered_takes, tmp_path):
+    config = replace(CONFIG, batch=5, epochs=2)
+    with clips_of(rendered_takes.root, tmp_path, config) as source:
+        count = len(source._tracks)
+        tracks = [clip.origin.split(", frames")[0] for step in range(source.steps) for clip in source.batch(step)]
+    assert source.steps == -(-2 * count // 5)
+    assert len(set(tracks[:count])) == len(set(tracks[count : 2 * count])) == count
+    assert tracks[:count] != tracks[count : 2 * count]
+
+
+def test_workers_divide_the_same_clips(rendered_takes, tmp_path):
+    with clips_of(rendered_takes.root, tmp_path) as source:
+        whole = source.batch(3)
+    parts = []
+    for rank in range(2):
+        with clips_of(rendered_takes.root, tmp_path, group=Group(rank, 2)) as source:
+            parts.append(source.batch(3))
+    for clip, part in zip(whole, [parts[0][0], parts[1][0], parts[0][1], parts[1][1]], strict=True):
+        assert clip.origin == part.origin
+        assert np.array_equal(clip.query, part.query) and np.array_equal(clip.target_masks, part.target_masks)
+
+
+def hide(takes, frame, annotated):
+    """Take an object's mask out of an exo camera's frame."""
+    with takes.annotations() as document:
+        for cameras in document[takes.uids[0]]["object_masks"].values():
+            for camera, masks in cameras.items():
+                if camera != EGO:
+                    masks["annotation"].pop(str(frame), None)
+                    if not annotated:
+                        masks["annotated_frames"].remove(frame)
+
+
+def truth_at(root, cache, config, frame):
+    """Whether tracks that have a frame annotate it, in takes that are prepared."""
+    tracks = [track for take in prepared(root, cache, config)[:1] for track in take.tracks if track.query.camera == EGO]
+    return [track.annotated[track.frames.index(frame)] for track in tracks if frame in track.frames]
+
+
+def test_absent_frames_are_trained_on_unless_they_are_left_out(takes, tmp_path):
+    hide(takes, 5, annotated=True)
+    assert set(truth_at(takes.root, tmp_path, CONFIG, 5)) == {True}
+    without = replace(CONFIG, clips=replace(CONFIG.clips, train_absent=False))
+    assert truth_at(takes.root, tmp_path, without, 5) == []
+
+
+def test_frames_that_nobody_looked_at_are_marked(takes, tmp_path):
+    hide(takes, 5, annotated=False)
+    assert set(truth_at(takes.root, tmp_path, CONFIG, 5)) == {False}
+    with clips_of(takes.root, tmp_path, replace(CONFIG, batch=15)) as source:
+        clips = [
+            clip for clip in source.batch(0) if f"'{takes.names[0]}'" in clip.origin and f"{EGO} to" in clip.origin
+        ]
+    assert clips and not any(clip.annotated.all() for clip in clips)
+    assert not any(clip.target_masks[~clip.annotated].any() for clip in clips)
+
+
+def test_one_direction(rendered_takes, tmp_path):
+    config = replace(CONFIG, clips=replace(CONFIG.clips, directions=("exo2ego",)))
+    tracks = [track for take in prepared(rendered_takes.root, tmp_path, config) for track in take.tracks]
+    assert {track.target.camera for track in tracks} == {EGO}
+
+
+def test_a_take_that_cannot_be_read_is_named_and_left_out(takes, tmp_path):
+    takes.video(0, EGO).write_bytes(b"no video")
+    notes = Notes()
+    found = prepared(takes.root, tmp_path, notes=notes)
+    assert [take.take.name for take in found] == takes.names[1:]
+    assert any(takes.names[0] in text and EGO in text for text in notes.texts)
+    assert any("1 of 2 takes" in text for text in notes.texts)
+
+
+def test_nothing_to_train_on_is_an_error(rendered_takes, tmp_path):
+    config = replace(CONFIG, clips=replace(CONFIG.clips, frames=7))
+    with pytest.raises(DataError, match="7 successive frames"):
+        clips_of(rendered_takes.root, tmp_path, config)
+
+
+def test_frames_are_decoded_once_and_again_when_the_video_changes(takes, tmp_path):
+    take = find_takes(takes.root)[0]
+    cache, camera = FrameCache(tmp_path / "cache", SIZE), take.cameras[EGO]
+    frames = training_take(take, CONFIG.clips).frames[EGO]
+    assert cache.fill(take, camera, frames)
+    assert not cache.fill(take, camera, frames)
+    before = cache.read(take, camera, frames, frames[1:3])
+    os.utime(camera.source, ns=(1, 1))
+    with pytest.raises(DataError, match="decoded anew"):
+        cache.read(take, camera, frames, frames)
+    assert cache.fill(take, camera, frames)
+    assert np.array_equal(before, cache.read(take, camera, frames, frames[1:3]))
+    files = list((tmp_path / "cache").rglob("*.rgb"))
+    assert len(files) == 1
+    files[0].write_bytes(files[0].read_bytes()[:-1])
+    assert cache.fill(take, camera, frames), "a file of another length is made anew"
+
+
+def test_the_processed_layout_gives_clips_too(takes, tmp_path):
+    root = tmp_path / "processed"
+    take = find_takes(takes.root)[0]
+    write_processed(take, root / take.uid)
+    with clips_of(root, tmp_path / "cache") as source:
+        clips = source.batch(0)
+    assert all(clip.query.shape == (3, SIZE, SIZE, 3) for clip in clips)
+    shutil.rmtree(root)
+
+
+def write_processed(take, folder):
+    """A take as ego-exo4d-relation leaves it."""
+    import json
+
+    from PIL import Image
+
+    masks = {}
+    for (thing, camera), track in take.tracks.items():
+        frames = {}
+        for frame in track.frames:
+            mask = track.mask(frame)
+            frames[str(frame)] = {"size": [mask.height, mask.width], "counts": mask.counts}
+        masks.setdefault(thing, {})[camera] = frames
+    for camera in take.cameras.values():
+        (folder / camera.name).mkdir(parents=True)
+        with camera.open() as reader:
+            for frame, image in reader.read(range(0, 20, 5)):
+                Image.fromarray(image).save(folder / camera.name / f"{frame}.jpg")
+    document = {"masks": masks, "subsample_idx": list(range(0, 20, 5))}
+    (folder / "annotation.json").write_text(json.dumps(document))
