@@ -86,6 +86,7 @@ class LMEEC(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self._at_sizes: dict[int, LMEEC] = {}
         c, d = config.hidden_dim, config.memory_dim
         self.image_encoder = _image_encoder(config)
         self.mask_downsample = nn.Conv2d(1, 1, kernel_size=4, stride=4)
@@ -123,6 +124,27 @@ class LMEEC(nn.Module):
         if self.compute_dtype == torch.float32:
             return nullcontext()
         return torch.autocast(self.device.type, self.compute_dtype)
+
+    def at_size(self, image_size: int) -> LMEEC:
+        """A model for pictures of another size that shares this one's parameters, so that training it trains both."""
+        if image_size == self.config.image_size:
+            return self
+        if image_size not in self._at_sizes:
+            self._at_sizes[image_size] = self._sharing(replace(self.config, image_size=image_size))
+        other = self._at_sizes[image_size]
+        other.compute_dtype = self.compute_dtype
+        return other.train(self.training)
+
+    def _sharing(self, config: ModelConfig) -> LMEEC:
+        with torch.random.fork_rng(devices=[]):
+            other = LMEEC(config).to(self.device)
+        for name, module in self.named_modules():
+            for parameter, value in module.named_parameters(recurse=False):
+                setattr(other.get_submodule(name), parameter, value)
+        for name, value in self.named_buffers():
+            if name in self.state_dict():
+                other.get_buffer(name).copy_(value)
+        return other
 
     @property
     def device(self) -> torch.device:

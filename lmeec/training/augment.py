@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from lmeec.data.synthetic.writer import MIN_VISIBLE_PIXELS
 from lmeec.training.clip import Clip
 
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
@@ -62,18 +63,71 @@ def augment(clip: Clip, config: AugmentConfig, rng: np.random.Generator, *, apar
     flips = (flip, rng.uniform() < config.flip if apart else flip)
     size = clip.query.shape[1]
     moves = [_affine(config, rng, size, mirrored) for mirrored in flips]
-    query_masks = _warp_masks(clip.query_masks, moves[0])
+    query_masks = _warp_masks(clip.query_masks, moves[0], size)
     kept = query_masks.any((2, 3)).all(1)
     if kept.any():
         clip = replace(
             clip,
-            query=_warp_frames(clip.query, moves[0]),
-            target=_warp_frames(clip.target, moves[1]),
+            query=_warp_frames(clip.query, moves[0], size),
+            target=_warp_frames(clip.target, moves[1], size),
             query_masks=query_masks[kept],
-            target_masks=_warp_masks(clip.target_masks[kept], moves[1]),
+            target_masks=_warp_masks(clip.target_masks[kept], moves[1], size),
             annotated=clip.annotated[kept],
         )
     return replace(clip, query=_recolour(clip.query, config, rng), target=_recolour(clip.target, config, rng))
+
+
+def crop(
+    clip: Clip, size: int, magnification: tuple[float, float], jitter: float, rng: np.random.Generator
+) -> Clip | None:
+    """Cut a smaller square out of each view, around one of the objects where the view shows it.
+
+    Args:
+        clip: stays as it is.
+        size: side of the square that comes out.
+        magnification: smallest and largest, drawn for each view.
+        jitter: how far the object may be from the middle, as a share of the square's side.
+        rng: is advanced.
+
+    Returns:
+        A new clip of the objects that the query's square shows at every instant; None if it shows none so.
+    """
+    chosen = int(rng.integers(len(clip.annotated)))
+    query, target = (
+        _window(masks[chosen], size, magnification, jitter, rng) for masks in (clip.query_masks, clip.target_masks)
+    )
+    query_masks = drop_specks(_warp_masks(clip.query_masks, query, size))
+    kept = query_masks.any((2, 3)).all(1)
+    if not kept.any():
+        return None
+    return replace(
+        clip,
+        query=_warp_frames(clip.query, query, size),
+        target=_warp_frames(clip.target, target, size),
+        query_masks=query_masks[kept],
+        target_masks=drop_specks(_warp_masks(clip.target_masks[kept], target, size)),
+        annotated=clip.annotated[kept],
+    )
+
+
+def drop_specks(masks: np.ndarray) -> np.ndarray:
+    """Empty the masks of which next to nothing shows, as annotations have them; [K, T, H, W]."""
+    return masks & (masks.sum((2, 3), keepdims=True) >= MIN_VISIBLE_PIXELS)
+
+
+def _window(
+    masks: np.ndarray, size: int, magnification: tuple[float, float], jitter: float, rng: np.random.Generator
+) -> np.ndarray:
+    """The map of pixels of a square about masks [T, S, S], or about any place if they are empty; [2, 3]."""
+    whole = masks.shape[-1]
+    zoom = math.exp(rng.uniform(math.log(magnification[0]), math.log(magnification[1])))
+    side = size / zoom
+    rows, columns = np.nonzero(masks.any(0))
+    middle = np.array([columns.mean(), rows.mean()]) if len(rows) else rng.uniform(0.2, 0.8, 2) * whole
+    middle = middle + rng.uniform(-jitter, jitter, 2) * side
+    margin = min(side, whole) / 2
+    middle = middle.clip(margin, whole - margin)
+    return np.array([[zoom, 0, size / 2 - zoom * middle[0]], [0, zoom, size / 2 - zoom * middle[1]]])
 
 
 def _affine(config: AugmentConfig, rng: np.random.Generator, size: int, mirrored: bool) -> np.ndarray:
@@ -87,18 +141,14 @@ def _affine(config: AugmentConfig, rng: np.random.Generator, size: int, mirrored
     return np.concatenate([linear, (centre + shift - linear @ centre)[:, None]], axis=1)
 
 
-def _warp_frames(frames: np.ndarray, move: np.ndarray) -> np.ndarray:
-    size = frames.shape[1:3][::-1]
-    return np.stack(
-        [cv2.warpAffine(frame, move, size, flags=cv2.INTER_LINEAR, borderValue=_BORDER) for frame in frames]
-    )
+def _warp_frames(frames: np.ndarray, move: np.ndarray, size: int) -> np.ndarray:
+    return np.stack([cv2.warpAffine(frame, move, (size, size), borderValue=_BORDER) for frame in frames])
 
 
-def _warp_masks(masks: np.ndarray, move: np.ndarray) -> np.ndarray:
-    size = masks.shape[2:][::-1]
+def _warp_masks(masks: np.ndarray, move: np.ndarray, size: int) -> np.ndarray:
     flat = masks.reshape(-1, *masks.shape[2:]).view(np.uint8)
-    warped = [cv2.warpAffine(mask, move, size, flags=cv2.INTER_NEAREST) for mask in flat]
-    return np.stack(warped).view(bool).reshape(masks.shape)
+    warped = [cv2.warpAffine(mask, move, (size, size), flags=cv2.INTER_NEAREST) for mask in flat]
+    return np.stack(warped).view(bool).reshape(*masks.shape[:2], size, size)
 
 
 def _recolour(frames: np.ndarray, config: AugmentConfig, rng: np.random.Generator) -> np.ndarray:

@@ -58,6 +58,7 @@ def run_clips(
             f"clips have {batch.steps} frames, but the memory banks hold {longest - 1} entries and training does not "
             f"compress them: use clips of at most {longest + 1} frames"
         )
+    model = model.at_size(batch.query.shape[2])
     return _ClipRun(model, batch, annotated_memory, recompute).run()
 
 

@@ -1,41 +1,63 @@
 """A beginning for weights that are trained from nothing: memory attention that matches features from the first step.
 
 With random projections, a target cell attends to all memory cells alike, and nothing tells the network that it should
-look for the cells that resemble it. Here queries and keys start as the same projection of the encoder's features, so
-that attention starts as a comparison of appearances, and what is learned is which appearances to compare.
+look for the cells that resemble it. Here a memory starts as two parts: the query's features, which attention compares
+with the target's, and flags that say where the object is, which it passes on. What is learned is what to compare.
 """
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor, nn
 
 from lmeec.model.lmeec import LMEEC
 
-_GAIN = 1.6
+_FLAGS = 8
+"""Channels of a memory that start as flags."""
+
+_GAIN = 1.2
 """Sharpness of the first comparison."""
+
+_FLAG_GAIN = 3.0
+"""Strength of the flags among the features."""
 
 
 def prepare_from_scratch(model: LMEEC) -> None:
-    """Let the memory carry the query's features, and memory attention compare them with the target's, in place.
+    """Let memories carry features and flags, and memory attention compare the features, in place.
 
     Args:
         model: with fresh random weights; the projection is drawn from torch's global random state.
     """
-    channels, memory_channels = model.config.hidden_dim, model.config.memory_dim
-    device = model.device
-    projection = torch.linalg.qr(torch.randn(channels, channels, device=device))[0][:memory_channels]
-    # Keeps the length of a feature that is projected to fewer channels.
-    projection = projection * (channels / memory_channels) ** 0.5
-    identity = torch.eye(channels, device=device)
-    encoder = model.memory_encoder
+    appearance = model.config.memory_dim - _FLAGS
     with torch.no_grad():
-        encoder.pix_feat_proj.weight.copy_(identity[..., None, None])
-        encoder.out_proj.weight.copy_(projection[..., None, None])
-        biases = [encoder.pix_feat_proj.bias, encoder.out_proj.bias]
+        projection = _prepare_memory_encoder(model, appearance)
         for layer in model.memory_attention.layers:
             attention = layer.cross_attn_image
-            attention.q_proj.weight.copy_(_GAIN * identity)
-            attention.k_proj.weight.copy_(_GAIN * projection.T)
-            biases += [attention.q_proj.bias, attention.k_proj.bias]
-        for bias in biases:
-            bias.zero_()
+            attention.q_proj.weight.copy_(_GAIN * torch.eye(model.config.hidden_dim))
+            attention.k_proj.weight.zero_()
+            attention.k_proj.weight[: len(projection.T), :appearance] = _GAIN * projection.T
+            attention.v_proj.weight[:, appearance:] *= 2
+            _zero_biases(attention.q_proj, attention.k_proj)
+
+
+def _prepare_memory_encoder(model: LMEEC, appearance: int) -> Tensor:
+    """Features into the first channels, the mask into the last ones; returns what projects features to memories."""
+    encoder, channels = model.memory_encoder, model.config.hidden_dim
+    features = channels - _FLAGS
+    # Keeps the length of a feature that is projected to fewer channels.
+    projection = torch.linalg.qr(torch.randn(features, features))[0][:appearance] * (features / appearance) ** 0.5
+    encoder.pix_feat_proj.weight.zero_()
+    encoder.pix_feat_proj.weight[:features, :features, 0, 0] = torch.eye(features)
+    last = encoder.mask_downsampler.encoder[-1]
+    last.weight[:features] = 0
+    last.weight[features:] *= _FLAG_GAIN
+    encoder.out_proj.weight.zero_()
+    encoder.out_proj.weight[:appearance, :features, 0, 0] = projection
+    encoder.out_proj.weight[appearance:, features:, 0, 0] = torch.eye(_FLAGS)
+    _zero_biases(encoder.pix_feat_proj, encoder.out_proj, last)
+    return projection
+
+
+def _zero_biases(*layers: nn.Module) -> None:
+    for layer in layers:
+        layer.bias.zero_()

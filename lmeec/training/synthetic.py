@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from types import TracebackType
 from typing import Self
 
@@ -19,14 +20,16 @@ from lmeec.data.synthetic.render import Renderer
 from lmeec.data.synthetic.scene import Camera, Scene, SceneConfig, make_scene
 from lmeec.data.synthetic.writer import MIN_VISIBLE_PIXELS, frame_size
 from lmeec.errors import ConfigError
-from lmeec.training.augment import AugmentConfig, augment
+from lmeec.training.augment import AugmentConfig, augment, crop, drop_specks
 from lmeec.training.clip import Clip
 
 TRAINING_SEEDS = 1 << 40
 """Scenes to train on have seeds from here on; those of data sets that are written to disk lie below."""
 
-_AHEAD = 12
-_APART = AugmentConfig(degrees=20, shear=8, scale=(0.75, 1.5), shift=0.2, brightness=0.25, contrast=0.2, saturation=0.2)
+_AHEAD = 2
+_APART = AugmentConfig(degrees=20, shear=8, scale=(0.8, 1.25), shift=0.1, brightness=0.25, contrast=0.2, saturation=0.2)
+_MAGNIFICATION = (0.8, 2.0)
+_JITTER = 0.35
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,15 @@ class Phase:
         clips: clips in a batch.
         real: share of clips that pair different cameras, at the phase's beginning and end; the others show the same
             picture on both sides, augmented apart.
+        crop: side of the squares that are cut out around an object of the clip, in pixels; None takes whole pictures.
+            Squares cost little and show objects large: the place to begin.
     """
 
     until: float = 1.0
     frames: int = 8
     clips: int = 8
     real: tuple[float, float] = (1.0, 1.0)
+    crop: int | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ class SyntheticConfig:
         gaps: seconds between a clip's frames, one of these.
         frames_kept: frames of each camera that are rendered of a scene.
         window: scenes at hand at any step.
-        fresh: scenes that are replaced at every step.
+        renewal: steps after which the oldest scene is replaced by a new one.
         absent: share of clips whose target view is rendered without one of the objects.
         strange: share of clips whose target view is of another scene.
         track_length: fewest and most steps of the tracks that clips stand for.
@@ -72,11 +78,13 @@ class SyntheticConfig:
     gaps: tuple[float, ...] = (0.5, 1.0, 1.0, 1.0, 2.0)
     frames_kept: int = 6
     window: int = 64
-    fresh: int = 1
+    renewal: int = 3
     absent: float = 0.2
     strange: float = 0.03
     track_length: tuple[int, int] = (6, 30)
-    augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(degrees=8, shear=5, scale=(0.9, 1.2)))
+    augment: AugmentConfig = field(
+        default_factory=lambda: AugmentConfig(degrees=8, shear=5, scale=(0.9, 1.15), shift=0.03)
+    )
     phases: tuple[Phase, ...] = (Phase(),)
 
     def __post_init__(self) -> None:
@@ -127,10 +135,10 @@ class SyntheticClips:
         """See `ClipSource`."""
         rng = np.random.default_rng([self._seed, step])
         phase, real = self._phase(step)
-        first = step * self._config.fresh
+        first = step // self._config.renewal
         self._slide(first)
         chosen = first + rng.permutation(self._config.window)
-        return [clip for clip, _ in zip(self._clips(chosen, phase.frames, real, rng), range(phase.clips), strict=False)]
+        return list(islice(self._clips(chosen, phase, real, rng), phase.clips))
 
     def _phase(self, step: int) -> tuple[Phase, float]:
         """The phase of a step, and its share of real pairs."""
@@ -150,20 +158,21 @@ class SyntheticClips:
             if number not in self._scenes:
                 self._scenes[number] = self._renderer.submit(self._render, number)
 
-    def _clips(self, scenes: np.ndarray, frames: int, real: float, rng: np.random.Generator) -> Iterator[Clip]:
+    def _clips(self, scenes: np.ndarray, phase: Phase, real: float, rng: np.random.Generator) -> Iterator[Clip]:
         """Clips of these scenes, round and round; scenes that show too little are passed over."""
         for _ in range(20):
             for number in scenes:
                 pictures = self._scenes[int(number)].result()
                 other = self._scenes[int(rng.choice(scenes))].result() if rng.uniform() < self._config.strange else None
-                clip = self._cut(pictures, other, frames, rng.uniform() < real, rng)
+                clip = self._cut(pictures, other, phase, rng.uniform() < real, rng)
                 if clip is not None:
                     yield clip
         raise ConfigError("hardly any scene shows an object in both views; use longer scenes or more objects")
 
     def _cut(
-        self, here: _Pictures, other: _Pictures | None, frames: int, real: bool, rng: np.random.Generator
+        self, here: _Pictures, other: _Pictures | None, phase: Phase, real: bool, rng: np.random.Generator
     ) -> Clip | None:
+        frames = phase.frames
         whole = [view for view, lacking in enumerate(here.lacking) if not lacking]
         query = int(rng.choice([view for view in whole if here.ego[view]])) if rng.uniform() < 0.5 else None
         query = int(rng.choice([view for view in whole if not here.ego[view]])) if query is None else query
@@ -179,15 +188,17 @@ class SyntheticClips:
         followed = self._followed(seen, hidden, here.lacking[target], rng)
         if not len(followed):
             return None
-        clip = Clip(
+        clip: Clip | None = Clip(
             query=here.frames[query, span],
             target=target_frames,
             query_masks=_masks(seen, followed),
-            target_masks=_visible(_masks(hidden, followed)),
+            target_masks=drop_specks(_masks(hidden, followed)),
             annotated=np.ones((len(followed), frames), bool),
             track_length=max(frames, int(rng.integers(*self._config.track_length, endpoint=True))),
         )
-        return augment(clip, self._config.augment if real else _APART, rng, apart=not real)
+        if phase.crop is not None:
+            clip = crop(clip, phase.crop, _MAGNIFICATION, _JITTER, rng)
+        return clip and augment(clip, self._config.augment if real else _APART, rng, apart=not real)
 
     def _target(self, here: _Pictures, query: int, rng: np.random.Generator) -> int:
         lacking = rng.uniform() < self._config.absent
@@ -249,8 +260,3 @@ def _without(scene: Scene, number: int) -> Scene:
 def _masks(objects: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """Masks [K, T, S, S] of some objects in a map of objects [T, S, S]."""
     return objects[None] == numbers.astype(objects.dtype)[:, None, None, None]
-
-
-def _visible(masks: np.ndarray) -> np.ndarray:
-    """Masks without those of which next to nothing shows, as annotations have them."""
-    return masks & (masks.sum((2, 3), keepdims=True) >= MIN_VISIBLE_PIXELS)
