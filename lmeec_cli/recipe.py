@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +13,7 @@ from lmeec.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from lmeec.evaluation import DirectionScore
-    from lmeec_cli.recipe_file import Ablation, Overnight, Predict
+    from lmeec_cli.recipe_file import Ablation, EgoExoClip, Overnight, Predict
 
 recipe = typer.Typer(help="List, copy and run recipes: jobs to copy and edit.", no_args_is_help=True)
 
@@ -77,7 +77,7 @@ def run(
 
         lmeec recipe run ablation --set predict.takes=/data/egoexo4d --set 'policies=[drop, fifo]'
     """
-    from lmeec_cli.recipe_file import Overnight, read_recipe
+    from lmeec_cli.recipe_file import Ablation, Overnight, read_recipe
 
     path = Path(file) if Path(file).is_file() else _find(file)
     if path.suffix != ".yaml":
@@ -85,8 +85,10 @@ def run(
     wanted = read_recipe(path, overrides or ())
     if isinstance(wanted, Overnight):
         _run_overnight(wanted)
-    else:
+    elif isinstance(wanted, Ablation):
         _run_ablation(wanted)
+    else:
+        _run_ego_exoclip(wanted)
 
 
 def _shipped() -> dict[str, Path]:
@@ -136,18 +138,29 @@ def _run_ablation(wanted: Ablation) -> None:
     raise typer.Exit(status)
 
 
+def _run_ego_exoclip(wanted: EgoExoClip) -> None:
+    from lmeec_cli.clips import make
+    from lmeec_cli.clips_instruct import instruct
+
+    options = wanted.clips.model_dump()
+    status = _status_of(lambda: make(form=options.pop("format"), workers=str(options.pop("workers")), **options))
+    if wanted.instruct is not None:
+        instruct(wanted.clips.out, overwrite=True, **wanted.instruct.model_dump())
+    raise typer.Exit(status)
+
+
 def _predict(options: Predict, changes: Mapping[str, Any]) -> int:
     """Predict; a run with failures has a table too, so what follows goes on and the status is kept."""
     from lmeec_cli.predict import predict
 
+    given = options.model_dump() | {name: str(getattr(options, name)) for name in ("workers", "batch_tracks")}
+    return _status_of(lambda: predict(**(given | dict(changes))))
+
+
+def _status_of(command: Callable[[], None]) -> int:
+    """The exit status of a command; one that the user stopped stops the recipe as well."""
     try:
-        predict(
-            **(
-                options.model_dump()
-                | {name: str(getattr(options, name)) for name in ("workers", "batch_tracks")}
-                | dict(changes)
-            )
-        )
+        command()
     except typer.Exit as end:
         if end.exit_code == _STOPPED:
             raise

@@ -63,10 +63,51 @@ class Ablation(_Strict):
     scores: Path | None = None
 
 
-Recipe = Annotated[Overnight | Ablation, Field(discriminator="kind")]
+class Clips(_Strict):
+    """Options of `lmeec clips`, by the names that they have there."""
+
+    takes: Path
+    out: Path
+    annotations: Path | None = None
+    video: Literal["auto", "full", "448"] = "auto"
+    results: Path | None = None
+    rule: Literal["context", "fixed"] = "context"
+    seconds: float | None = None
+    min_length: float = 0.0
+    max_length: float | None = None
+    ego_visible_only: bool = False
+    best_exo_only: bool = False
+    include_unsure: bool = False
+    include_rejected: bool = False
+    merge_duplicates: Literal["none", "overlapping", "take"] = "none"
+    extract: Path | None = None
+    format: Literal["mp4", "webdataset", "both"] = "mp4"
+    short_side: int = 256
+    workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    ray_address: str | None = None
+    overwrite: bool = False
 
 
-def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Overnight | Ablation:
+class Instruct(_Strict):
+    """Options of `lmeec clips instruct`, by the names that they have there; files that are there are replaced."""
+
+    out: Path
+    val_share: float = 0.1
+    seed: int = 0
+
+
+class EgoExoClip(_Strict):
+    """Make clips with sentences, then conversations about them."""
+
+    kind: Literal["ego-exoclip"]
+    clips: Clips
+    instruct: Instruct | None = None
+
+
+Recipe = Annotated[Overnight | Ablation | EgoExoClip, Field(discriminator="kind")]
+
+
+def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Overnight | Ablation | EgoExoClip:
     """Read a recipe.
 
     Args:
@@ -78,7 +119,9 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Overnight | Ablati
     """
     document = read_yaml(path)
     if not isinstance(document, dict) or "kind" not in document:
-        raise ConfigError(f"{path}: this is no recipe that lmeec runs: it has no key `kind` (overnight or ablation)")
+        raise ConfigError(
+            f"{path}: this is no recipe that lmeec runs: it has no key `kind` (overnight, ablation or ego-exoclip)"
+        )
     changed = dict(_override(document, text) for text in overrides)
     try:
         return TypeAdapter(Recipe).validate_python(document)

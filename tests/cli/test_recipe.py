@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+import webdataset
 from command import lmeec
 from ruamel.yaml import YAML
 
@@ -73,6 +75,35 @@ def test_ablation_compares_the_policies_in_one_table(small, tmp_path):
     for policy in policies:
         assert read_metadata(tmp_path / "out" / f"{policy}.parquet").memory["policy"] == policy
         assert sum(line.split()[:1] == [policy] for line in done.out.splitlines()) == 2
+
+
+def test_ego_exoclip_makes_clips_and_conversations_about_them(takes, tmp_path):
+    """Of synthetic takes with their own descriptions, from the takes to the training data."""
+    settings = {
+        "clips.takes": takes.root,
+        "clips.out": tmp_path / "clips.parquet",
+        "clips.extract": tmp_path / "clips",
+        "clips.workers": 0,
+        "instruct.out": tmp_path / "clips.jsonl",
+    }
+    small = [argument for key, value in settings.items() for argument in ("--set", f"{key}={value}")]
+    done = lmeec("recipe", "run", "ego-exoclip", *small)
+    assert done.status == 0, done.err
+    rows = pq.read_table(tmp_path / "clips.parquet").to_pylist()
+    descriptions = json.loads((takes.root / "annotations" / "atomic_descriptions_val.json").read_text())["annotations"]
+    said = {one["text"] for take in descriptions.values() for one in take[0]["descriptions"]}
+    assert {row["text"] for row in rows} == said
+    shards = sorted(map(str, (tmp_path / "clips" / "shards").iterdir()))
+    assert len(list(webdataset.WebDataset(shards, shardshuffle=False))) == len(rows)
+    asked = [json.loads(line) for name in ("clips", "clips.val") for line in lines(tmp_path / f"{name}.jsonl")]
+    assert {one["take_uid"] for one in asked} == set(takes.uids)
+    assert {one["task"] for one in asked} == {"describe", "best_view", "next"}
+    again = lmeec("recipe", "run", "ego-exoclip", *small)
+    assert again.status == 0 and "0 clips cut" in again.err
+
+
+def lines(path):
+    return path.read_text().splitlines()
 
 
 @pytest.mark.parametrize(
