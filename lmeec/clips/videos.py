@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import av
+
 from lmeec.data.video import VideoReader
 from lmeec.errors import DataError
 
@@ -59,7 +61,28 @@ def video_lengths(
 
 def _length(path: Path) -> VideoLength:
     try:
+        known = _from_header(path)
+        if known is not None:
+            return known
         with VideoReader(path, threads=1) as video:
             return VideoLength(video.num_frames, video.frame_rate or USUAL_RATE)
     except DataError as error:
         return VideoLength(0, USUAL_RATE, str(error))
+
+
+def _from_header(path: Path) -> VideoLength | None:
+    """The length as an MP4 file's header has it; None unless all of its frames are there and shown.
+
+    That is so of nearly all files, and takes a fifth of the time of looking at each of their frames.
+    """
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            frames, rate, index = stream.frames, stream.average_rate, stream.index_entries
+            if "mp4" not in container.format.name or not rate or not 0 < frames == len(index):
+                return None
+            first, last = index[0], index[frames - 1]
+            whole = first.is_keyframe and last.pos + last.size <= path.stat().st_size
+            return VideoLength(frames, rate) if whole and not (first.is_discard or last.is_discard) else None
+    except (av.FFmpegError, OSError, ValueError, IndexError):
+        return None  # the reader says what is wrong
