@@ -12,12 +12,14 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lmeec.cluster.resources import Wanted
     from lmeec.config import Direction
     from lmeec.inference.work import Stop
     from lmeec.training.config import TrainConfig
     from lmeec.training.run import TrainJob
 
 _SYNTHETIC = "synthetic"
+LogFormat = Literal["auto", "text", "json"]
 
 
 def train(
@@ -101,6 +103,23 @@ def train(
         typer.Option(help="auto is bfloat16 on a GPU, float32 on a CPU.", show_default="auto"),
     ] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for decoded frames.", show_default="OUT/cache")] = None,
+    workers: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|N",
+            help="Processes that train together, on Ray; auto is one a GPU. One stays in this process and needs no "
+            "Ray.",
+        ),
+    ] = "auto",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RAY_ADDRESS",
+            help="Ray cluster to join: HOST:PORT, or auto on one of its machines. TAKES and OUT must be where all of "
+            "them see them.",
+            show_default="start one here",
+        ),
+    ] = None,
     log_format: Annotated[
         Literal["auto", "text", "json"],
         typer.Option(help="auto is a live view on a terminal and lines of text elsewhere."),
@@ -130,10 +149,12 @@ def train(
 
         lmeec train takes/ --out run --checkpoint sam2.1_hiera_base_plus.pt --config mine.yaml
     """
+    from lmeec.cluster.resources import Wanted
     from lmeec.errors import ConfigError
     from lmeec.inference.work import Stop
     from lmeec.training.config import TrainConfig
     from lmeec.training.run import TrainJob
+    from lmeec_cli.options import auto_or_number
     from lmeec_cli.signals import Stopped, stopping
     from lmeec_cli.train_file import read_settings
 
@@ -159,18 +180,21 @@ def train(
         takes=None if takes == _SYNTHETIC else Path(takes).absolute(),
         out=out.absolute(),
         config=settings,
-        checkpoint=checkpoint,
-        annotations=annotations,
+        checkpoint=checkpoint
+        if checkpoint is None or not Path(checkpoint).exists()
+        else str(Path(checkpoint).absolute()),
+        annotations=None if annotations is None else annotations.absolute(),
         validate=None if validate is None else validate.absolute(),
         cache=None if cache is None else cache.absolute(),
     )
+    wanted = Wanted(auto_or_number(workers, "--workers"), address=ray_address, device=settings.device)
     stop = Stop()
     saying = (
         "saving, which ends the training for now; Ctrl-C again stops at once, without the steps since the last save"
     )
     try:
         with stopping(stop, saying, (signal.SIGINT, signal.SIGTERM)):
-            finished = _train(job, log_format, stop)
+            finished = _train(job, wanted, log_format, stop)
     except (Stopped, KeyboardInterrupt):
         typer.echo("stopped at once; run the same command again to go on from the last saved state", err=True)
         raise typer.Exit(130) from None
@@ -179,12 +203,33 @@ def train(
         raise typer.Exit(130)
 
 
-def _train(job: TrainJob, log_format: Literal["auto", "text", "json"], stop: Stop) -> bool:
+def _train(job: TrainJob, wanted: Wanted, log_format: LogFormat, stop: Stop) -> bool:
+    from lmeec.errors import ClusterError
     from lmeec.training.run import run_training
     from lmeec_cli.train_progress import training_reporter
 
-    with training_reporter(log_format) as reporter:
-        return run_training(job, reporter, stopping=lambda: stop.requested)
+    if not _needs_ray(wanted):
+        with training_reporter(log_format) as reporter:
+            return run_training(job, reporter, stopping=lambda: stop.requested)
+    try:
+        from lmeec.cluster.session import ray_session
+        from lmeec.cluster.train import train_on_ray
+    except ImportError as error:
+        raise ClusterError(
+            f"workers need Ray Train, which cannot be imported ({error}): pip install 'lmeec[ray]', or use --workers 1"
+        ) from error
+    with ray_session(wanted) as sizes, training_reporter(log_format) as reporter:
+        return train_on_ray(job, sizes, reporter, lambda: stop.requested)
+
+
+def _needs_ray(wanted: Wanted) -> bool:
+    """Whether there is more than one worker, or another machine."""
+    from lmeec.cluster.resources import this_machine
+
+    if wanted.address is not None:
+        return True
+    gpus = this_machine().gpus if wanted.device in ("auto", "cuda") else 0
+    return (gpus if wanted.workers == "auto" else wanted.workers) > 1
 
 
 def _with_options(settings: TrainConfig, changes: Mapping[str, Any], **parts: Mapping[str, Any]) -> TrainConfig:

@@ -10,7 +10,7 @@ COLOURS = np.array([[220, 40, 40], [40, 200, 60], [50, 80, 230]], np.uint8)
 
 
 def moving_clip(seed: int, frames: int = 3, objects: int = 2, size: int = 64, absent: bool = True) -> Clip:
-    """A clip whose last object is gone from the target view's last frame, and whose first is not annotated there."""
+    """A clip whose last object is gone from a frame of the target view, and whose first is not annotated at the end."""
     rng = np.random.default_rng([7, seed])
     shape = (objects, frames, size, size)
     views, masks = [], []
@@ -29,7 +29,7 @@ def moving_clip(seed: int, frames: int = 3, objects: int = 2, size: int = 64, ab
         masks.append(mask)
     annotated = np.ones(shape[:2], bool)
     if absent:
-        masks[1][-1, -1] = False
+        masks[1][-1, -2] = False
         annotated[0, -1] = objects < 2
     seen = masks[0].any((2, 3)).all(1)
     return Clip(views[0], views[1], masks[0][seen], masks[1][seen], annotated[seen], frames + 2, f"clip {seed}")

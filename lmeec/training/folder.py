@@ -21,8 +21,9 @@ from lmeec.version import __version__
 
 STATE, SETTINGS, LOG, TENSORBOARD, CACHE = "state.pt", "train.yaml", "log.jsonl", "tensorboard", "cache"
 BEST, LAST = "best.safetensors", "last.safetensors"
+SCRATCH = ".ray"
 _LOCK = ".lock"
-_OURS = (STATE, SETTINGS, LOG, TENSORBOARD, CACHE, BEST, LAST, _LOCK)
+_OURS = (STATE, SETTINGS, LOG, TENSORBOARD, CACHE, BEST, LAST, SCRATCH, _LOCK)
 
 
 class TrainingFolder:

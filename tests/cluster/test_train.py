@@ -1,0 +1,75 @@
+"""Workers that train together end up where one process does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny import TINY
+from torch.testing import assert_close
+
+from lmeec.cluster.resources import Wanted
+from lmeec.cluster.session import ray_session
+from lmeec.cluster.train import train_on_ray
+from lmeec.config import MemoryAttentionConfig
+from lmeec.errors import OutputError
+from lmeec.model.build import build_model
+from lmeec.model.checkpoint import write_safetensors
+from lmeec.training.config import ClipConfig, OptimiserConfig, TrainConfig, ValidationConfig
+from lmeec.training.log import read_log
+from lmeec.training.progress import Saved, Silent, StepDone
+from lmeec.training.run import TrainJob, run_training
+
+# Dropout is drawn by each process for itself.
+STEADY = replace(TINY, memory_attention=MemoryAttentionConfig(num_layers=1, dim_feedforward=32, dropout=0))
+CONFIG = TrainConfig(
+    steps=3,
+    batch=4,
+    micro_batch=2,
+    recompute=False,
+    device="cpu",
+    clips=ClipConfig(frames=3),
+    optimiser=OptimiserConfig(lr=1e-4, encoder_lr=1e-4),
+    validation=ValidationConfig(every=3),
+)
+
+
+class Steps(Silent):
+    def __init__(self):
+        self.seen = []
+
+    def event(self, event):
+        if isinstance(event, (StepDone, Saved)):
+            self.seen.append((type(event), event.step))
+
+
+@pytest.fixture
+def job(rendered_takes, tmp_path):
+    weights = tmp_path / "steady.safetensors"
+    write_safetensors(weights, build_model(STEADY, seed=1).state_dict(), STEADY)
+    takes = rendered_takes.root
+    return TrainJob(takes, tmp_path / "alone", CONFIG, str(weights), validate=takes)
+
+
+def state(path):
+    return torch.load(path / "state.pt", weights_only=True)
+
+
+def test_two_workers_equal_one_process(cluster, job, tmp_path):
+    assert run_training(job, Silent())
+    together = replace(job, out=tmp_path / "together")
+    steps = Steps()
+    with ray_session(Wanted(workers=2, address=cluster, device="cpu")) as sizes:
+        assert train_on_ray(together, sizes, steps)
+        assert steps.seen == [*((StepDone, step) for step in (1, 2, 3)), (Saved, 3)]
+        with pytest.raises(OutputError, match="seed was 0 and is now 1"):
+            train_on_ray(replace(together, config=replace(CONFIG, seed=1)), sizes, Silent())
+    one, two = state(job.out), state(together.out)
+    for name, value in one["model"].items():
+        assert_close(two["model"][name], value, rtol=1e-3, atol=1e-5)
+    alone, both = read_log(job.out), read_log(together.out)
+    assert [line["step"] for line in alone] == [line["step"] for line in both] == [1, 2, 3, 3]
+    assert [line["loss"] for line in both[:3]] == pytest.approx([line["loss"] for line in alone[:3]], rel=1e-4)
+    assert both[3]["iou"] == pytest.approx(alone[3]["iou"], abs=1e-3)
+    assert not (together.out / ".ray").exists()
