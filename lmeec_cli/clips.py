@@ -183,10 +183,6 @@ def make(
         lmeec clips egoexo4d/ -o clips.parquet --rule fixed --seconds 2 --best-exo-only \
             --merge-duplicates overlapping
 
-    Then, to train a video language model on conversations about them:
-
-        lmeec clips instruct clips.parquet --out data.jsonl
-
     With the objects that the sentences mention, from a prediction of both directions:
 
         lmeec clips egoexo4d/ -o clips.parquet --results results.parquet
@@ -194,6 +190,10 @@ def make(
     The clips themselves as well, as files and as WebDataset shards; the same command goes on after an interruption:
 
         lmeec clips egoexo4d/ -o clips.parquet --extract clips/ --format both --workers 8
+
+    Then, to train a video language model on conversations about them:
+
+        lmeec clips instruct clips.parquet --out data.jsonl
     """
     from lmeec.clips import ClipsConfig, LengthConfig, make_clips, read_source
 

@@ -1,6 +1,7 @@
 """Synchronised ego-exo clips with sentences, made of atomic descriptions (Exo2Ego, AAAI 2026, section 3).
 
-`make_clips` writes the table of what `read_source` found.
+`make_clips` writes the table of what `read_source` found. `extract` cuts its videos, `instruct` turns it into
+conversations.
 """
 
 from lmeec.clips.bounds import LengthConfig
