@@ -13,7 +13,7 @@ from lmeec.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from lmeec.evaluation import DirectionScore
-    from lmeec_cli.recipe_file import Ablation, EgoExoClip, Overnight, Predict
+    from lmeec_cli.recipe_file import Ablation, EgoExoClip, Overnight, Predict, Training
 
 recipe = typer.Typer(help="List, copy and run recipes: jobs to copy and edit.", no_args_is_help=True)
 
@@ -77,7 +77,7 @@ def run(
 
         lmeec recipe run ablation --set predict.takes=/data/egoexo4d --set 'policies=[drop, fifo]'
     """
-    from lmeec_cli.recipe_file import Ablation, Overnight, read_recipe
+    from lmeec_cli.recipe_file import Ablation, Overnight, Training, read_recipe
 
     path = Path(file) if Path(file).is_file() else _find(file)
     if path.suffix != ".yaml":
@@ -87,6 +87,8 @@ def run(
         _run_overnight(wanted)
     elif isinstance(wanted, Ablation):
         _run_ablation(wanted)
+    elif isinstance(wanted, Training):
+        _run_training(wanted)
     else:
         _run_ego_exoclip(wanted)
 
@@ -147,6 +149,12 @@ def _run_ego_exoclip(wanted: EgoExoClip) -> None:
     if wanted.instruct is not None:
         instruct(wanted.clips.out, overwrite=True, **wanted.instruct.model_dump())
     raise typer.Exit(status)
+
+
+def _run_training(wanted: Training) -> None:
+    from lmeec_cli.train import start
+
+    start(**(wanted.train.model_dump() | {"workers": str(wanted.train.workers), "settings": wanted.settings}))
 
 
 def _predict(options: Predict, changes: Mapping[str, Any]) -> int:

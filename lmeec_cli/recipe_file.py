@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedBase
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import YAMLError
 
 from lmeec.config import Device, Direction, Policy, Precision
 from lmeec.errors import ConfigError
+from lmeec_cli.train_file import TrainConfig
+from lmeec_cli.yaml_file import messages, read_yaml
 
 
 class _Strict(BaseModel):
@@ -104,10 +105,32 @@ class EgoExoClip(_Strict):
     instruct: Instruct | None = None
 
 
-Recipe = Annotated[Overnight | Ablation | EgoExoClip, Field(discriminator="kind")]
+class Train(_Strict):
+    """What `lmeec train` is told besides its settings, by the names of its options."""
+
+    takes: str
+    out: Path
+    checkpoint: str | None = None
+    annotations: Path | None = None
+    validate_on: Annotated[Path | None, Field(alias="validate")] = None
+    cache: Path | None = None
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    ray_address: str | None = None
+    log_format: Literal["auto", "text", "json"] = "auto"
 
 
-def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Overnight | Ablation | EgoExoClip:
+class Training(_Strict):
+    """Train a model."""
+
+    kind: Literal["train"]
+    train: Train
+    settings: TrainConfig = TrainConfig()
+
+
+Recipe = Annotated[Overnight | Ablation | EgoExoClip | Training, Field(discriminator="kind")]
+
+
+def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Overnight | Ablation | EgoExoClip | Training:
     """Read a recipe.
 
     Args:
@@ -120,30 +143,14 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Overnight | Ablati
     document = read_yaml(path)
     if not isinstance(document, dict) or "kind" not in document:
         raise ConfigError(
-            f"{path}: this is no recipe that lmeec runs: it has no key `kind` (overnight, ablation or ego-exoclip)"
+            f"{path}: this is no recipe that lmeec runs: it has no key `kind` (overnight, ablation, ego-exoclip or "
+            "train)"
         )
     changed = dict(_override(document, text) for text in overrides)
     try:
         return TypeAdapter(Recipe).validate_python(document)
     except ValidationError as error:
         raise ConfigError("\n".join(messages(path, document, error, changed))) from error
-
-
-def read_yaml(path: Path) -> Any:
-    """A YAML document that remembers its lines.
-
-    Raises:
-        ConfigError: the file cannot be read, or is not YAML.
-    """
-    try:
-        return YAML().load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError(f"{path}{line}: this is not YAML: {error.problem}") from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: this is not YAML: {error}") from error
 
 
 def _override(document: Any, text: str) -> tuple[tuple[str, ...], str]:
@@ -161,47 +168,3 @@ def _override(document: Any, text: str) -> tuple[tuple[str, ...], str]:
     except YAMLError as error:
         raise ConfigError(f"--set {text}: the value is not YAML: put it in quotes") from error
     return names, text
-
-
-def messages(path: Path, document: Any, error: ValidationError, changed: dict[tuple[str, ...], str]) -> Iterable[str]:
-    """What pydantic finds wrong with a document, with the key and the line, or the override, of each."""
-    seen = set()
-    for problem in error.errors():
-        keys = _keys(document, problem["loc"]) or (("kind",) if "kind" in document else ())
-        unknown = problem["type"] in ("extra_forbidden", "unexpected_keyword_argument")
-        said = "this key is not known" if unknown else problem["msg"].removeprefix("Value error, ")
-        origin = next((f"--set {text}" for names, text in changed.items() if keys[: len(names)] == names), None)
-        where = origin or f"{path}, line {_line(document, keys)}"
-        if (where, keys) not in seen:
-            seen.add((where, keys))
-            yield ": ".join([where, *([".".join(map(str, keys))] if keys else []), said])
-
-
-def _keys(document: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """The keys of a problem as the file has them, without the names of types that pydantic puts between."""
-    keys: list[int | str] = []
-    place = document
-    for number, name in enumerate(location):
-        if isinstance(place, dict) and (name in place or number == len(location) - 1):
-            keys.append(name)
-            place = place.get(name)
-        elif isinstance(place, list) and isinstance(name, int) and name < len(place):
-            keys.append(name)
-            place = place[name]
-    return tuple(keys)
-
-
-def _line(document: Any, keys: tuple[int | str, ...]) -> int:
-    """The line, from 1, of the last of the keys that is in the file."""
-    line, place = 1, document
-    for key in keys:
-        if not isinstance(place, CommentedBase):
-            break
-        known = place.lc.data or {}
-        if key in known:
-            line = known[key][0] + 1
-        try:
-            place = place[key]
-        except (KeyError, IndexError, TypeError):
-            break
-    return line

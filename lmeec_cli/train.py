@@ -149,13 +149,8 @@ def train(
 
         lmeec train takes/ --out run --checkpoint sam2.1_hiera_base_plus.pt --config mine.yaml
     """
-    from lmeec.cluster.resources import Wanted
     from lmeec.errors import ConfigError
-    from lmeec.inference.work import Stop
     from lmeec.training.config import TrainConfig
-    from lmeec.training.run import TrainJob
-    from lmeec_cli.options import auto_or_number
-    from lmeec_cli.signals import Stopped, stopping
     from lmeec_cli.train_file import read_settings
 
     if checkpoint is not None and model is not None:
@@ -176,22 +171,41 @@ def train(
         },
     )
     settings = _with_sizes(settings, batch, clip_frames, objects, synthetic=takes == _SYNTHETIC)
+    start(takes, out, settings, checkpoint, annotations, validate, cache, workers, ray_address, log_format)
+
+
+def start(
+    takes: str,
+    out: Path,
+    settings: TrainConfig,
+    checkpoint: str | None,
+    annotations: Path | None,
+    validate_on: Path | None,
+    cache: Path | None,
+    workers: str,
+    ray_address: str | None,
+    log_format: LogFormat,
+) -> None:
+    """Train; the arguments are the options of the command, and its settings."""
+    from lmeec.cluster.resources import Wanted
+    from lmeec.inference.work import Stop
+    from lmeec.training.run import TrainJob
+    from lmeec_cli.options import auto_or_number
+    from lmeec_cli.signals import Stopped, stopping
+
+    # Workers have folders of their own to be in.
     job = TrainJob(
         takes=None if takes == _SYNTHETIC else Path(takes).absolute(),
         out=out.absolute(),
         config=settings,
-        checkpoint=checkpoint
-        if checkpoint is None or not Path(checkpoint).exists()
-        else str(Path(checkpoint).absolute()),
-        annotations=None if annotations is None else annotations.absolute(),
-        validate=None if validate is None else validate.absolute(),
-        cache=None if cache is None else cache.absolute(),
+        checkpoint=str(Path(checkpoint).absolute()) if checkpoint and Path(checkpoint).exists() else checkpoint,
+        annotations=annotations and annotations.absolute(),
+        validate=validate_on and validate_on.absolute(),
+        cache=cache and cache.absolute(),
     )
     wanted = Wanted(auto_or_number(workers, "--workers"), address=ray_address, device=settings.device)
     stop = Stop()
-    saying = (
-        "saving, which ends the training for now; Ctrl-C again stops at once, without the steps since the last save"
-    )
+    saying = "saving and stopping; Ctrl-C again stops at once, and loses the steps since the last save"
     try:
         with stopping(stop, saying, (signal.SIGINT, signal.SIGTERM)):
             finished = _train(job, wanted, log_format, stop)

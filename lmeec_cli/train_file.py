@@ -11,7 +11,7 @@ from lmeec.training.augment import AugmentConfig
 from lmeec.training.config import ClipConfig, OptimiserConfig, ScratchConfig, TrainConfig, ValidationConfig
 from lmeec.training.losses import LossWeights
 from lmeec.training.synthetic import Phase, SyntheticConfig
-from lmeec_cli.recipe_file import messages, read_yaml
+from lmeec_cli.yaml_file import messages, read_yaml
 
 for _part in (
     TrainConfig,

@@ -87,3 +87,22 @@ def test_wrong_calls(call, rendered_takes, tmp_path):
     assert nowhere.status == 1 and "there is no such folder" in nowhere.err
     long = lmeec(*call, "--clip-frames", 12)
     assert long.status == 1 and "12 successive frames" in long.err
+
+
+def test_the_recipe_runs(rendered_takes, tiny, tmp_path):
+    changes = {
+        "train.takes": rendered_takes.root,
+        "train.out": tmp_path / "run",
+        "train.checkpoint": tiny,
+        "train.validate": "null",
+        "settings.device": "cpu",
+        "settings.steps": 1,
+        "settings.batch": 1,
+        "settings.clips.frames": 3,
+    }
+    options = [text for key, value in changes.items() for text in ("--set", f"{key}={value}")]
+    done = lmeec("recipe", "run", "finetune", *options)
+    assert done.status == 0, done.err
+    assert (tmp_path / "run" / "last.safetensors").exists()
+    wrong = lmeec("recipe", "run", "finetune", *options, "--set", "settings.optimiser.lrr=1")
+    assert "--set settings.optimiser.lrr=1: settings.optimiser.lrr: this key is not known" in wrong.err

@@ -1,0 +1,75 @@
+"""YAML files that users write: reading them, and naming the key and the line of a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedBase
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from lmeec.errors import ConfigError
+
+
+def read_yaml(path: Path) -> Any:
+    """A YAML document that remembers its lines.
+
+    Raises:
+        ConfigError: the file cannot be read, or is not YAML.
+    """
+    try:
+        return YAML().load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError(f"{path}{line}: this is not YAML: {error.problem}") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: this is not YAML: {error}") from error
+
+
+def messages(path: Path, document: Any, error: ValidationError, changed: dict[tuple[str, ...], str]) -> Iterable[str]:
+    """What pydantic finds wrong with a document, with the key and the line, or the override, of each."""
+    seen = set()
+    for problem in error.errors():
+        keys = _keys(document, problem["loc"]) or (("kind",) if "kind" in document else ())
+        unknown = problem["type"] in ("extra_forbidden", "unexpected_keyword_argument")
+        said = "this key is not known" if unknown else problem["msg"].removeprefix("Value error, ")
+        origin = next((f"--set {text}" for names, text in changed.items() if keys[: len(names)] == names), None)
+        where = origin or f"{path}, line {_line(document, keys)}"
+        if (where, keys) not in seen:
+            seen.add((where, keys))
+            yield ": ".join([where, *([".".join(map(str, keys))] if keys else []), said])
+
+
+def _keys(document: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """The keys of a problem as the file has them, without the names of types that pydantic puts between."""
+    keys: list[int | str] = []
+    place = document
+    for number, name in enumerate(location):
+        if isinstance(place, dict) and (name in place or number == len(location) - 1):
+            keys.append(name)
+            place = place.get(name)
+        elif isinstance(place, list) and isinstance(name, int) and name < len(place):
+            keys.append(name)
+            place = place[name]
+    return tuple(keys)
+
+
+def _line(document: Any, keys: tuple[int | str, ...]) -> int:
+    """The line, from 1, of the last of the keys that is in the file."""
+    line, place = 1, document
+    for key in keys:
+        if not isinstance(place, CommentedBase):
+            break
+        known = place.lc.data or {}
+        if key in known:
+            line = known[key][0] + 1
+        try:
+            place = place[key]
+        except (KeyError, IndexError, TypeError):
+            break
+    return line
