@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lmeec.data.names import safe_name, show
 from lmeec.data.take import Camera, Take
 from lmeec.errors import DataError
-from lmeec.tables.files import written_whole
+from lmeec.tables.files import naming_the_file, written_whole
 
 
 class FrameCache:
@@ -49,7 +49,8 @@ class FrameCache:
         shape = (len(frames), self._size, self._size, 3)
         if path.exists() and path.stat().st_size == int(np.prod(shape)):
             return False
-        with camera.open((self._size, self._size), threads=1) as reader, written_whole(path) as file:
+        opened = camera.open((self._size, self._size), threads=1)
+        with opened as reader, naming_the_file(path), written_whole(path) as file:
             for _, image in reader.read(frames):
                 file.write(np.ascontiguousarray(image).data)
         current = path.name.rsplit(".", 2)[0]

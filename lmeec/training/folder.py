@@ -47,11 +47,12 @@ class TrainingFolder:
             self._lock = (path / _LOCK).open("w")
 
     def __enter__(self) -> Self:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._lock.close()
-            raise OutputError(f"{self.path}: another training is writing there; wait for it or stop it") from error
+        with naming_the_file(self.path):
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                self._lock.close()
+                raise OutputError(f"{self.path}: another training is writing there; wait for it or stop it") from error
         return self
 
     def __exit__(
@@ -83,7 +84,8 @@ class TrainingFolder:
             DiskFullError: there is no space.
             OutputError: it cannot be written.
         """
-        with written_whole(self.path / STATE) as file:
+        path = self.path / STATE
+        with naming_the_file(path), written_whole(path) as file:
             torch.save(dict(state), file)
 
     def write_weights(self, name: str, tensors: Mapping[str, Tensor], config: ModelConfig) -> None:
@@ -92,6 +94,7 @@ class TrainingFolder:
 
     def write_settings(self, settings: Mapping[str, Any], about: str) -> None:
         """Write the resolved settings, in the form that `lmeec train --config` reads."""
-        with written_whole(self.path / SETTINGS) as file:
+        path = self.path / SETTINGS
+        with naming_the_file(path), written_whole(path) as file:
             file.write(f"# lmeec {__version__}: {about}\n".encode())
             YAML().dump(dict(settings), file)

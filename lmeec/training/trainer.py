@@ -25,7 +25,7 @@ class Validator(Protocol):
     """Judges a model."""
 
     def __call__(self, model: LMEEC) -> Mapping[str, DirectionScore]:
-        """Scores by direction, in every process."""
+        """Scores by direction, in every process; none if it cannot be judged."""
 
 
 class Trainer:
@@ -147,6 +147,8 @@ class Trainer:
 
     def _judge(self, validate: Validator, reporter: TrainingReporter, record: Record | None) -> None:
         scores = validate(self.model)
+        if not scores:
+            return
         found = [score.iou for score in scores.values() if score.iou is not None]
         iou = sum(found) / max(len(found), 1)
         judged = Validated(self.step, scores, iou, best=self.best is None or iou > self.best)

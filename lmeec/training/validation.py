@@ -15,6 +15,7 @@ from lmeec.evaluation import DirectionScore, evaluate
 from lmeec.inference.predictor import predict_take
 from lmeec.model.cpu import optimise_for_cpu
 from lmeec.model.lmeec import LMEEC
+from lmeec.tables import SCHEMA
 from lmeec.training.config import TrainConfig
 from lmeec.training.group import Group
 
@@ -40,11 +41,7 @@ class TakeValidator:
         self._chosen = [place * len(takes) // wanted for place in range(wanted)]
 
     def __call__(self, model: LMEEC) -> Mapping[str, DirectionScore]:
-        """See `Validator`.
-
-        Raises:
-            DataError: no take can be predicted, or none has ground truth.
-        """
+        """See `Validator`; nothing if no take can be predicted, or none has ground truth, which is said."""
         # A model that is arranged for the CPU can no longer be trained.
         judged = copy.deepcopy(model).eval()
         judged.requires_grad_(False)
@@ -53,9 +50,12 @@ class TakeValidator:
         mine = self._chosen[self._group.rank :: self._group.workers]
         batches = [batch for number in mine for batch in self._predicted(judged, number)]
         tables = [table for some in self._group.gather(batches) for table in some]
-        if not tables:
-            raise DataError(f"{self._takes.root}: no take to validate on can be predicted")
-        return evaluate(pa.Table.from_batches(tables))
+        try:
+            return evaluate(pa.Table.from_batches(tables, SCHEMA))
+        except DataError as error:
+            # No reason to end a training of hours.
+            self._notice(f"{self._takes.root}: cannot be validated on: {error}")
+            return {}
 
     def _predicted(self, model: LMEEC, number: int) -> list[pa.RecordBatch]:
         take = self._takes[number]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import torch
 from moving import MovingClips
 from tiny import TINY
 
-from lmeec.errors import OutputError, TrainingError
+from lmeec.errors import DiskFullError, OutputError, TrainingError
 from lmeec.model.build import build_model
 from lmeec.training.config import OptimiserConfig, ScratchConfig, TrainConfig
 from lmeec.training.folder import TrainingFolder
@@ -111,6 +112,21 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(OutputError, match=r"thesis\.tex"):
         TrainingFolder(tmp_path)
+
+
+def test_a_full_disk_keeps_the_state_before(tmp_path, monkeypatch):
+    train(tmp_path, until=2)
+    before = (tmp_path / "state.pt").read_bytes()
+
+    def fill(state, file):
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", fill)
+    with pytest.raises(DiskFullError, match=r"state\.pt: No space left"):
+        train(tmp_path)
+    assert (tmp_path / "state.pt").read_bytes() == before
+    assert not list(tmp_path.glob(".*.tmp"))
 
 
 def test_a_damaged_state_is_named(tmp_path):
