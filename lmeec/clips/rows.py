@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lmeec.clips.bounds import Bounds, clip_bounds, clip_length
@@ -119,9 +120,19 @@ def take_rows(
     return _batch(videos, descriptions, chosen, best, clip[kept], exo[kept], times, _narrowed(bounds, kept))
 
 
-def clip_file(take: str, camera: str, start: int, end: int) -> str:
-    """Give the file of a clip in the folder of --extract; clips of the same frames share it."""
-    return str(PurePosixPath(VIDEOS_FOLDER, take, camera, f"{start:06d}-{end:06d}.mp4"))
+def clip_files(take: str, cameras: pa.Array, start: NDArray[np.int64], end: NDArray[np.int64]) -> pa.Array:
+    """Give the files of clips in the folder of --extract; clips of the same camera and frames share one.
+
+    Args:
+        take: Name of the take's folder.
+        cameras: Names, strings [N].
+        start: First frames [N].
+        end: Frames after the last ones [N].
+    """
+    first, last = (pc.utf8_lpad(pa.array(frames).cast(pa.string()), 6, "0") for frames in (start, end))
+    names = pc.binary_join_element_wise(first, last, "-")
+    names = pc.binary_join_element_wise(names, "mp4", ".")
+    return pc.binary_join_element_wise(f"{VIDEOS_FOLDER}/{take}", cameras, names, "/")
 
 
 def _place(camera: str | None, exos: Sequence[str]) -> int:
@@ -158,7 +169,6 @@ def _batch(
 ) -> pa.RecordBatch:
     recording, ego, count = videos.recording, videos.ego, len(clip)
     places = [descriptions.places[place] for place in chosen]
-    frames = list(zip(bounds.start_frame.tolist(), bounds.end_frame.tolist(), strict=True))
 
     def of_clip(values: Sequence[object], kind: pa.DataType) -> pa.Array:
         return pa.array([values[place] for place in chosen], kind).take(pa.array(clip))
@@ -187,11 +197,8 @@ def _batch(
         "unsure": of_clip(descriptions.unsure, pa.bool_()),
         "ego_video": pa.repeat(str(recording.videos[ego]), count),
         "exo_video": of_exo([str(recording.videos[camera]) for camera in videos.exos]),
-        "ego_clip": pa.array([clip_file(recording.folder, ego, *some) for some in frames], pa.string()),
-        "exo_clip": pa.array(
-            [clip_file(recording.folder, videos.exos[one], *some) for one, some in zip(exo, frames, strict=True)],
-            pa.string(),
-        ),
+        "ego_clip": clip_files(recording.folder, pa.repeat(ego, count), bounds.start_frame, bounds.end_frame),
+        "exo_clip": clip_files(recording.folder, of_exo(videos.exos), bounds.start_frame, bounds.end_frame),
         "objects": pa.nulls(count, SCHEMA.field("objects").type),
         "mean_confidence": pa.nulls(count, pa.float64()),
     }
