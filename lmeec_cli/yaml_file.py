@@ -47,6 +47,8 @@ def messages(path: Path, document: Any, error: ValidationError, changed: dict[tu
 
 def _keys(document: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
     """The keys of a problem as the file has them, without the names of types that pydantic puts between."""
+    if isinstance(document, dict) and location[:1] == (document.get("kind"),):
+        location = location[1:]  # the kind of recipe, which may be called as one of its keys
     keys: list[int | str] = []
     place = document
     for number, name in enumerate(location):
