@@ -1,6 +1,6 @@
 # Sets up everything in .venv, and runs lmeec there. Needs Python 3.11 or later, git and make.
 #
-#   make demo      install, then predict and score two synthetic takes
+#   make demo      install, then predict, score and draw two synthetic takes
 #   make test      install, then run the tests
 #   make lint      check style
 #   make install   install only
@@ -27,7 +27,9 @@ demo: install
 	@$(BIN)/lmeec predict $(DEMO)/takes --out $(DEMO)/results.parquet --overwrite
 	@echo "== Scoring"
 	@$(BIN)/lmeec score $(DEMO)/results.parquet
-	@echo "The takes are in $(DEMO)/takes, the results in $(DEMO)/results.parquet."
+	@echo "== Drawing pictures of all views"
+	@$(BIN)/lmeec render $(DEMO)/results.parquet $(DEMO)/takes --out $(DEMO)/pictures --mosaic --stills 1 > /dev/null
+	@echo "The takes are in $(DEMO)/takes, the results in $(DEMO)/results.parquet, the pictures in $(DEMO)/pictures."
 
 test: install
 	@$(BIN)/python -m pytest

@@ -41,7 +41,7 @@ class SleepingWorker:
 
     def describe(self) -> dict[Direction, ModelInfo]:
         """No model."""
-        return {"ego2exo": ModelInfo("stub", "", True, "cpu", "float32")}
+        return {"ego2exo": ModelInfo("stub", "", "cpu", "float32")}
 
     def predict_part(
         self, take: Take, direction: Direction, directory: Path, run: RunMetadata, target_camera: str | None = None

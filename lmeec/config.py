@@ -174,19 +174,21 @@ class ModelConfig:
     def nano(cls) -> ModelConfig:
         """A small model for a CPU, laptops and tests (under 3 M parameters)."""
         return cls(
-            image_size=224,
-            hidden_dim=96,
+            image_size=256,
+            hidden_dim=128,
             trunk=TrunkConfig(
                 embed_dim=24,
                 num_heads=1,
                 stages=(1, 1, 3, 1),
-                # From stage three on, a window is the whole grid.
+                # Windows of 8 all along, so that what is learned from crops of 128 pixels holds for whole pictures.
                 global_att_blocks=(),
+                window_spec=(8, 4, 8, 8),
                 window_pos_embed_bkg_spatial_size=(7, 7),
             ),
-            memory_attention=MemoryAttentionConfig(num_layers=2, dim_feedforward=256),
-            memory_encoder=MemoryEncoderConfig(out_dim=32, fuser_layers=1),
-            mask_decoder=MaskDecoderConfig(depth=2, num_heads=6, mlp_dim=256, iou_head_hidden_dim=64),
+            # An object is elsewhere in the other view: a large base turns all but a few channels hardly at all.
+            memory_attention=MemoryAttentionConfig(num_layers=2, dim_feedforward=256, dropout=0.0, rope_theta=1e10),
+            memory_encoder=MemoryEncoderConfig(out_dim=64, fuser_layers=1),
+            mask_decoder=MaskDecoderConfig(depth=2, num_heads=8, mlp_dim=256, iou_head_hidden_dim=64),
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -287,12 +287,6 @@ def _introduce(models: Mapping[Direction, ModelInfo]) -> None:
 
         if not has_fast_bfloat16():
             typer.echo("warning: this CPU has no bfloat16 arithmetic; --dtype float32 is faster and exact", err=True)
-    for name in {model.name for model in models.values() if not model.trained}:
-        typer.echo(
-            f"warning: the built-in model {name} has random weights: it shows that everything runs, its masks mean "
-            "nothing. Give trained weights with --checkpoint",
-            err=True,
-        )
 
 
 def _conclude(summary: RunSummary, out: Output) -> None:

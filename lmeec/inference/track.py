@@ -61,7 +61,7 @@ def track(
         >>> clip = np.zeros((2, 64, 64, 3), np.uint8)
         >>> masks = np.ones((2, 64, 64), bool)
         >>> lmeec.track(model, clip, clip, masks).mask_logits.shape
-        torch.Size([2, 56, 56])
+        torch.Size([2, 64, 64])
     """
     frames = {_QUERY: _video(_QUERY, query), _TARGET: _video(_TARGET, target)}
     object_masks = torch.as_tensor(masks)

@@ -49,14 +49,12 @@ class ModelInfo:
     Attributes:
         name: the built-in name or the checkpoint's file name.
         digest: of the weights.
-        trained: False for random weights.
         device: where it computes: cpu, cuda or mps.
         dtype: arithmetic of the large operations.
     """
 
     name: str
     digest: str
-    trained: bool
     device: str
     dtype: str
 
@@ -126,7 +124,6 @@ class Worker:
             direction: ModelInfo(
                 name=loaded.name,
                 digest=loaded.digest,
-                trained=loaded.trained,
                 device=loaded.model.device.type,
                 dtype=str(loaded.dtype).removeprefix("torch."),
             )

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import torch
 
-from lmeec.config import PRESETS, Device, ModelConfig, Precision
+from lmeec.config import Device, ModelConfig, Precision
 from lmeec.errors import CheckpointError, ConfigError
 from lmeec.model.checkpoint import config_of, load_weights, read_checkpoint, weights_digest
 from lmeec.model.compiled import compile_for_gpu
 from lmeec.model.cpu import optimise_for_cpu
 from lmeec.model.lmeec import LMEEC
 
-BUILT_IN = ("nano",)
-"""Models that can be loaded by name alone."""
+_WEIGHTS = Path(__file__).parents[1] / "weights"
 
-_SEED = 20251
+BUILT_IN = {"nano": _WEIGHTS / "nano.safetensors"}
+"""Models that can be loaded by name alone, and their weights."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,12 @@ class LoadedModel:
         model: in evaluation mode, on its device.
         name: the built-in name or the checkpoint's file name.
         digest: of the weights.
-        trained: False for random weights.
         dtype: arithmetic of the large operations.
     """
 
     model: LMEEC
     name: str
     digest: str
-    trained: bool
     dtype: torch.dtype
 
 
@@ -84,18 +82,7 @@ def load(
     place = resolve_device(device)
     if compiled and place.type == "cpu":
         raise ConfigError("compile is for GPUs: on a CPU it takes minutes and gains nothing; leave out --compile")
-    if str(source) in BUILT_IN:
-        model, trained = build_model(PRESETS[str(source)](), seed=_SEED), False
-        name = str(source)
-    else:
-        path = Path(source)
-        if not path.exists() and path.suffix == "":
-            known = ", ".join(BUILT_IN)
-            raise CheckpointError(f"{source}: neither a checkpoint file nor a built-in model ({known})")
-        checkpoint = read_checkpoint(path)
-        model = build_model(config_of(checkpoint))
-        load_weights(model, checkpoint)
-        trained, name = True, path.name
+    model, name = read_model(source)
     digest = weights_digest(model.state_dict())
     model = model.to(place)
     model.compute_dtype = resolve_dtype(dtype, place)
@@ -103,7 +90,29 @@ def load(
         optimise_for_cpu(model)
     elif compiled:
         compile_for_gpu(model)
-    return LoadedModel(model, name, digest, trained, model.compute_dtype)
+    return LoadedModel(model, name, digest, model.compute_dtype)
+
+
+def read_model(source: str | Path) -> tuple[LMEEC, str]:
+    """A model on the CPU as its weights are, not yet arranged for anything, so that it can be trained.
+
+    Args:
+        source: see `load_model`.
+
+    Returns:
+        The model in evaluation mode, and the built-in name or the checkpoint's file name.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be used.
+    """
+    path = BUILT_IN.get(str(source), Path(source))
+    if not path.exists() and path.suffix == "":
+        known = ", ".join(BUILT_IN)
+        raise CheckpointError(f"{source}: neither a checkpoint file nor a built-in model ({known})")
+    checkpoint = read_checkpoint(path)
+    model = build_model(config_of(checkpoint))
+    load_weights(model, checkpoint)
+    return model, str(source) if str(source) in BUILT_IN else path.name
 
 
 def resolve_device(device: Device) -> torch.device:

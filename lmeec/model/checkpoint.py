@@ -201,6 +201,10 @@ def write_safetensors(path: Path, model_tensors: Mapping[str, Tensor], config: M
     metadata = {"format": "pt", _CONFIG_KEY: json.dumps(config.to_dict())}
     try:
         save_file({name: t.contiguous() for name, t in model_tensors.items()}, aside, metadata=metadata)
+        # safetensors makes files for the owner alone, which others in a shared folder could not read.
+        umask = os.umask(0)
+        os.umask(umask)
+        aside.chmod(0o666 & ~umask)
         aside.replace(path)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"{path}: cannot be written ({error})") from error

@@ -89,17 +89,13 @@ class ScratchConfig:
             checkpoint only.
         annotated_memory: chance that an object's target memories are made from the annotations instead of the
             predictions.
-        encoder_only: share of the steps, at the beginning, that train the image encoder alone, by the correspondence
-            loss.
     """
 
     matching: bool = True
     annotated_memory: float = 0.0
-    encoder_only: float = 0.0
 
     def __post_init__(self) -> None:
         _require(0 <= self.annotated_memory <= 1, "scratch.annotated_memory", self.annotated_memory, "in [0, 1]")
-        _require(0 <= self.encoder_only < 1, "scratch.encoder_only", self.encoder_only, "in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -157,7 +153,7 @@ class TrainConfig:
     losses: LossWeights = field(default_factory=LossWeights)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     clips: ClipConfig = field(default_factory=ClipConfig)
-    synthetic: SyntheticConfig = field(default_factory=lambda: SyntheticConfig(frames_kept=8))
+    synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
     scratch: ScratchConfig = field(default_factory=ScratchConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
 
@@ -170,5 +166,3 @@ class TrainConfig:
         _require(self.micro_batch >= 1, "micro_batch", self.micro_batch, "at least 1")
         _require(self.mask_stride in (1, 2, 4), "mask_stride", self.mask_stride, "1, 2 or 4")
         _require(self.save_every >= 1, "save_every", self.save_every, "at least 1")
-        if self.scratch.encoder_only and not self.losses.correspondence:
-            raise ConfigError("scratch.encoder_only trains by losses.correspondence, which is 0: give it a weight")

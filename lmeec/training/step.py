@@ -30,13 +30,11 @@ class Pass:
     Attributes:
         step: number of the step, for draws and messages.
         group: the processes that compute the batch together.
-        encoder_only: train the encoder alone, by the correspondence loss.
         interrupted: whether to give up.
     """
 
     step: int
     group: Group
-    encoder_only: bool
     interrupted: Callable[[], bool]
 
 
@@ -71,11 +69,8 @@ def accumulate_gradients(
         some = clips[first : first + size]
         with _explained(config, run, some):
             batch = collate(some).to(device)
-            if run.encoder_only:
-                measured = _encoder_losses(model, batch, config, len(some) / len(clips))
-            else:
-                forced = _annotated_memory(some, config, run, first)
-                measured = _losses(model, batch, config, objects, len(some) / len(clips), forced)
+            forced = _annotated_memory(some, config, run, first)
+            measured = _losses(model, batch, config, objects, len(some) / len(clips), forced)
             if not torch.isfinite(measured[0]):
                 raise TrainingError(
                     f"step {run.step}: the loss of {_origins(some)} is {measured[0].item()}. The last saved state is "
@@ -134,19 +129,6 @@ def _losses(
     means = [torch.stack([getattr(one, name) for one in found]).mean() for name in LOSSES[:-1]]
     reached = torch.stack([one.reached for one in found]).sum()
     return torch.stack([total, *means, correspondence, reached, (batch.visible & batch.annotated).sum()])
-
-
-def _encoder_losses(model: LMEEC, batch: ClipBatch, config: TrainConfig, part: float) -> Tensor:
-    """Like `_losses`, of the encoder by itself."""
-    with model.autocast():
-        query, target = (
-            model.encode(model.normalise(frames.flatten(0, 1))).coarse.unflatten(0, frames.shape[:2])
-            for frames in (batch.query, batch.target)
-        )
-    correspondence = correspondence_loss(query, target, batch) * part
-    zero = torch.zeros_like(correspondence)
-    total = config.losses.correspondence * correspondence
-    return torch.stack([total, *[zero] * (len(LOSSES) - 1), correspondence, zero, zero])
 
 
 def _origins(clips: Sequence[Clip]) -> str:

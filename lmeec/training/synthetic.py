@@ -28,7 +28,7 @@ TRAINING_SEEDS = 1 << 40
 
 _AHEAD = 2
 _APART = AugmentConfig(degrees=20, shear=8, scale=(0.8, 1.25), shift=0.1, brightness=0.25, contrast=0.2, saturation=0.2)
-_MAGNIFICATION = (0.8, 2.0)
+_MAGNIFICATION = (0.9, 2.5)
 _JITTER = 0.35
 
 
@@ -76,7 +76,7 @@ class SyntheticConfig:
     followed: int = 6
     seconds: float = 20.0
     gaps: tuple[float, ...] = (0.5, 1.0, 1.0, 1.0, 2.0)
-    frames_kept: int = 6
+    frames_kept: int = 8
     window: int = 64
     renewal: int = 3
     absent: float = 0.2

@@ -136,8 +136,7 @@ class Trainer:
         share = schedule(step, self.steps, config.optimiser)
         set_rates(self.optimiser, share)
         self.optimiser.zero_grad(set_to_none=True)
-        encoder_only = step < config.scratch.encoder_only * self.steps
-        losses = accumulate_gradients(self.model, clips, config, Pass(step, self.group, encoder_only, interrupted))
+        losses = accumulate_gradients(self.model, clips, config, Pass(step, self.group, interrupted))
         if losses is None:
             return None
         self.group.average_gradients(self.model.parameters())

@@ -8,6 +8,8 @@ import signal
 import pytest
 from command import lmeec, start_lmeec
 
+from lmeec.config import ModelConfig
+from lmeec.model.checkpoint import expected_shapes, read_checkpoint
 from lmeec.tables import read_results
 from lmeec.training.log import read_log
 
@@ -106,3 +108,25 @@ def test_the_recipe_runs(rendered_takes, tiny, tmp_path):
     assert (tmp_path / "run" / "last.safetensors").exists()
     wrong = lmeec("recipe", "run", "finetune", *options, "--set", "settings.optimiser.lrr=1")
     assert "--set settings.optimiser.lrr=1: settings.optimiser.lrr: this key is not known" in wrong.err
+
+
+def test_nanos_recipe_runs_through_its_phases(tmp_path):
+    phases = "[{until: 0.5, frames: 1, clips: 2, crop: 128}, {until: 1, frames: 2, clips: 1}]"
+    changes = {
+        "train.out": tmp_path / "run",
+        "settings.device": "cpu",
+        "settings.steps": 2,
+        "settings.synthetic.window": 3,
+        "settings.synthetic.frames_kept": 2,
+        "settings.synthetic.phases": phases,
+    }
+    options = [text for key, value in changes.items() for text in ("--set", f"{key}={value}")]
+    done = lmeec("recipe", "run", "train-nano", *options)
+    assert done.status == 0, done.err
+    losses = [entry for entry in read_log(tmp_path / "run") if entry["kind"] == "step"]
+    assert [entry["step"] for entry in losses] == [1, 2]
+    assert all(entry["correspondence"] > 0 and entry["balanced"] > 0 for entry in losses)
+    shapes = {
+        name: tensor.shape for name, tensor in read_checkpoint(tmp_path / "run" / "last.safetensors").tensors.items()
+    }
+    assert shapes == expected_shapes(ModelConfig.nano())

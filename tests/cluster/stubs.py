@@ -26,7 +26,7 @@ class StubWorker:
         self.config = config or PredictConfig()
 
     def describe(self):
-        info = ModelInfo("stub", "0" * 64, True, "cpu", "float32")
+        info = ModelInfo("stub", "0" * 64, "cpu", "float32")
         return dict.fromkeys(self.config.directions, info)
 
     def predict_part(self, take, direction, directory, run, target_camera=None):

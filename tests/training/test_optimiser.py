@@ -68,7 +68,7 @@ def test_schedule_warms_up_and_falls_to_a_tenth():
         (lambda: ClipConfig(directions=("sideways",)), "sideways"),
         (lambda: TrainConfig(batch=0), "batch is 0"),
         (lambda: TrainConfig(model="huge"), "model is 'huge'"),
-        (lambda: TrainConfig(scratch=ScratchConfig(encoder_only=0.1)), r"losses\.correspondence"),
+        (lambda: TrainConfig(scratch=ScratchConfig(annotated_memory=2)), r"scratch\.annotated_memory is 2"),
     ],
 )
 def test_settings_that_cannot_be_are_named(make, message):

@@ -25,7 +25,7 @@ CONFIG = TrainConfig(micro_batch=3, recompute=False, scratch=ScratchConfig(annot
 
 
 def pass_of(**changes):
-    return Pass(**{"step": 0, "group": Group(), "encoder_only": False, "interrupted": lambda: False} | changes)
+    return Pass(**{"step": 0, "group": Group(), "interrupted": lambda: False} | changes)
 
 
 def gradients(config, run=None, clips=None):
@@ -72,13 +72,6 @@ def test_recomputing_does_not_change_gradients():
     for name, gradient in kept.items():
         if gradient is not None:
             assert_close(computed[name], gradient, rtol=1e-4, atol=1e-7)
-
-
-def test_encoder_only_trains_nothing_else():
-    config = replace(CONFIG, losses=LossWeights(correspondence=1))
-    measured, found = gradients(config, pass_of(encoder_only=True))
-    assert measured["loss"] == measured["correspondence"] > 0
-    assert {name.split(".")[0] for name, gradient in found.items() if gradient is not None} == {"image_encoder"}
 
 
 def test_bfloat16_comes_close():

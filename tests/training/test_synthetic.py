@@ -1,0 +1,58 @@
+"""Clips of synthetic scenes: the same for the same step, aligned, and with objects that are not there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lmeec.errors import ConfigError
+from lmeec.training.synthetic import Phase, SyntheticClips, SyntheticConfig
+
+SIZE = 96
+FEW = {"window": 4, "frames_kept": 2, "gaps": (1.0,)}
+
+
+def clips(steps, *phases, seed=3, **settings):
+    config = SyntheticConfig(**(FEW | settings), phases=phases)
+    with SyntheticClips(config, SIZE, seed, 10) as source:
+        return [source.batch(step) for step in steps]
+
+
+def test_a_step_has_the_same_clips_whenever_it_is_asked_for():
+    phase = Phase(frames=2, clips=2)
+    (straight,) = clips([4], phase)
+    (*_, later) = clips([0, 3, 4], phase)
+    (other,) = clips([4], phase, seed=4)
+    for one, same, different in zip(straight, later, other, strict=True):
+        for name in ("query", "target", "query_masks", "target_masks"):
+            assert np.array_equal(getattr(one, name), getattr(same, name))
+        assert one.query.shape == (2, SIZE, SIZE, 3) and not np.array_equal(one.query, different.query)
+        assert one.query_masks.any((2, 3)).all()
+
+
+def test_phases_follow_each_other():
+    first, second = Phase(until=0.5, frames=1, clips=3, crop=64), Phase(frames=2, clips=1)
+    early, late = clips([4, 5], first, second)
+    assert [clip.query.shape for clip in early] == [(1, 64, 64, 3)] * 3
+    assert [clip.query.shape for clip in late] == [(2, SIZE, SIZE, 3)]
+
+
+def test_the_same_picture_on_both_sides_shows_every_object_unless_it_is_moved_out():
+    (batch,) = clips([0], Phase(frames=1, clips=6, real=(0, 0)))
+    shown = [clip.target_masks.any((1, 2, 3)) for clip in batch]
+    assert np.concatenate(shown).mean() > 0.7
+
+
+def test_absent_and_strange_clips_lack_objects():
+    (batch,) = clips([0], Phase(frames=1, clips=6), strange=1.0)
+    assert not any(clip.target_masks.any() for clip in batch)
+    (batch,) = clips([0], Phase(frames=1, clips=8), absent=1.0, strange=0.0)
+    seen = np.concatenate([clip.target_masks.any((1, 2, 3)) for clip in batch])
+    assert seen.any() and not seen.all()
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ConfigError, match="frames_kept is 2"):
+        SyntheticConfig(**FEW, phases=(Phase(frames=3),))
+    with pytest.raises(ConfigError, match="do not fit"):
+        SyntheticConfig(frames_kept=8, gaps=(5.0,))
