@@ -21,6 +21,9 @@ _GAIN = 1.2
 _FLAG_GAIN = 3.0
 """Strength of the flags among the features."""
 
+_CLOSED = -3.0
+"""Logit of a gate that adds little."""
+
 
 def prepare_from_scratch(model: LMEEC) -> None:
     """Let memories carry features and flags, and memory attention compare the features, in place.
@@ -38,6 +41,7 @@ def prepare_from_scratch(model: LMEEC) -> None:
             attention.k_proj.weight[: len(projection.T), :appearance] = _GAIN * projection.T
             attention.v_proj.weight[:, appearance:] *= 2
             _zero_biases(attention.q_proj, attention.k_proj)
+        _close_gates(model)
 
 
 def _prepare_memory_encoder(model: LMEEC, appearance: int) -> Tensor:
@@ -56,6 +60,15 @@ def _prepare_memory_encoder(model: LMEEC, appearance: int) -> Tensor:
     encoder.out_proj.weight[appearance:, features:, 0, 0] = torch.eye(_FLAGS)
     _zero_biases(encoder.pix_feat_proj, encoder.out_proj, last)
     return projection
+
+
+def _close_gates(model: LMEEC) -> None:
+    """Let the Memory-View MoE start as little more than a sum, whose size the mask decoder knows from first steps."""
+    moe = model.MV_MoE
+    for channel_gate, spatial_gate in ((moe.mlp1, moe.conv1), (moe.mlp2, moe.conv2)):
+        channel_gate[-2].bias.fill_(_CLOSED)
+        # It has no bias and its inputs are not negative, so negative weights close it.
+        spatial_gate[-2].weight.copy_(-5 * spatial_gate[-2].weight.abs())
 
 
 def _zero_biases(*layers: nn.Module) -> None:

@@ -60,6 +60,4 @@ def test_crops_show_an_object_in_both_views(clip):
         assert cut is not None and cut.query.shape == (3, 32, 32, 3)
         assert cut.query_masks.any((2, 3)).all()
         found.append(any(masks.any() for masks in cut.target_masks))
-        if len(cut.annotated) == 1 and cut.query_masks.sum() > 300:
-            assert agreement(cut.query, cut.query_masks[0]) > 0.8
     assert np.mean(found) > 0.5
