@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -53,11 +55,22 @@ def test_objects_that_leave_the_query_view_are_left_out(clip):
     assert counts == {1, 2}
 
 
-def test_crops_show_an_object_in_both_views(clip):
-    found = []
+def test_crops_show_the_object_in_both_views(clip):
+    first = replace(
+        clip,
+        query_masks=clip.query_masks[:1],
+        target_masks=clip.target_masks[:1],
+        annotated=clip.annotated[:1],
+    )
     for seed in range(20):
-        cut = crop(clip, 32, (1.0, 1.5), 0.2, np.random.default_rng(seed))
+        cut = crop(first, 32, (1.0, 1.5), 0.2, np.random.default_rng(seed))
         assert cut is not None and cut.query.shape == (3, 32, 32, 3)
+        assert cut.query_masks.any((2, 3)).all() and cut.target_masks.any()
+
+
+def test_crops_leave_out_objects_that_the_query_does_not_show(clip):
+    cuts = [crop(clip, 32, (1.0, 1.5), 0.2, np.random.default_rng(seed)) for seed in range(20)]
+    assert {len(cut.annotated) for cut in cuts} <= {1, 2}
+    for cut in cuts:
         assert cut.query_masks.any((2, 3)).all()
-        found.append(any(masks.any() for masks in cut.target_masks))
-    assert np.mean(found) > 0.5
+        assert len(cut.annotated) == len(cut.query_masks) == len(cut.target_masks)
