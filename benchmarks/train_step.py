@@ -50,7 +50,7 @@ def step(arguments: argparse.Namespace) -> dict[str, float]:
     for number in range(arguments.repeats):
         start = time.perf_counter()
         optimiser.zero_grad()
-        measured = accumulate_gradients(model, [clip], config, Pass(number, Group(), False, lambda: False))
+        measured = accumulate_gradients(model, [clip], config, Pass(number, Group(), lambda: False))
         optimiser.step()
         times.append(time.perf_counter() - start)
         assert measured is not None and np.isfinite(measured["loss"])
