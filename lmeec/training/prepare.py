@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from lmeec.data.names import show
@@ -32,7 +32,7 @@ def prepare_takes(
         config: how clips are cut.
         cache: is filled.
         group: this process.
-        reporter: is told how far it is, and of takes that are left out because they cannot be read.
+        reporter: is told how far it is, and of what is left out: takes that cannot be read, tracks without a clip.
         stopping: whether to give up; what is decoded stays.
 
     Returns:
@@ -58,7 +58,20 @@ def prepare_takes(
     left_out = sum(len(part) for part in group.gather(problems))
     if left_out:
         reporter.event(Note(f"{left_out} of {len(takes)} takes cannot be read and are left out"))
+    _tell_of_short_tracks(whole.values(), config, reporter)
     return [whole[number] for number in sorted(whole) if whole[number].tracks]
+
+
+def _tell_of_short_tracks(takes: Collection[TrainingTake], config: ClipConfig, reporter: TrainingReporter) -> None:
+    short = sum(take.too_short for take in takes)
+    if short:
+        reporter.event(
+            Note(
+                f"{short} of {short + sum(len(take.tracks) for take in takes)} tracks (object, query camera, target "
+                f"camera) have no {config.frames} successive frames with an annotation and are left out; "
+                "--clip-frames takes shorter clips"
+            )
+        )
 
 
 def _prepared(take: Take, config: ClipConfig, cache: FrameCache, threads: ThreadPoolExecutor) -> TrainingTake:

@@ -50,11 +50,13 @@ class TrainingTake:
     Attributes:
         take: the take.
         tracks: those that a clip can be cut from.
+        too_short: how many tracks no clip can be cut from.
         frames: needed of each camera, ascending.
     """
 
     take: Take
     tracks: tuple[TrainingTrack, ...]
+    too_short: int
     frames: Mapping[str, tuple[int, ...]]
 
 
@@ -71,11 +73,13 @@ def training_take(take: Take, config: ClipConfig) -> TrainingTake:
         videos = {name: opened.enter_context(take.cameras[name].open()) for name in _cameras(take, config.directions)}
         for direction in config.directions:
             tracks += _tracks(take, direction, videos, config)
+    long = tuple(track for track in tracks if track.starts(config.frames))
     frames: dict[str, set[int]] = {}
-    for track in tracks:
+    for track in long:
         for camera in track.pair:
             frames.setdefault(camera, set()).update(track.frames)
-    return TrainingTake(take, tuple(tracks), {camera: tuple(sorted(seen)) for camera, seen in frames.items()})
+    needed = {camera: tuple(sorted(seen)) for camera, seen in frames.items()}
+    return TrainingTake(take, long, len(tracks) - len(long), needed)
 
 
 def _cameras(take: Take, directions: Sequence[Direction]) -> set[str]:
@@ -92,9 +96,7 @@ def _tracks(
         target = take.tracks.get((planned.object, planned.target_camera))
         if target is None:
             continue
-        track = _track(planned, take.tracks[planned.object, planned.query_camera], target, config)
-        if track.starts(config.frames):
-            yield track
+        yield _track(planned, take.tracks[planned.object, planned.query_camera], target, config)
 
 
 def _track(planned: PlannedTrack, query: MaskTrack, target: MaskTrack, config: ClipConfig) -> TrainingTrack:

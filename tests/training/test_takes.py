@@ -143,6 +143,17 @@ def test_a_take_that_cannot_be_read_is_named_and_left_out(takes, tmp_path):
     assert any("1 of 2 takes" in text for text in notes.texts)
 
 
+def test_tracks_without_a_clip_are_counted(rendered_takes, tmp_path):
+    notes = Notes()
+    found = prepared(rendered_takes.root, tmp_path, replace(CONFIG, clips=ClipConfig(frames=4)), notes)
+    tracks = [track for take in found for track in take.tracks]
+    assert tracks and all(len(track.frames) >= 4 for track in tracks)
+    whole = prepared(rendered_takes.root, tmp_path, replace(CONFIG, clips=ClipConfig(frames=2)))
+    short = {(track.query.object, *track.pair) for take in whole for track in take.tracks if len(track.frames) < 4}
+    assert short and int(notes.texts[0].split()[0]) >= len(short)
+    assert "tracks" in notes.texts[0] and "4 successive frames" in notes.texts[0]
+
+
 def test_nothing_to_train_on_is_an_error(rendered_takes, tmp_path):
     config = replace(CONFIG, clips=replace(CONFIG.clips, frames=7))
     with pytest.raises(DataError, match="7 successive frames"):
