@@ -1,4 +1,4 @@
-"""Time and memory of `lmeec clips` on many descriptions: `python benchmarks/clips.py [--descriptions N]`, JSON out.
+"""Time and memory of `lmeec clips` on many descriptions: `python -m benchmarks.clips [--descriptions N]`, JSON out.
 
 Takes have five cameras each, whose videos are links to one file, as long as the data set's are on average.
 Each command runs in a process of its own, whose largest memory is measured.
@@ -11,14 +11,12 @@ import json
 import os
 import random
 import shlex
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.commands import measure
 from lmeec.data.synthetic.video import VideoWriter
 
 CAMERAS = ("aria01_214-1", "cam01", "cam02", "cam03", "cam04")
@@ -75,20 +73,6 @@ def one_pass(draw: random.Random, count: int) -> list[dict[str, object]]:
     ]
 
 
-def measure(command: str) -> dict[str, float | int]:
-    start = time.perf_counter()
-    call = [sys.executable, "-c", "from lmeec_cli.main import main; main()", *shlex.split(command)]
-    process = subprocess.Popen(call, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return {
-        "status": process.returncode,
-        "seconds": round(time.perf_counter() - start, 1),
-        "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
-        "largest_memory_MB": round(used.ru_maxrss / 1024),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--descriptions", type=int, default=1_000_000)
@@ -105,7 +89,7 @@ def main() -> None:
             "load_average": round(os.getloadavg()[0], 2),
         }
         for command in arguments.commands:
-            report[command] = measure(COMMANDS[command].format(takes=folder / "data", folder=folder))
+            report[command] = measure(shlex.split(COMMANDS[command].format(takes=folder / "data", folder=folder)))
     print(json.dumps(report, indent=2))
 
 

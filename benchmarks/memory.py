@@ -1,4 +1,4 @@
-"""Peak memory of `lmeec predict` on takes of one length and of ten times that: `python benchmarks/memory.py`, JSON out.
+"""Peak memory of `lmeec predict` on takes of one length and of ten times that: `python -m benchmarks.memory`, JSON out.
 
 Each run is a process of its own; its peak resident memory is what the system counted. Takes are rendered first, at a
 size at which that does not take long: what grows with a take's length does not depend on the size of its frames.
@@ -8,34 +8,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
+
+from benchmarks.commands import measure
 
 SHORT_SECONDS = 12
 
 
 def render(folder: Path, seconds: int, size: int) -> Path:
     call = ["synth", folder, "--takes", 1, "--seconds", seconds, "--size", size, "--exo-cameras", 2, "--objects", 4]
-    peak_of(call)
+    measure(call)
     return folder
-
-
-def peak_of(call: list[object]) -> float:
-    """Run lmeec and return its peak resident memory in MiB."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from lmeec_cli.main import main; main()", *map(str, call)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stderr is not None
-    errors = process.stderr.read().decode()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(errors)
-    return usage.ru_maxrss / 1024
 
 
 def main() -> None:
@@ -48,7 +32,8 @@ def main() -> None:
         for factor in (1, 10):
             takes = render(Path(folder) / f"takes{factor}", factor * SHORT_SECONDS, arguments.size)
             out = Path(folder) / f"results{factor}.parquet"
-            peaks[f"{factor}x"] = peak_of(["predict", takes, "--out", out, "--checkpoint", arguments.checkpoint])
+            call = ["predict", takes, "--out", out, "--checkpoint", arguments.checkpoint]
+            peaks[f"{factor}x"] = measure(call)["largest_memory_MiB"]
     report = {
         "seconds of the short take": SHORT_SECONDS,
         "checkpoint": arguments.checkpoint,

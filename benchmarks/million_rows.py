@@ -1,4 +1,4 @@
-"""Time and memory of the analysis of a large table: `python benchmarks/million_rows.py [--rows N]`, JSON out.
+"""Time and memory of the analysis of a large table: `python -m benchmarks.million_rows [--rows N]`, JSON out.
 
 The table is made of a few thousand frames with real masks and their true metrics, repeated over takes; each command
 runs in a process of its own, whose largest memory is measured.
@@ -10,15 +10,13 @@ import argparse
 import json
 import os
 import shlex
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.commands import measure
 from lmeec.masks import RunLengthMask
 from lmeec.tables import (
     PartWriter,
@@ -94,20 +92,6 @@ def make_table(rows: int, folder: Path) -> Path:
     return table
 
 
-def measure(command: str) -> dict[str, float | int]:
-    start = time.perf_counter()
-    call = [sys.executable, "-c", "from lmeec_cli.main import main; main()", *shlex.split(command)]
-    process = subprocess.Popen(call, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return {
-        "status": process.returncode,
-        "seconds": round(time.perf_counter() - start, 1),
-        "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
-        "largest_memory_MB": round(used.ru_maxrss / 1024),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
@@ -123,7 +107,7 @@ def main() -> None:
             "load_average": round(os.getloadavg()[0], 2),
         }
         for command in arguments.commands:
-            report[command] = measure(COMMANDS[command].format(table=table, folder=folder))
+            report[command] = measure(shlex.split(COMMANDS[command].format(table=table, folder=folder)))
     print(json.dumps(report, indent=2))
 
 
