@@ -180,8 +180,7 @@ def make(
 
     Two seconds each, only the best exo view, one annotator's word where several say the same:
 
-        lmeec clips egoexo4d/ -o clips.parquet --rule fixed --seconds 2 --best-exo-only \
-            --merge-duplicates overlapping
+        lmeec clips egoexo4d/ -o clips.parquet --rule fixed --seconds 2 --best-exo-only --merge-duplicates overlapping
 
     With the objects that the sentences mention, from a prediction of both directions:
 

@@ -59,4 +59,5 @@ def instruct(
         if side in done.conversations:
             by_task = ", ".join(f"{count:,} {task}" for task, count in done.conversations[side].items() if count)
             total = sum(done.conversations[side].values())
-            typer.echo(f"{path}: {total:,} conversations about {done.takes[side]:,} takes ({by_task or 'none'})")
+            takes = f"{done.takes[side]:,} take{'' if done.takes[side] == 1 else 's'}"
+            typer.echo(f"{path}: {total:,} conversations about {takes} ({by_task or 'none'})")

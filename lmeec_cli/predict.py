@@ -165,10 +165,9 @@ def predict(
 
         lmeec predict takes/ --out results.parquet --checkpoint weights/
 
-    One direction, one take, two objects, another memory policy:
+    One direction, one take, two objects:
 
-        lmeec predict takes/ -o one.parquet --direction ego2exo --take cmu_bike01_5 \
-            --object wrench_0 --object "tire lever_1" --memory-policy merge
+        lmeec predict takes/ -o one.parquet --direction ego2exo --take bike_5 --object wrench_0 --object "tire lever_1"
 
     Overnight on a Ray cluster, results in an object store as one file a take and direction:
 

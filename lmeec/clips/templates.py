@@ -27,7 +27,7 @@ QUESTIONS: Mapping[Task, tuple[str, ...]] = {
         "Is {shown}, which you see here, the best view of this action, or is it another of {cameras}?",
         "Choose from {cameras} the camera to follow this action with. The clip is from {shown}.",
         "If you could keep one of the views {cameras}, which would it be? Here you see {shown}.",
-        "From where is this seen most clearly: {cameras}? The view before you is {shown}.",
+        "{cameras} saw this: from where is it clearest? The view before you is {shown}.",
         "A director has {cameras} at hand and shows {shown}. Which camera should be on screen?",
         "Judge this view, {shown}, against the others of {cameras}: which one is best?",
         "Which camera of {cameras} gives the clearest picture of what is done here, filmed from {shown}?",
