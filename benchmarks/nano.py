@@ -27,7 +27,8 @@ from lmeec.analysis.frames import load_frames
 from lmeec.analysis.groups import score_groups
 from lmeec.config import Direction, MemoryConfig, Policy, PredictConfig
 from lmeec.data.synthetic.render import Renderer
-from lmeec.data.synthetic.scene import Camera, Scene, SceneConfig, make_scene
+from lmeec.data.synthetic.scene import Camera, Scene, SceneConfig
+from lmeec.data.synthetic.scene_builder import make_scene
 from lmeec.data.synthetic.writer import MIN_VISIBLE_PIXELS, frame_size, take_seed
 from lmeec.data.takes import TakeSet, find_takes
 from lmeec.evaluation import evaluate

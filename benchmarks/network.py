@@ -26,7 +26,8 @@ from torch import Tensor
 from benchmarks.released_path import ReleasedTrack
 from lmeec.config import PRESETS, MemoryConfig
 from lmeec.data.synthetic.render import Renderer
-from lmeec.data.synthetic.scene import SceneConfig, make_scene
+from lmeec.data.synthetic.scene import SceneConfig
+from lmeec.data.synthetic.scene_builder import make_scene
 from lmeec.inference.pipeline import StageTimes
 from lmeec.inference.tracker import Tracker, TrackSpec
 from lmeec.memory.bank import CompressedMemory

@@ -17,7 +17,8 @@ import cv2
 import numpy as np
 
 from lmeec.data.synthetic.render import Renderer
-from lmeec.data.synthetic.scene import Camera, Scene, SceneConfig, make_scene
+from lmeec.data.synthetic.scene import Camera, Scene, SceneConfig
+from lmeec.data.synthetic.scene_builder import make_scene
 from lmeec.data.synthetic.writer import MIN_VISIBLE_PIXELS, frame_size
 from lmeec.errors import ConfigError
 from lmeec.training.augment import AugmentConfig, augment, crop, drop_specks

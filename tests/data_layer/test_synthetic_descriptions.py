@@ -9,7 +9,8 @@ import pytest
 
 from lmeec.data.descriptions import DescriptionsFile
 from lmeec.data.synthetic.render import Renderer
-from lmeec.data.synthetic.scene import SceneConfig, make_scene
+from lmeec.data.synthetic.scene import SceneConfig
+from lmeec.data.synthetic.scene_builder import make_scene
 from lmeec.data.synthetic.writer import frame_size, take_seed
 
 CONFIG = SceneConfig(seconds=4, fps=5, objects=3, exo_cameras=(2, 2))

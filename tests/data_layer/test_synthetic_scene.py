@@ -7,7 +7,8 @@ import pytest
 
 from lmeec.data.synthetic.motion import STASH
 from lmeec.data.synthetic.render import Renderer
-from lmeec.data.synthetic.scene import SceneConfig, make_scene
+from lmeec.data.synthetic.scene import SceneConfig
+from lmeec.data.synthetic.scene_builder import make_scene
 from lmeec.errors import ConfigError
 
 CONFIG = SceneConfig(seconds=8, exo_cameras=(2, 2))

@@ -11,7 +11,8 @@ import pytest
 from lzstring import LZString
 
 from lmeec.data.synthetic.render import Renderer
-from lmeec.data.synthetic.scene import SceneConfig, make_scene
+from lmeec.data.synthetic.scene import SceneConfig
+from lmeec.data.synthetic.scene_builder import make_scene
 from lmeec.data.synthetic.writer import DatasetConfig, take_seed, write_dataset
 from lmeec.data.takes import find_takes
 from lmeec.errors import ConfigError, OutputError

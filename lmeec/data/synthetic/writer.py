@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from lmeec.data.synthetic.descriptions import MIN_VISIBLE_PIXELS, describe
 from lmeec.data.synthetic.render import Renderer
-from lmeec.data.synthetic.scene import Camera, Scene, SceneConfig, make_scene
+from lmeec.data.synthetic.scene import Camera, Scene, SceneConfig
+from lmeec.data.synthetic.scene_builder import make_scene
 from lmeec.data.synthetic.video import VideoWriter
 from lmeec.errors import ConfigError, OutputError
 from lmeec.masks import RunLengthMask
