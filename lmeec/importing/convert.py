@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-import pyarrow as pa
-
 from lmeec.config import Direction
-from lmeec.data.names import show
 from lmeec.data.take import EGO_PREFIX
 from lmeec.data.tracks import MaskTrack
 from lmeec.errors import DataError
+from lmeec.importing.pairs import ImportedFrame, ImportTask, task_counts
 from lmeec.importing.predictions import Frames, Prediction, PredictionsFile
 from lmeec.importing.truth import TakeTruth, TruthFile
-from lmeec.masks import RunLengthMask, evaluation_size, resize_nearest
+from lmeec.importing.workers import ImportWorkers
+from lmeec.masks import evaluation_size
 from lmeec.tables import (
     Output,
     PartWriter,
-    ResultRow,
     RunMetadata,
     list_parts,
     merge_parts,
     remove_parts,
-    rows_to_batch,
 )
 from lmeec.tables.merge import check_free
 from lmeec.tables.metadata import digest_of_files
@@ -41,8 +34,6 @@ if TYPE_CHECKING:
     from lmeec.tables.storage import Location
 
 _FRAMES_A_TASK = 50
-_TASKS_AHEAD = 64
-_WORTH_WORKERS = 2_000  # frames; fewer take less time than starting processes
 
 
 @dataclass(frozen=True)
@@ -107,13 +98,13 @@ def import_predictions(
     remove_parts(parts)  # of an import that was killed
     counts: Counter[str] = Counter()
     try:
-        with _Workers(workers or len(os.sched_getaffinity(0))) as pool:
-            measured = pool.run(_rows_of, source.tasks())
+        with ImportWorkers(workers or len(os.sched_getaffinity(0))) as pool:
+            measured = pool.rows(source.tasks())
             for (uid, direction), batches in groupby(measured, key=lambda done: done[0].key):
                 with PartWriter(parts, run, uid, direction) as part:
                     for task, batch in batches:
                         part.write_batch(batch)
-                        counts.update(_counts(task, batch))
+                        counts.update(task_counts(task, batch))
         if not counts["rows"]:
             raise DataError(f"{annotations} has no object with a query mask in {predictions}'s directions")
         merge_parts(list_parts(parts), output, overwrite=overwrite)
@@ -130,33 +121,6 @@ def import_predictions(
     )
 
 
-@dataclass(frozen=True)
-class _Frame:
-    number: int
-    step: int
-    prediction: Prediction | None
-    annotated: bool
-
-
-@dataclass(frozen=True)
-class _Task:
-    """Some frames of one object and pair of cameras; holds only their masks, to be sent to another process."""
-
-    take: tuple[str, str, str | None]  # uid, name, scenario
-    object: str
-    query_cam: str
-    target_cam: str
-    direction: Direction
-    size: tuple[int, int]
-    frames: tuple[_Frame, ...]
-    truth: MaskTrack | None
-    source: Path
-
-    @property
-    def key(self) -> tuple[str, Direction]:
-        return self.take[0], self.direction
-
-
 class _Source:
     """Pairs predictions with ground truth; counts what does not pair."""
 
@@ -169,7 +133,7 @@ class _Source:
         if not any(known.intersection(predictions.takes(direction)) for direction in predictions.directions):
             raise DataError(f"{predictions.path} has predictions of none of the takes of {truth.path}")
 
-    def tasks(self) -> Iterator[_Task]:
+    def tasks(self) -> Iterator[ImportTask]:
         """Yield the work, takes and directions one after the other."""
         for uid in sorted(self._truth.uids):
             take = self._truth.take(uid)
@@ -181,7 +145,7 @@ class _Source:
                 if uid not in known:
                     self.unasked += self.predictions.count(direction, uid)
 
-    def _take(self, take: TakeTruth, direction: Direction) -> Iterator[_Task]:
+    def _take(self, take: TakeTruth, direction: Direction) -> Iterator[ImportTask]:
         found, unknown = self.predictions.predictions(direction, take.uid, take.cameras)
         self.unasked += unknown
         self.missing_takes += take.uid not in self.predictions.takes(direction)
@@ -204,13 +168,13 @@ class _Source:
         numbers: tuple[int, ...],
         frames: Frames,
         size: tuple[int, int],
-    ) -> Iterator[_Task]:
+    ) -> Iterator[ImportTask]:
         name, query, target = track
         truth = take.tracks.get((name, target))
         annotated = take.annotated.get((name, target), frozenset())
         for first in range(0, len(numbers), _FRAMES_A_TASK):
             some = numbers[first : first + _FRAMES_A_TASK]
-            yield _Task(
+            yield ImportTask(
                 take=(take.uid, take.name, take.scenario),
                 object=name,
                 query_cam=query,
@@ -218,7 +182,7 @@ class _Source:
                 direction=direction,
                 size=size,
                 frames=tuple(
-                    _Frame(number, first + place, frames.get(number), number in annotated)
+                    ImportedFrame(number, first + place, frames.get(number), number in annotated)
                     for place, number in enumerate(some)
                 ),
                 truth=truth and _narrowed(truth, some),
@@ -249,105 +213,3 @@ def _narrowed(track: MaskTrack, frames: Iterable[int]) -> MaskTrack:
         annotated_frames=(),
         encoded={frame: track.encoded[frame] for frame in frames if frame in track.encoded},
     )
-
-
-def _rows_of(task: _Task) -> pa.RecordBatch:
-    return rows_to_batch([_row(task, frame) for frame in task.frames])
-
-
-def _row(task: _Task, frame: _Frame) -> ResultRow:
-    truth = task.truth.mask(frame.number) if task.truth is not None and frame.annotated else None
-    uid, name, scenario = task.take
-    return ResultRow(
-        take_uid=uid,
-        take_name=name,
-        scenario=scenario,
-        object=task.object,
-        query_cam=task.query_cam,
-        target_cam=task.target_cam,
-        direction=task.direction,
-        frame=frame.number,
-        step=frame.step,
-        mask=_predicted(task, frame),
-        object_score=None,
-        predicted_iou=None,
-        gt_state="visible" if truth is not None else "absent" if frame.annotated else "unannotated",
-        gt=truth and resize_nearest(truth, task.size),
-        confidence=0.0 if frame.prediction is None else frame.prediction.visible_confidence,
-    )
-
-
-def _predicted(task: _Task, frame: _Frame) -> RunLengthMask:
-    if frame.prediction is None or frame.prediction.pred_mask is None:
-        return RunLengthMask.encode(np.zeros(task.size, dtype=bool))
-    mask = frame.prediction.pred_mask
-    try:
-        return resize_nearest(RunLengthMask.from_counts(mask.counts, *mask.size), task.size)
-    except DataError as error:
-        raise DataError(
-            f"{task.source}: take {show(task.take[0])}, object {show(task.object)}, "
-            f"{show(f'{task.query_cam}_{task.target_cam}')}, frame {frame.number}: the mask cannot be used: {error}"
-        ) from error
-
-
-def _counts(task: _Task, batch: pa.RecordBatch) -> Counter[str]:
-    masks = [frame.prediction.pred_mask for frame in task.frames if frame.prediction is not None]
-    states = Counter(batch["gt_state"].to_pylist())
-    return Counter(
-        rows=batch.num_rows,
-        visible=states["visible"],
-        absent=states["absent"],
-        missing=sum(frame.prediction is None for frame in task.frames),
-        resized=sum(mask is not None and tuple(mask.size) != task.size for mask in masks),
-    )
-
-
-def _start_method() -> multiprocessing.context.BaseContext:
-    # Forking this process, with the threads that libraries have started in it, could hang; a server without any is
-    # forked instead, once it has imported what workers need.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
-
-
-def _one_thread() -> None:
-    cv2.setNumThreads(1)
-
-
-class _Workers:
-    """Processes that are started once there is enough to do; what waits for them is bounded."""
-
-    def __init__(self, processes: int) -> None:
-        self._processes = processes
-        self._pool: Executor | None = None
-
-    def __enter__(self) -> _Workers:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-
-    def run(
-        self, work: Callable[[_Task], pa.RecordBatch], tasks: Iterable[_Task]
-    ) -> Iterator[tuple[_Task, pa.RecordBatch]]:
-        """Yield every task with its result, in order."""
-        tasks = iter(tasks)
-        first, frames = [], 0
-        for task in tasks:
-            first.append(task)
-            frames += len(task.frames)
-            if frames >= _WORTH_WORKERS and self._processes > 1:
-                break
-        else:
-            yield from ((task, work(task)) for task in first)
-            return
-        self._pool = ProcessPoolExecutor(self._processes, mp_context=_start_method(), initializer=_one_thread)
-        waiting: deque[tuple[_Task, Future[pa.RecordBatch]]] = deque()
-        for task in chain(first, tasks):
-            waiting.append((task, self._pool.submit(work, task)))
-            if len(waiting) > _TASKS_AHEAD:
-                done, result = waiting.popleft()
-                yield done, result.result()
-        for done, result in waiting:
-            yield done, result.result()
