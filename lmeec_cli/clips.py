@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from lmeec_cli.clips_instruct import instruct
+from lmeec_cli.options import ray_address_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -153,15 +154,7 @@ def make(
             rich_help_panel=_MEDIA,
         ),
     ] = "auto",
-    ray_address: Annotated[
-        str | None,
-        typer.Option(
-            envvar="RAY_ADDRESS",
-            help="Ray cluster to join: HOST:PORT, or auto on one of its machines.",
-            show_default="start one here",
-            rich_help_panel=_MEDIA,
-        ),
-    ] = None,
+    ray_address: Annotated[str | None, ray_address_option(_MEDIA)] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a table and clips that were made with other settings.")
     ] = False,

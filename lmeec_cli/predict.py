@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from lmeec_cli.options import auto_or_number, ray_address_option
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -121,15 +123,7 @@ def predict(
         int | None,
         typer.Option(help="And threads.", show_default="a fair share", rich_help_panel=_CLUSTER),
     ] = None,
-    ray_address: Annotated[
-        str | None,
-        typer.Option(
-            envvar="RAY_ADDRESS",
-            help="Ray cluster to join: HOST:PORT, or auto on one of its machines.",
-            show_default="start one here",
-            rich_help_panel=_CLUSTER,
-        ),
-    ] = None,
+    ray_address: Annotated[str | None, ray_address_option(_CLUSTER)] = None,
     retries: Annotated[
         int, typer.Option(min=0, help="How often a take that failed is tried again.", rich_help_panel=_CLUSTER)
     ] = 2,
@@ -186,7 +180,6 @@ def predict(
     from lmeec.inference.work import Stop
     from lmeec.model.sources import checkpoint_sources
     from lmeec.tables import Output
-    from lmeec_cli.options import auto_or_number
     from lmeec_cli.profile import show_profile
     from lmeec_cli.progress import run_reporter
     from lmeec_cli.signals import Stopped, stopping

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from lmeec_cli.options import auto_or_number, ray_address_option
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -111,15 +113,7 @@ def train(
             "Ray.",
         ),
     ] = "auto",
-    ray_address: Annotated[
-        str | None,
-        typer.Option(
-            envvar="RAY_ADDRESS",
-            help="Ray cluster to join: HOST:PORT, or auto on one of its machines. TAKES and OUT must be where all of "
-            "them see them.",
-            show_default="start one here",
-        ),
-    ] = None,
+    ray_address: Annotated[str | None, ray_address_option(more=" All of them must see TAKES and OUT.")] = None,
     log_format: Annotated[
         Literal["auto", "text", "json"],
         typer.Option(help="auto is a live view on a terminal and lines of text elsewhere."),
@@ -190,7 +184,6 @@ def start(
     from lmeec.cluster.resources import Wanted
     from lmeec.inference.work import Stop
     from lmeec.training.run import TrainJob
-    from lmeec_cli.options import auto_or_number
     from lmeec_cli.signals import Stopped, stopping
 
     # Workers have folders of their own to be in.
