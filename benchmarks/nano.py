@@ -63,14 +63,14 @@ def main() -> None:
     print(json.dumps({"takes": len(SECONDS) * arguments.takes, "variants": report}, indent=1))
 
 
-def held_out_takes(root: Path, each: int) -> TakeSet:
+def held_out_takes(root: Path, each: int, seed: int = HELD_OUT_SEED) -> TakeSet:
     """Takes of all lengths in the processed layout; those that are there already are kept."""
     for length, seconds in enumerate(SECONDS):
         for number in range(each):
             folder = root / f"held-out-{seconds:02d}s-{number:03d}"
             if not (folder / "annotation.json").exists():
                 scene = make_scene(
-                    take_seed(HELD_OUT_SEED + length, number), SceneConfig(seconds=float(seconds), exo_cameras=(2, 2))
+                    take_seed(seed + length, number), SceneConfig(seconds=float(seconds), exo_cameras=(2, 2))
                 )
                 write_take(folder, scene)
     return find_takes(root)

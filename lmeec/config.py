@@ -174,13 +174,13 @@ class ModelConfig:
     def nano(cls) -> ModelConfig:
         """A small model for a CPU, laptops and tests (under 3 M parameters)."""
         return cls(
-            image_size=256,
+            image_size=384,
             hidden_dim=128,
             trunk=TrunkConfig(
                 embed_dim=24,
                 num_heads=1,
                 stages=(1, 1, 3, 1),
-                # Windows of 8 all along, so that what is learned from crops of 128 pixels holds for whole pictures.
+                # Windows all along, so that what is learned from crops holds for whole pictures.
                 global_att_blocks=(),
                 window_spec=(8, 4, 8, 8),
                 window_pos_embed_bkg_spatial_size=(7, 7),

@@ -29,7 +29,7 @@ TRAINING_SEEDS = 1 << 40
 
 _AHEAD = 2
 _APART = AugmentConfig(degrees=20, shear=8, scale=(0.8, 1.25), shift=0.1, brightness=0.25, contrast=0.2, saturation=0.2)
-_MAGNIFICATION = (0.9, 2.5)
+_MAGNIFICATION = (0.7, 1.7)
 _JITTER = 0.35
 
 

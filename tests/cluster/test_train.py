@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 
+import psutil
 import pytest
 import torch
 from tiny import TINY
@@ -13,6 +16,7 @@ from lmeec.cluster.resources import Wanted
 from lmeec.cluster.session import ray_session
 from lmeec.cluster.train import train_on_ray
 from lmeec.config import MemoryAttentionConfig
+from lmeec.errors import TrainingError
 from lmeec.model.build import build_model
 from lmeec.model.checkpoint import write_safetensors
 from lmeec.training.config import ClipConfig, OptimiserConfig, TrainConfig, ValidationConfig
@@ -70,3 +74,41 @@ def test_two_workers_equal_one_process(cluster, job, tmp_path):
     assert [line["loss"] for line in both[:3]] == pytest.approx([line["loss"] for line in alone[:3]], rel=1e-4)
     assert both[3]["iou"] == pytest.approx(alone[3]["iou"], abs=1e-3)
     assert not (together.out / ".ray").exists()
+
+
+def training_workers():
+    """Process numbers of the workers that train together, which Ray Train names after its class."""
+    titles = {child.pid: " ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)}
+    return [pid for pid, title in titles.items() if "RayTrainWorker" in title]
+
+
+class KillOnce(Steps):
+    """Kills a worker after the first saved state."""
+
+    def event(self, event):
+        super().event(event)
+        if isinstance(event, Saved) and self.seen.count((Saved, event.step)) == 1 and event.step == 2:
+            os.kill(training_workers()[-1], signal.SIGKILL)
+
+
+def test_a_killed_worker_does_not_change_the_training(cluster, job, tmp_path):
+    job = replace(job, config=replace(CONFIG, steps=6, save_every=2), validate=None)
+    assert run_training(job, Silent())
+    together = replace(job, out=tmp_path / "together")
+    steps = KillOnce()
+    with ray_session(Wanted(workers=2, address=cluster, device="cpu")) as sizes:
+        assert train_on_ray(together, sizes, steps)
+    one, two = state(job.out), state(together.out)
+    for name, value in one["model"].items():
+        assert_close(two["model"][name], value, rtol=1e-3, atol=1e-5)
+    assert steps.seen[-1] == (Saved, 6)
+
+
+def test_what_stops_a_training_reaches_the_user_at_once(cluster, job):
+    wild = replace(job, config=replace(CONFIG, optimiser=OptimiserConfig(lr=1e30, encoder_lr=1e30, clip_norm=1e30)))
+    steps = Steps()
+    with (
+        ray_session(Wanted(workers=2, address=cluster, device="cpu")) as sizes,
+        pytest.raises(TrainingError, match=r"step 1.*lower the learning rate"),
+    ):
+        train_on_ray(wild, sizes, steps)
