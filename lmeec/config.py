@@ -10,6 +10,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from lmeec.checks import require
 from lmeec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,11 +23,6 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 STRIDE = 16
 """Pixels of the network's input per cell of the feature grid that memories live on."""
-
-
-def _require(holds: bool, setting: str, value: object, expected: str) -> None:
-    if not holds:
-        raise ConfigError(f"{setting} is {value!r}, but must be {expected}")
 
 
 @dataclass(frozen=True)
@@ -50,10 +46,10 @@ class TrunkConfig:
     window_pos_embed_bkg_spatial_size: tuple[int, int] = (14, 14)
 
     def __post_init__(self) -> None:
-        _require(self.embed_dim > 0, "trunk.embed_dim", self.embed_dim, "positive")
-        _require(len(self.stages) == 4, "trunk.stages", self.stages, "four numbers of blocks")
-        _require(all(n > 0 for n in self.stages), "trunk.stages", self.stages, "four positive numbers of blocks")
-        _require(
+        require(self.embed_dim > 0, "trunk.embed_dim", self.embed_dim, "positive")
+        require(len(self.stages) == 4, "trunk.stages", self.stages, "four numbers of blocks")
+        require(all(n > 0 for n in self.stages), "trunk.stages", self.stages, "four positive numbers of blocks")
+        require(
             self.num_heads > 0 and self.embed_dim % self.num_heads == 0,
             "trunk.num_heads",
             self.num_heads,
@@ -61,7 +57,7 @@ class TrunkConfig:
         )
 
         firsts = {sum(self.stages[:i]) for i in range(1, 4)}
-        _require(
+        require(
             not firsts & set(self.global_att_blocks),
             "trunk.global_att_blocks",
             self.global_att_blocks,
@@ -85,8 +81,8 @@ class MemoryAttentionConfig:
     rope_theta: float = 10000.0
 
     def __post_init__(self) -> None:
-        _require(self.num_layers > 0, "memory_attention.num_layers", self.num_layers, "positive")
-        _require(0 <= self.dropout < 1, "memory_attention.dropout", self.dropout, "in [0, 1)")
+        require(self.num_layers > 0, "memory_attention.num_layers", self.num_layers, "positive")
+        require(0 <= self.dropout < 1, "memory_attention.dropout", self.dropout, "in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -130,20 +126,20 @@ class ModelConfig:
     mask_decoder: MaskDecoderConfig = field(default_factory=MaskDecoderConfig)
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             self.image_size > 0 and self.image_size % 32 == 0,
             "image_size",
             self.image_size,
             "a multiple of 32",
         )
-        _require(self.num_maskmem >= 2, "num_maskmem", self.num_maskmem, "at least 2")
-        _require(
+        require(self.num_maskmem >= 2, "num_maskmem", self.num_maskmem, "at least 2")
+        require(
             self.hidden_dim % self.memory_dim == 0,
             "memory_encoder.out_dim",
             self.memory_dim,
             f"a divisor of hidden_dim ({self.hidden_dim})",
         )
-        _require(
+        require(
             self.hidden_dim % (2 * self.mask_decoder.num_heads) == 0,
             "hidden_dim",
             self.hidden_dim,
@@ -241,14 +237,14 @@ class MemoryConfig:
     iou_threshold: float = 0.3
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             self.policy in get_args(Policy),
             "memory policy",
             self.policy,
             f"one of {', '.join(get_args(Policy))}",
         )
-        _require(self.size is None or self.size >= 1, "memory size", self.size, "at least 1")
-        _require(0 <= self.iou_threshold <= 1, "iou_threshold", self.iou_threshold, "in [0, 1]")
+        require(self.size is None or self.size >= 1, "memory size", self.size, "at least 1")
+        require(0 <= self.iou_threshold <= 1, "iou_threshold", self.iou_threshold, "in [0, 1]")
 
     def entries(self, model: ModelConfig) -> int:
         """Entries in each bank for this model.
@@ -259,7 +255,7 @@ class MemoryConfig:
         most = model.num_maskmem - 1
         if self.size is None:
             return most
-        _require(self.size <= most, "memory size", self.size, f"at most {most} for this model")
+        require(self.size <= most, "memory size", self.size, f"at most {most} for this model")
         return self.size
 
 
@@ -295,13 +291,13 @@ class PredictConfig:
 
     def __post_init__(self) -> None:
         for direction in self.directions:
-            _require(
+            require(
                 direction in get_args(Direction),
                 "direction",
                 direction,
                 f"one of {', '.join(get_args(Direction))}",
             )
-        _require(
+        require(
             self.batch_tracks == "auto" or self.batch_tracks >= 1,
             "batch_tracks",
             self.batch_tracks,

@@ -113,6 +113,7 @@ class Train(_Strict):
     checkpoint: str | None = None
     annotations: Path | None = None
     validate_on: Annotated[Path | None, Field(alias="validate")] = None
+    validate_annotations: Path | None = None
     cache: Path | None = None
     workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     ray_address: str | None = None

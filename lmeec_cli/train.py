@@ -65,6 +65,9 @@ def train(
             show_default="none",
         ),
     ] = None,
+    validate_annotations: Annotated[
+        Path | None, typer.Option(help="Relations file of --validate.", show_default="all in its annotations folder")
+    ] = None,
     validate_every: Annotated[int | None, typer.Option(help="Steps between validations.", show_default="1000")] = None,
     direction: Annotated[
         Literal["ego2exo", "exo2ego", "both"] | None,
@@ -129,7 +132,8 @@ def train(
 
     Fine-tune SAM 2.1 as the paper does, and judge it on other takes:
 
-        lmeec train train/ --out run --checkpoint sam2.1_hiera_base_plus.pt --validate val/
+        lmeec train data/ -o run --checkpoint sam2.1.pt --annotations train.json --validate data/
+        --validate-annotations val.json
 
     Go on from the released weights, in one direction, on own takes:
 
@@ -156,16 +160,24 @@ def train(
         optimiser=_rates(settings, lr),
         validation={"every": validate_every},
         clips={
-            "directions": None
-            if direction is None
-            else ("ego2exo", "exo2ego")
-            if direction == "both"
-            else (direction,),
+            "directions": _directions(direction),
             "train_absent": train_absent,
         },
     )
     settings = _with_sizes(settings, batch, clip_frames, objects, synthetic=takes == _SYNTHETIC)
-    start(takes, out, settings, checkpoint, annotations, validate, cache, workers, ray_address, log_format)
+    start(
+        takes,
+        out,
+        settings,
+        checkpoint,
+        annotations,
+        validate,
+        validate_annotations,
+        cache,
+        workers,
+        ray_address,
+        log_format,
+    )
 
 
 def start(
@@ -175,6 +187,7 @@ def start(
     checkpoint: str | None,
     annotations: Path | None,
     validate_on: Path | None,
+    validate_annotations: Path | None,
     cache: Path | None,
     workers: str,
     ray_address: str | None,
@@ -183,6 +196,7 @@ def start(
     """Train; the arguments are the options of the command, and its settings."""
     from lmeec.cluster.resources import Wanted
     from lmeec.inference.work import Stop
+    from lmeec.model.build import BUILT_IN
     from lmeec.training.run import TrainJob
     from lmeec_cli.signals import Stopped, stopping
 
@@ -191,9 +205,10 @@ def start(
         takes=None if takes == _SYNTHETIC else Path(takes).absolute(),
         out=out.absolute(),
         config=settings,
-        checkpoint=str(Path(checkpoint).absolute()) if checkpoint and Path(checkpoint).exists() else checkpoint,
+        checkpoint=str(Path(checkpoint).absolute()) if checkpoint and checkpoint not in BUILT_IN else checkpoint,
         annotations=annotations and annotations.absolute(),
         validate=validate_on and validate_on.absolute(),
+        validate_annotations=validate_annotations and validate_annotations.absolute(),
         cache=cache and cache.absolute(),
     )
     wanted = Wanted(auto_or_number(workers, "--workers"), address=ray_address, device=settings.device)

@@ -18,6 +18,7 @@ import torch
 from ray.exceptions import RayError
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from lmeec.cluster.resources import Sizes
 from lmeec.errors import ClusterError, LmeecError
@@ -47,7 +48,9 @@ def train_on_ray(
         ClusterError: the workers cannot be started, or die again and again.
         LmeecError: as `run_training`.
     """
-    mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
+    # Here, as on another machine it would be lost with that machine, and the training with it.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    mailbox = ray.remote(num_cpus=0, scheduling_strategy=here)(_Mailbox).remote()
     scratch = job.out / SCRATCH
     trainer = TorchTrainer(
         _work,
@@ -68,6 +71,8 @@ def train_on_ray(
                 mailbox.stop.remote()
             _deliver(mailbox, reporter)
         outcome: _Outcome = ray.get(mailbox.outcome.remote())
+    except RayError as error:
+        raise ClusterError(f"the Ray cluster was lost: {_reason(error)}; the last saved state is kept") from error
     finally:
         ray.kill(mailbox)
         shutil.rmtree(scratch, ignore_errors=True)
@@ -95,8 +100,14 @@ class _Fit(threading.Thread):
     def run(self) -> None:
         try:
             self._trainer.fit()
-        except (RayError, RuntimeError) as error:
-            self.why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        except Exception as error:
+            self.why = _reason(error)
+
+
+def _reason(error: Exception) -> str:
+    """The last line of an error's text, which is what a worker died of."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
 
 
 @dataclass
@@ -169,7 +180,7 @@ def _work(settings: dict[str, Any]) -> None:
     group = Group(context.get_world_rank(), context.get_world_size())
 
     def stopping() -> bool:
-        return group.leads and ray.get(mailbox.stopping.remote())
+        return ray.get(mailbox.stopping.remote())
 
     try:
         finished = run_training(job, _ToDriver(mailbox, group.leads), group, stopping)

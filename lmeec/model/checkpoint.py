@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -19,12 +18,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from lmeec.config import PRESETS, ModelConfig
-from lmeec.errors import CheckpointError, ConfigError, OutputError
+from lmeec.errors import CheckpointError, ConfigError
 from lmeec.model.lmeec import LMEEC
+from lmeec.tables.files import naming_the_file, written_whole
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
 _CONFIG_KEY = "lmeec.config"
@@ -195,21 +195,13 @@ def write_safetensors(path: Path, model_tensors: Mapping[str, Tensor], config: M
     """Write weights and configuration; the file appears under its name only when whole.
 
     Raises:
+        DiskFullError: there is no space.
         OutputError: the file cannot be written.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     metadata = {"format": "pt", _CONFIG_KEY: json.dumps(config.to_dict())}
-    try:
-        save_file({name: t.contiguous() for name, t in model_tensors.items()}, aside, metadata=metadata)
-        # safetensors makes files for the owner alone, which others in a shared folder could not read.
-        umask = os.umask(0)
-        os.umask(umask)
-        aside.chmod(0o666 & ~umask)
-        aside.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise OutputError(f"{path}: cannot be written ({error})") from error
-    finally:
-        aside.unlink(missing_ok=True)
+    data = save({name: t.contiguous() for name, t in model_tensors.items()}, metadata)
+    with naming_the_file(path), written_whole(path) as file:
+        file.write(data)
 
 
 def weights_digest(tensors: Mapping[str, Tensor]) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from lmeec.checks import require
 from lmeec.data.synthetic.writer import MIN_VISIBLE_PIXELS
 from lmeec.training.clip import Clip
 
@@ -44,6 +45,14 @@ class AugmentConfig:
     saturation: float = 0.03
     flicker: float = 0.1
     grayscale: float = 0.05
+
+    def __post_init__(self) -> None:
+        smallest, largest = self.scale
+        require(0 < smallest <= largest, "augment.scale", self.scale, "two positive numbers, the smaller first")
+        for name in ("flip", "grayscale"):
+            require(0 <= getattr(self, name) <= 1, f"augment.{name}", getattr(self, name), "in [0, 1]")
+        for name in ("degrees", "shear"):
+            require(0 <= getattr(self, name) < 90, f"augment.{name}", getattr(self, name), "in [0, 90)")
 
 
 def augment(clip: Clip, config: AugmentConfig, rng: np.random.Generator, *, apart: bool = False) -> Clip:

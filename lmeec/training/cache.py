@@ -1,7 +1,8 @@
 """Decoded frames kept on disk: every needed frame of a camera, resized as the network reads it, in one file.
 
 A file's name has a digest of all that its contents depend on, and it appears only when whole. So processes that make
-the same file at once do no harm, and files of a video that has changed are never read.
+the same file at once do no harm, and files of a video that has changed are never read. (A folder of
+extracted frames has changed when frames came or went.)
 """
 
 from __future__ import annotations
@@ -53,9 +54,9 @@ class FrameCache:
         with opened as reader, naming_the_file(path), written_whole(path) as file:
             for _, image in reader.read(frames):
                 file.write(np.ascontiguousarray(image).data)
-        current = path.name.rsplit(".", 2)[0]
-        for other in path.parent.glob(f"{safe_name(camera.name, 'camera')}.*.rgb"):
-            if other.name.rsplit(".", 2)[0] != current:  # of the video as it was before
+        source, video = path.name.rsplit(".", 3)[:2]
+        for other in path.parent.glob(f"{source}.*.rgb"):
+            if other.name.rsplit(".", 3)[1] != video:  # of the video as it was before
                 other.unlink(missing_ok=True)
         return True
 
@@ -87,8 +88,8 @@ class FrameCache:
         if camera.source is None:
             raise DataError(f"camera {show(camera.name)}: {camera.problem}")
         about = camera.source.stat()
-        video = _digest(str(camera.source), about.st_size, about.st_mtime_ns)
-        name = f"{safe_name(camera.name, 'camera')}.{video}.{_digest(self._size, tuple(frames))}.rgb"
+        source = f"{safe_name(camera.name, 'camera')}-{_digest(str(camera.source))}"
+        name = f"{source}.{_digest(about.st_size, about.st_mtime_ns)}.{_digest(self._size, tuple(frames))}.rgb"
         return self._folder / safe_name(take.uid, "take") / name
 
 

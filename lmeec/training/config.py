@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from lmeec.checks import require
 from lmeec.config import PRESETS, Device, Direction, Policy, Precision
-from lmeec.errors import ConfigError
 from lmeec.training.augment import AugmentConfig
 from lmeec.training.losses import LossWeights
 from lmeec.training.synthetic import SyntheticConfig
-
-
-def _require(holds: bool, setting: str, value: object, expected: str) -> None:
-    if not holds:
-        raise ConfigError(f"{setting} is {value!r}, but must be {expected}")
 
 
 @dataclass(frozen=True)
@@ -42,14 +38,14 @@ class OptimiserConfig:
     betas: tuple[float, float] = (0.9, 0.999)
 
     def __post_init__(self) -> None:
-        _require(self.lr > 0, "optimiser.lr", self.lr, "positive")
-        _require(self.encoder_lr >= 0, "optimiser.encoder_lr", self.encoder_lr, "zero or more")
-        _require(0 < self.layer_decay <= 1, "optimiser.layer_decay", self.layer_decay, "in (0, 1]")
-        _require(0 <= self.final <= 1, "optimiser.final", self.final, "in [0, 1]")
-        _require(self.warmup >= 0, "optimiser.warmup", self.warmup, "zero or more")
-        _require(self.weight_decay >= 0, "optimiser.weight_decay", self.weight_decay, "zero or more")
-        _require(self.clip_norm > 0, "optimiser.clip_norm", self.clip_norm, "positive")
-        _require(all(0 <= beta < 1 for beta in self.betas), "optimiser.betas", self.betas, "two numbers in [0, 1)")
+        require(self.lr > 0, "optimiser.lr", self.lr, "positive")
+        require(self.encoder_lr >= 0, "optimiser.encoder_lr", self.encoder_lr, "zero or more")
+        require(0 < self.layer_decay <= 1, "optimiser.layer_decay", self.layer_decay, "in (0, 1]")
+        require(0 <= self.final <= 1, "optimiser.final", self.final, "in [0, 1]")
+        require(self.warmup >= 0, "optimiser.warmup", self.warmup, "zero or more")
+        require(self.weight_decay >= 0, "optimiser.weight_decay", self.weight_decay, "zero or more")
+        require(self.clip_norm > 0, "optimiser.clip_norm", self.clip_norm, "positive")
+        require(all(0 <= beta < 1 for beta in self.betas), "optimiser.betas", self.betas, "two numbers in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -73,16 +69,16 @@ class ClipConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
-        _require(self.frames >= 2, "clips.frames", self.frames, "at least 2, for a memory to be used")
-        _require(self.objects >= 1, "clips.objects", self.objects, "at least 1")
-        _require(bool(self.directions), "clips.directions", self.directions, "one or both directions")
+        require(self.frames >= 2, "clips.frames", self.frames, "at least 2, for a memory to be used")
+        require(self.objects >= 1, "clips.objects", self.objects, "at least 1")
+        require(bool(self.directions), "clips.directions", self.directions, "one or both directions")
         for direction in self.directions:
-            _require(direction in get_args(Direction), "clips.directions", direction, "ego2exo or exo2ego")
+            require(direction in get_args(Direction), "clips.directions", direction, "ego2exo or exo2ego")
 
 
 @dataclass(frozen=True)
 class ScratchConfig:
-    """Help for weights that start from nothing; off where they start from a checkpoint.
+    """Help for weights that start from nothing.
 
     Attributes:
         matching: start with memory attention that compares features (`lmeec.training.scratch`); without a
@@ -95,7 +91,7 @@ class ScratchConfig:
     annotated_memory: float = 0.0
 
     def __post_init__(self) -> None:
-        _require(0 <= self.annotated_memory <= 1, "scratch.annotated_memory", self.annotated_memory, "in [0, 1]")
+        require(0 <= self.annotated_memory <= 1, "scratch.annotated_memory", self.annotated_memory, "in [0, 1]")
 
 
 @dataclass(frozen=True)
@@ -113,9 +109,9 @@ class ValidationConfig:
     policy: Policy = "merge"
 
     def __post_init__(self) -> None:
-        _require(self.every >= 1, "validation.every", self.every, "at least 1")
-        _require(self.takes is None or self.takes >= 1, "validation.takes", self.takes, "at least 1")
-        _require(self.policy in get_args(Policy), "validation.policy", self.policy, f"one of {get_args(Policy)}")
+        require(self.every >= 1, "validation.every", self.every, "at least 1")
+        require(self.takes is None or self.takes >= 1, "validation.takes", self.takes, "at least 1")
+        require(self.policy in get_args(Policy), "validation.policy", self.policy, f"one of {get_args(Policy)}")
 
 
 @dataclass(frozen=True)
@@ -158,11 +154,11 @@ class TrainConfig:
     validation: ValidationConfig = field(default_factory=ValidationConfig)
 
     def __post_init__(self) -> None:
-        _require(self.model in PRESETS, "model", self.model, f"one of {', '.join(PRESETS)}")
-        _require(self.seed >= 0, "seed", self.seed, "zero or more")
-        _require(self.epochs > 0, "epochs", self.epochs, "positive")
-        _require(self.steps is None or self.steps >= 1, "steps", self.steps, "at least 1")
-        _require(self.batch >= 1, "batch", self.batch, "at least 1")
-        _require(self.micro_batch >= 1, "micro_batch", self.micro_batch, "at least 1")
-        _require(self.mask_stride in (1, 2, 4), "mask_stride", self.mask_stride, "1, 2 or 4")
-        _require(self.save_every >= 1, "save_every", self.save_every, "at least 1")
+        require(self.model in PRESETS, "model", self.model, f"one of {', '.join(PRESETS)}")
+        require(self.seed >= 0, "seed", self.seed, "zero or more")
+        require(0 < self.epochs < math.inf, "epochs", self.epochs, "positive and no infinity")
+        require(self.steps is None or self.steps >= 1, "steps", self.steps, "at least 1")
+        require(self.batch >= 1, "batch", self.batch, "at least 1")
+        require(self.micro_batch >= 1, "micro_batch", self.micro_batch, "at least 1")
+        require(self.mask_stride in (1, 2, 4), "mask_stride", self.mask_stride, "1, 2 or 4")
+        require(self.save_every >= 1, "save_every", self.save_every, "at least 1")

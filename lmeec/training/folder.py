@@ -73,8 +73,8 @@ class TrainingFolder:
             return torch.load(path, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
             raise OutputError(
-                f"{path}: is no state of a training that can be read ({str(error).splitlines()[0]}); remove it to "
-                f"begin anew, perhaps with --checkpoint {self.path / LAST}"
+                f"{path}: is no state of a training that can be read ({str(error).splitlines()[0]}); begin anew "
+                f"in another --out, perhaps with --checkpoint {self.path / LAST}"
             ) from error
 
     def write_state(self, state: Mapping[str, Any]) -> None:

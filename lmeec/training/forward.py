@@ -1,6 +1,7 @@
 """The differentiable pass over a batch of clips: what the tracker does at inference, with gradients.
 
-Clips are shorter than a memory bank, so nothing is compressed (paper, section 4: training without compression).
+Nothing is compressed (paper, section 4): clips have at most two frames more than a bank has places, and only the last
+step of such a clip leaves an entry out, the earliest.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from lmeec.config import ModelConfig
 from lmeec.errors import ConfigError
 from lmeec.model.lmeec import LMEEC, Decoded, ViewFeatures
 from lmeec.model.memory_attention import PreparedTarget
@@ -50,16 +52,25 @@ def run_clips(
             less memory for a third more time.
 
     Raises:
-        ConfigError: the clips are longer than the memory banks.
+        ConfigError: see `check_frames`.
     """
-    longest = model.config.num_maskmem
-    if batch.steps > longest + 1:
-        raise ConfigError(
-            f"clips have {batch.steps} frames, but the memory banks hold {longest - 1} entries and training does not "
-            f"compress them: use clips of at most {longest + 1} frames"
-        )
+    check_frames(batch.steps, model.config)
     model = model.at_size(batch.query.shape[2])
     return _ClipRun(model, batch, annotated_memory, recompute).run()
+
+
+def check_frames(frames: int, config: ModelConfig) -> None:
+    """Check that memory banks need not be compressed in clips of so many frames.
+
+    Raises:
+        ConfigError: the clips are too long for the memory banks.
+    """
+    places = config.num_maskmem - 1
+    if frames > places + 2:
+        raise ConfigError(
+            f"clips have {frames} frames, but the memory banks hold {places} entries and training does not compress "
+            f"them: use clips of at most {places + 2} frames"
+        )
 
 
 class _ClipRun:
@@ -134,10 +145,11 @@ class _ClipRun:
             )
             certain = (2 * masks[:, 0] - 1) * _CERTAIN_LOGIT
             score = torch.where(visible, _CERTAIN_LOGIT, -_CERTAIN_LOGIT)
+            forced = self._forced & self._batch.annotated[:, k]
             decoded = replace(
                 decoded,
-                mask_logits=torch.where(self._forced[:, None, None], certain, decoded.mask_logits),
-                object_score=torch.where(self._forced, score, decoded.object_score),
+                mask_logits=torch.where(forced[:, None, None], certain, decoded.mask_logits),
+                object_score=torch.where(forced, score, decoded.object_score),
             )
         gated = self._model.gate(decoded)
         self._targets.append(self._saving(self._model.target_memory, target.coarse, gated))

@@ -56,9 +56,10 @@ def prepare_takes(
         return None
     whole = {number: take for part in group.gather(found) for number, take in part.items()}
     left_out = sum(len(part) for part in group.gather(problems))
-    if left_out:
-        reporter.event(Note(f"{left_out} of {len(takes)} takes cannot be read and are left out"))
-    _tell_of_short_tracks(whole.values(), config, reporter)
+    if group.leads:
+        if left_out:
+            reporter.event(Note(f"{left_out} of {len(takes)} takes cannot be read and are left out"))
+        _tell_of_short_tracks(whole.values(), config, reporter)
     return [whole[number] for number in sorted(whole) if whole[number].tracks]
 
 

@@ -46,10 +46,10 @@ class Record:
             self._folder.write_weights(BEST, model.state_dict(), model.config)
 
     def save(self, state: Mapping[str, Any], model: LMEEC) -> None:
-        """Write the state, then the weights.
+        """Write the weights, then the state: a training goes on from its state, which writes the weights anew.
 
         Raises:
             DiskFullError: there is no space; the state before is kept.
         """
-        self._folder.write_state({**state, "settings": self._settings})
         self._folder.write_weights(LAST, model.state_dict(), model.config)
+        self._folder.write_state({**state, "settings": self._settings})

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lmeec.data.takes import find_takes
+from lmeec.config import ModelConfig
+from lmeec.data.takes import TakeSet, find_takes
 from lmeec.errors import ConfigError, OutputError
 from lmeec.model.build import resolve_device, resolve_dtype
+from lmeec.model.lmeec import LMEEC
 from lmeec.training.batches import SharedSource
 from lmeec.training.cache import FrameCache
 from lmeec.training.clip import ClipSource
 from lmeec.training.config import TrainConfig
-from lmeec.training.folder import CACHE, TrainingFolder
+from lmeec.training.folder import BEST, CACHE, LAST, TrainingFolder
+from lmeec.training.forward import check_frames
 from lmeec.training.group import Group
 from lmeec.training.prepare import prepare_takes
 from lmeec.training.progress import Note, TrainingReporter, TrainingStarted
@@ -39,6 +42,7 @@ class TrainJob:
         checkpoint: weights to begin with; None draws random ones.
         annotations: relations file of the takes; None means all.
         validate: folder of a data set to judge the model on; None does without.
+        validate_annotations: relations file of that data set; None means all.
         cache: folder of decoded frames; None means one in `out`.
     """
 
@@ -48,6 +52,7 @@ class TrainJob:
     checkpoint: str | None = None
     annotations: Path | None = None
     validate: Path | None = None
+    validate_annotations: Path | None = None
     cache: Path | None = None
 
 
@@ -80,11 +85,12 @@ def run_training(
         folder = TrainingFolder(job.out)
         if group.leads:
             opened.enter_context(folder)
-        model, begun_with = starting_model(job.config, job.checkpoint)
+        model, begun_with = _model(job)
         device = resolve_device(job.config.device)
         model.compute_dtype = resolve_dtype(job.config.dtype, device)
-        notice = lambda text: reporter.event(Note(text))  # noqa: E731
-        clips = opened.enter_context(_clips(job, model.config.image_size, group, reporter, stopping))
+        takes = _takes(job, job.takes, job.annotations, group, reporter)
+        validator = _validator(job, takes, group, reporter)
+        clips = opened.enter_context(_clips(job, takes, model.config, group, reporter, stopping))
         if clips is None:
             return False
         trainer = Trainer(model.to(device), job.config, clips.steps, group)
@@ -97,8 +103,11 @@ def run_training(
             "steps": clips.steps,
         }
         go_on(trainer, folder, settings)
-        if trainer.step == trainer.steps:
-            notice(f"{job.out} holds the whole training already: nothing to do")
+        if len(set(group.gather(trainer.step))) > 1:
+            raise OutputError(f"{job.out}: the workers see different states there; it must be a folder that all share")
+        if trainer.finished(validated=validator is not None):
+            if group.leads:
+                reporter.event(Note(f"{job.out} holds the whole training already: nothing to do"))
             return True
         record = None
         if group.leads:
@@ -107,7 +116,36 @@ def run_training(
         count = sum(parameter.numel() for parameter in model.parameters())
         about = f"{begun_with}, {clips.about}, on {device} in {dtype}"
         reporter.event(TrainingStarted(trainer.step, trainer.steps, count, about))
-        return trainer.run(clips.source, reporter, record, _validator(job, group, notice), stopping)
+        return trainer.run(clips.source, reporter, record, validator, stopping)
+
+
+def _model(job: TrainJob) -> tuple[LMEEC, str]:
+    """The model to begin with, and what its weights are; settings that its size does not allow are said at once."""
+    written = [(job.out / name).resolve() for name in (BEST, LAST)]
+    if job.checkpoint is not None and Path(job.checkpoint).resolve() in written:
+        raise ConfigError(
+            f"--checkpoint {job.checkpoint}: this training would overwrite it; name another --out, or copy it elsewhere"
+        )
+    model, begun_with = starting_model(job.config, job.checkpoint)
+    if job.takes is not None:
+        check_frames(job.config.clips.frames, model.config)
+        return model, begun_with
+    for phase in job.config.synthetic.phases:
+        check_frames(phase.frames, model.config)
+    return model, begun_with
+
+
+def _takes(
+    job: TrainJob, root: Path | None, annotations: Path | None, group: Group, reporter: TrainingReporter
+) -> TakeSet | None:
+    """The takes of a data set, with what the user should know of them; None without a folder."""
+    if root is None:
+        return None
+    takes = find_takes(root, annotations=annotations, video=job.config.clips.video)
+    if group.leads:
+        for warning in takes.warnings:
+            reporter.event(Note(f"warning: {warning}"))
+    return takes
 
 
 def go_on(trainer: Trainer, folder: TrainingFolder, settings: Mapping[str, Any]) -> None:
@@ -133,19 +171,20 @@ class _Clips:
 
 @contextmanager
 def _clips(
-    job: TrainJob, size: int, group: Group, reporter: TrainingReporter, stopping: Callable[[], bool]
+    job: TrainJob,
+    takes: TakeSet | None,
+    model: ModelConfig,
+    group: Group,
+    reporter: TrainingReporter,
+    stopping: Callable[[], bool],
 ) -> Iterator[_Clips | None]:
     """The source of clips, with the steps of the whole training; None if stopped before it is there."""
-    config = job.config
+    config, size = job.config, model.image_size
     scenes = config.synthetic
-    smallest = min(phase.clips for phase in scenes.phases) if job.takes is None else config.batch
+    smallest = min(phase.clips for phase in scenes.phases) if takes is None else config.batch
     if smallest < group.workers:
         raise ConfigError(f"a batch of {smallest} clips cannot be divided among {group.workers} workers: use fewer")
-    if job.takes is not None:
-        takes = find_takes(job.takes, annotations=job.annotations, video=config.clips.video)
-        if group.leads:
-            for warning in takes.warnings:
-                reporter.event(Note(f"warning: {warning}"))
+    if takes is not None:
         cache = FrameCache(job.cache or job.out / CACHE, size)
         prepared = prepare_takes(takes, config.clips, cache, group, reporter, stopping)
         if prepared is None:
@@ -160,7 +199,18 @@ def _clips(
         yield _Clips(SharedSource(drawn, group), config.steps, "synthetic scenes")
 
 
-def _validator(job: TrainJob, group: Group, notice: Callable[[str], None]) -> TakeValidator | None:
-    if job.validate is None:
+def _validator(
+    job: TrainJob, training: TakeSet | None, group: Group, reporter: TrainingReporter
+) -> TakeValidator | None:
+    takes = _takes(job, job.validate, job.validate_annotations, group, reporter)
+    if takes is None:
         return None
-    return TakeValidator(find_takes(job.validate, video=job.config.clips.video), job.config, group, notice)
+    same = training is not None and (training.root, training.annotations) == (takes.root, takes.annotations)
+    if same and group.leads:
+        reporter.event(
+            Note(
+                f"warning: the training is judged on the takes of {takes.root} that it trains on; name others with "
+                "--validate or --validate-annotations"
+            )
+        )
+    return TakeValidator(takes, job.config, group, lambda text: reporter.event(Note(text)))

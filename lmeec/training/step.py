@@ -22,6 +22,12 @@ from lmeec.training.random_state import memory_generator
 LOSSES = ("focal", "dice", "iou", "object_score", "balanced", "correspondence")
 """Names of the losses, as in `LossWeights`."""
 
+ANEW = (
+    "The last saved state is kept. Begin anew with a lower learning rate (--lr) or --dtype float32, in another --out, "
+    "with the weights of this one (--checkpoint OUT/last.safetensors)"
+)
+"""What to do where numbers have run away."""
+
 
 @dataclass(frozen=True)
 class Pass:
@@ -72,10 +78,7 @@ def accumulate_gradients(
             forced = _annotated_memory(some, config, run, first)
             measured = _losses(model, batch, config, objects, len(some) / len(clips), forced)
             if not torch.isfinite(measured[0]):
-                raise TrainingError(
-                    f"step {run.step}: the loss of {_origins(some)} is {measured[0].item()}. The last saved state is "
-                    "kept; lower the learning rate (--lr), or use --dtype float32, and go on from it or begin anew"
-                )
+                raise TrainingError(f"step {run.step}: the loss of {_origins(some)} is {measured[0].item()}. {ANEW}")
             if measured[0].requires_grad:
                 measured[0].backward()
             sums += measured.detach()
@@ -146,8 +149,7 @@ def _explained(config: TrainConfig, run: Pass, clips: Sequence[Clip]) -> Iterato
         hints = [
             *(["micro_batch: 1 in --config FILE"] if config.micro_batch > 1 else []),
             *([] if config.recompute else ["recompute: true in --config FILE"]),
-            "fewer --objects",
-            "a smaller --clip-frames",
+            "fewer --objects or a smaller --clip-frames in another --out",
         ]
         objects = sum(len(clip.annotated) for clip in clips)
         raise TrainingError(

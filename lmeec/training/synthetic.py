@@ -16,8 +16,9 @@ from typing import Self
 import cv2
 import numpy as np
 
+from lmeec.checks import require
 from lmeec.data.synthetic.render import Renderer
-from lmeec.data.synthetic.scene import Camera, Scene, SceneConfig
+from lmeec.data.synthetic.scene import MAX_OBJECTS, Camera, Scene, SceneConfig
 from lmeec.data.synthetic.scene_builder import make_scene
 from lmeec.data.synthetic.writer import MIN_VISIBLE_PIXELS, frame_size
 from lmeec.errors import ConfigError
@@ -52,6 +53,14 @@ class Phase:
     clips: int = 8
     real: tuple[float, float] = (1.0, 1.0)
     crop: int | None = None
+
+    def __post_init__(self) -> None:
+        require(0 < self.until <= 1, "phases.until", self.until, "in (0, 1]")
+        require(self.frames >= 1, "phases.frames", self.frames, "at least 1")
+        require(self.clips >= 1, "phases.clips", self.clips, "at least 1")
+        require(all(0 <= share <= 1 for share in self.real), "phases.real", self.real, "two numbers in [0, 1]")
+        whole = self.crop is None or (self.crop > 0 and self.crop % 32 == 0)
+        require(whole, "phases.crop", self.crop, "a multiple of 32")
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,14 @@ class SyntheticConfig:
     phases: tuple[Phase, ...] = (Phase(),)
 
     def __post_init__(self) -> None:
+        for name, most in (("objects", MAX_OBJECTS), ("track_length", 1000)):
+            low, high = getattr(self, name)
+            require(1 <= low <= high <= most, f"synthetic.{name}", (low, high), f"from 1 to {most}, the fewest first")
+        for name in ("followed", "frames_kept", "window", "renewal"):
+            require(getattr(self, name) >= 1, f"synthetic.{name}", getattr(self, name), "at least 1")
+        for name in ("absent", "strange"):
+            require(0 <= getattr(self, name) <= 1, f"synthetic.{name}", getattr(self, name), "in [0, 1]")
+        require(bool(self.phases), "synthetic.phases", self.phases, "one or more phases")
         longest = max(phase.frames for phase in self.phases)
         if longest > self.frames_kept:
             raise ConfigError(f"phases have clips of {longest} frames, but frames_kept is {self.frames_kept}")

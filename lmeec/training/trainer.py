@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import torch
 
+from lmeec.errors import TrainingError
 from lmeec.evaluation import DirectionScore
 from lmeec.model.lmeec import LMEEC
 from lmeec.training.batches import batches
@@ -18,14 +19,14 @@ from lmeec.training.optimiser import make_optimiser, schedule, set_rates
 from lmeec.training.progress import Saved, StepDone, TrainingReporter, Validated
 from lmeec.training.random_state import random_state, restore_random_state, seed_step
 from lmeec.training.record import Record
-from lmeec.training.step import Pass, accumulate_gradients
+from lmeec.training.step import ANEW, Pass, accumulate_gradients
 
 
 class Validator(Protocol):
     """Judges a model."""
 
-    def __call__(self, model: LMEEC) -> Mapping[str, DirectionScore]:
-        """Scores by direction, in every process; none if it cannot be judged."""
+    def __call__(self, model: LMEEC, stopping: Callable[[], bool]) -> Mapping[str, DirectionScore] | None:
+        """Scores by direction, in every process; empty if it cannot be judged, None if stopped before the end."""
 
 
 class Trainer:
@@ -39,6 +40,7 @@ class Trainer:
 
     Attributes:
         step: steps done.
+        judged: the step of the last validation.
         best: IoU of the best validation so far.
     """
 
@@ -46,7 +48,7 @@ class Trainer:
         self.model, self.config, self.steps = model.train(), config, steps
         self.group = group or Group()
         self.optimiser = make_optimiser(model, config.optimiser)
-        self.step = 0
+        self.step = self.judged = 0
         self.best: float | None = None
 
     def state(self) -> dict[str, Any]:
@@ -54,6 +56,7 @@ class Trainer:
         return {
             "step": self.step,
             "steps": self.steps,
+            "judged": self.judged,
             "best": self.best,
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -62,7 +65,7 @@ class Trainer:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to where `state` was taken."""
-        self.step, self.best = state["step"], state["best"]
+        self.step, self.judged, self.best = state["step"], state["judged"], state["best"]
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         restore_random_state(state["random"])
@@ -88,22 +91,24 @@ class Trainer:
             False if it was stopped before the last step.
 
         Raises:
-            TrainingError: a loss is not finite, or memory does not suffice.
+            TrainingError: a loss or its gradient is not finite, or memory does not suffice.
             DiskFullError: the state cannot be written; the one before is kept.
         """
-        saved = self.step
+        saved = self.step, self.judged
         with batches(source, range(self.step, self.steps)) as made:
-            while self.step < self.steps:
-                if not self._advance(made, reporter, record, stopping):
-                    break
-                if validate is not None and self._due(self.config.validation.every):
-                    self._judge(validate, reporter, record)
-                if self._due(self.config.save_every):
+            while self._judge(validate, reporter, record, stopping):
+                if self._due(self.config.save_every) and saved != (self.step, self.judged):
                     self._save(record, reporter)
-                    saved = self.step
-        if saved < self.step:
+                    saved = self.step, self.judged
+                if self.step == self.steps or not self._advance(made, reporter, record, stopping):
+                    break
+        if saved != (self.step, self.judged):
             self._save(record, reporter)
-        return self.step == self.steps
+        return self.finished(validated=validate is not None)
+
+    def finished(self, *, validated: bool) -> bool:
+        """Whether nothing is left to do, a validation after the last step included if there are any."""
+        return self.step == self.steps and (self.judged == self.steps or not validated)
 
     def _due(self, every: int) -> bool:
         return self.step % every == 0 or self.step == self.steps
@@ -141,13 +146,32 @@ class Trainer:
             return None
         self.group.average_gradients(self.model.parameters())
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.optimiser.clip_norm)
+        if not torch.isfinite(norm):
+            raise TrainingError(f"step {step}: the norm of the gradients is {norm.item()}. {ANEW}")
         self.optimiser.step()
         return losses | {"gradient_norm": float(norm), "lr": config.optimiser.lr * share}
 
-    def _judge(self, validate: Validator, reporter: TrainingReporter, record: Record | None) -> None:
-        scores = validate(self.model)
-        if not scores:
-            return
+    def _judge(
+        self,
+        validate: Validator | None,
+        reporter: TrainingReporter,
+        record: Record | None,
+        stopping: Callable[[], bool],
+    ) -> bool:
+        """Judge the model if it is time; False if that was given up, and is to be done first when going on."""
+        if validate is None or self.judged == self.step or not self._due(self.config.validation.every):
+            return True
+        scores = validate(self.model, stopping)
+        if scores is None:
+            return False
+        self.judged = self.step
+        if scores:
+            self._keep_scores(scores, reporter, record)
+        return True
+
+    def _keep_scores(
+        self, scores: Mapping[str, DirectionScore], reporter: TrainingReporter, record: Record | None
+    ) -> None:
         found = [score.iou for score in scores.values() if score.iou is not None]
         iou = sum(found) / max(len(found), 1)
         judged = Validated(self.step, scores, iou, best=self.best is None or iou > self.best)

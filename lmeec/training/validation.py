@@ -40,21 +40,27 @@ class TakeValidator:
         wanted = min(config.validation.takes or len(takes), len(takes))
         self._chosen = [place * len(takes) // wanted for place in range(wanted)]
 
-    def __call__(self, model: LMEEC) -> Mapping[str, DirectionScore]:
-        """See `Validator`; nothing if no take can be predicted, or none has ground truth, which is said."""
+    def __call__(self, model: LMEEC, stopping: Callable[[], bool]) -> Mapping[str, DirectionScore] | None:
+        """See `Validator`; empty if no take can be predicted, or none has ground truth, which is said."""
         # A model that is arranged for the CPU can no longer be trained.
         judged = copy.deepcopy(model).eval()
         judged.requires_grad_(False)
         if judged.device.type == "cpu":
             optimise_for_cpu(judged)
-        mine = self._chosen[self._group.rank :: self._group.workers]
-        batches = [batch for number in mine for batch in self._predicted(judged, number)]
+        batches: list[pa.RecordBatch] = []
+        for number in self._chosen[self._group.rank :: self._group.workers]:
+            if stopping():
+                break
+            batches += self._predicted(judged, number)
+        if self._group.any(stopping()):
+            return None
         tables = [table for some in self._group.gather(batches) for table in some]
         try:
             return evaluate(pa.Table.from_batches(tables, SCHEMA))
         except DataError as error:
             # No reason to end a training of hours.
-            self._notice(f"{self._takes.root}: cannot be validated on: {error}")
+            if self._group.leads:
+                self._notice(f"{self._takes.root}: cannot be validated on: {error}")
             return {}
 
     def _predicted(self, model: LMEEC, number: int) -> list[pa.RecordBatch]:

@@ -87,8 +87,31 @@ def test_wrong_calls(call, rendered_takes, tmp_path):
     assert "--steps" in lmeec("train", "synthetic", "--out", tmp_path / "run", "--model", "nano").err
     nowhere = lmeec("train", tmp_path / "nowhere", "--out", tmp_path / "run", "--model", "nano")
     assert nowhere.status == 1 and "there is no such folder" in nowhere.err
-    long = lmeec(*call, "--clip-frames", 12)
-    assert long.status == 1 and "12 successive frames" in long.err
+    long = lmeec(*call, "--clip-frames", 7)
+    assert long.status == 1 and "7 successive frames" in long.err
+
+
+def test_what_can_be_told_at_once_is_told_before_any_frame_is_decoded(call, rendered_takes, tmp_path):
+    wrong = {
+        "clips have 20 frames": ["--clip-frames", 20],
+        "nowhere: there is no such folder": ["--validate", tmp_path / "nowhere"],
+        "nothing.json: there is no such relations file": [
+            "--validate",
+            rendered_takes.root,
+            "--validate-annotations",
+            tmp_path / "nothing.json",
+        ],
+    }
+    for words, options in wrong.items():
+        done = lmeec(*call, *options)
+        assert done.status == 1 and words in done.err, done.err
+        assert not (tmp_path / "run" / "cache").exists()
+    own = [*call[:5], tmp_path / "run" / "last.safetensors", *call[6:]]
+    assert "this training would overwrite it" in lmeec(*own).err
+    for key, value in {"renewal": 0, "objects": "[8, 4]", "window": 0, "phases": "[{crop: 100}]"}.items():
+        (tmp_path / "settings.yaml").write_text(f"synthetic:\n  {key}: {value}\n")
+        done = lmeec("train", "synthetic", *call[2:4], "--steps", 2, "--config", tmp_path / "settings.yaml")
+        assert done.status == 1 and "must be" in done.err and "Traceback" not in done.err, done.err
 
 
 def test_the_recipe_runs(rendered_takes, tiny, tmp_path):

@@ -21,7 +21,7 @@ from lmeec.model.build import build_model
 from lmeec.model.checkpoint import write_safetensors
 from lmeec.training.config import ClipConfig, OptimiserConfig, TrainConfig, ValidationConfig
 from lmeec.training.log import read_log
-from lmeec.training.progress import Saved, Silent, StepDone
+from lmeec.training.progress import Saved, Silent, StepDone, TrainingStarted
 from lmeec.training.run import TrainJob, run_training
 
 # Dropout is drawn by each process for itself.
@@ -85,9 +85,15 @@ def training_workers():
 class KillOnce(Steps):
     """Kills a worker after the first saved state."""
 
+    def __init__(self):
+        super().__init__()
+        self.starts = []
+
     def event(self, event):
         super().event(event)
-        if isinstance(event, Saved) and self.seen.count((Saved, event.step)) == 1 and event.step == 2:
+        if isinstance(event, TrainingStarted):
+            self.starts.append(event.step)
+        if isinstance(event, Saved) and event.step == 2:
             os.kill(training_workers()[-1], signal.SIGKILL)
 
 
@@ -102,6 +108,7 @@ def test_a_killed_worker_does_not_change_the_training(cluster, job, tmp_path):
     for name, value in one["model"].items():
         assert_close(two["model"][name], value, rtol=1e-3, atol=1e-5)
     assert steps.seen[-1] == (Saved, 6)
+    assert steps.starts == [0, 2]
 
 
 def test_what_stops_a_training_reaches_the_user_at_once(cluster, job):

@@ -16,6 +16,7 @@ from tiny import TINY
 
 from lmeec.errors import DiskFullError, OutputError, TrainingError
 from lmeec.model.build import build_model
+from lmeec.model.checkpoint import read_checkpoint
 from lmeec.training.config import OptimiserConfig, ScratchConfig, TrainConfig
 from lmeec.training.folder import TrainingFolder
 from lmeec.training.log import read_log
@@ -129,6 +130,52 @@ def test_a_full_disk_keeps_the_state_before(tmp_path, monkeypatch):
     assert not list(tmp_path.glob(".*.tmp"))
 
 
+def test_a_full_disk_under_tensorboard_is_said_and_ends_it(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tensorboardX.event_file_writer.EventsWriter.flush", fail)
+    with pytest.raises(DiskFullError, match="tensorboard: No space left"):
+        train(tmp_path)
+
+
+def test_weights_that_cannot_be_written_are_written_when_it_goes_on(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OutputError("cannot write last.safetensors")
+
+    with monkeypatch.context() as patch, pytest.raises(OutputError, match="last"):
+        patch.setattr(TrainingFolder, "write_weights", fail)
+        train(tmp_path)
+    assert train(tmp_path).step == 6
+    weights = read_checkpoint(tmp_path / "last.safetensors").tensors
+    state = torch.load(tmp_path / "state.pt", weights_only=True)["model"]
+    assert all(torch.equal(weights[name], value) for name, value in state.items())
+
+
+class Judge:
+    """Judges in one step of time, and is interrupted the first time."""
+
+    def __init__(self):
+        self.steps, self.interrupted = [], True
+
+    def __call__(self, model, stopping):
+        self.steps.append(stopping)
+        self.interrupted = not self.interrupted
+        return None if not self.interrupted else {}
+
+
+def test_a_validation_that_was_given_up_is_done_first_when_going_on():
+    trainer, judge = Trainer(build_model(TINY, seed=1), CONFIG, steps=1), Judge()
+    assert not trainer.run(MovingClips(3), Silent(), validate=judge)
+    state = trainer.state()
+    assert (state["step"], state["judged"]) == (1, 0)
+    again = Trainer(build_model(TINY, seed=1), CONFIG, steps=1)
+    again.restore(state)
+    assert not again.finished(validated=True) and again.finished(validated=False)
+    assert again.run(MovingClips(3), Silent(), validate=judge)
+    assert len(judge.steps) == 2 and again.judged == 1
+
+
 def test_a_damaged_state_is_named(tmp_path):
     train(tmp_path, until=2)
     (tmp_path / "state.pt").write_bytes(b"PK damaged")
@@ -153,3 +200,18 @@ def test_a_loss_that_is_no_number_ends_it_and_keeps_the_state(tmp_path):
     saved = torch.load(tmp_path / "state.pt", weights_only=True)
     assert saved["step"] == 2
     assert all(value.isfinite().all() for value in saved["model"].values())
+
+
+def test_a_gradient_that_is_no_number_leaves_the_weights_alone(monkeypatch):
+    trainer = Trainer(build_model(TINY, seed=1), CONFIG, steps=6)
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+
+    def spoil(model, *_):
+        for parameter in model.parameters():
+            parameter.grad = torch.full_like(parameter, torch.inf)
+        return {"loss": 1.0}
+
+    monkeypatch.setattr("lmeec.training.trainer.accumulate_gradients", spoil)
+    with pytest.raises(TrainingError, match=r"step 0: the norm of the gradients is (inf|nan).*another --out"):
+        trainer.run(MovingClips(3), Silent())
+    assert all(torch.equal(value, before[name]) for name, value in trainer.model.state_dict().items())

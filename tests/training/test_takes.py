@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,6 +177,16 @@ def test_frames_are_decoded_once_and_again_when_the_video_changes(takes, tmp_pat
     assert len(files) == 1
     files[0].write_bytes(files[0].read_bytes()[:-1])
     assert cache.fill(take, camera, frames), "a file of another length is made anew"
+
+
+def test_trainings_on_copies_of_a_video_share_a_cache(takes, tmp_path):
+    take = find_takes(takes.root)[0]
+    camera = take.cameras[EGO]
+    copy = replace(camera, source=Path(shutil.copy(camera.source, tmp_path / "copy.mp4")))
+    cache = FrameCache(tmp_path / "cache", SIZE)
+    frames = training_take(take, CONFIG.clips).frames[EGO]
+    assert cache.fill(take, camera, frames) and cache.fill(take, copy, frames)
+    assert np.array_equal(cache.read(take, camera, frames, frames), cache.read(take, copy, frames, frames))
 
 
 def test_the_processed_layout_gives_clips_too(takes, tmp_path):
