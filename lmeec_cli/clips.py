@@ -81,7 +81,8 @@ def make(
         Literal["context", "fixed"],
         typer.Option(
             help="context: the time stamp plus and minus b/(2a) seconds, with b the mean gap between an annotator's "
-            "descriptions of the take, and a the mean of b. fixed: --seconds for all.",
+            "descriptions of the take, and a the mean of b; impossible time stamps do not count. fixed: --seconds for "
+            "all.",
             rich_help_panel=_LENGTH,
         ),
     ] = "context",
@@ -156,7 +157,10 @@ def make(
     ] = "auto",
     ray_address: Annotated[str | None, ray_address_option(_MEDIA)] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a table and clips that were made with other settings.")
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace a table and clips that were made with other settings; never another table."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from lmeec.clips.summary import ClipsSummary
 
@@ -79,7 +80,7 @@ def _counts(what: str, of: str, counts: Mapping[str, int]) -> Table:
     table.add_column(of, justify="right", no_wrap=True)
     for name, count in list(counts.items())[:_SCENARIOS_SHOWN]:
         if count:
-            table.add_row(name, f"{count:,}")
+            table.add_row(Text(name), f"{count:,}")  # names of scenarios may hold brackets
     if len(counts) > _SCENARIOS_SHOWN:
         rest = list(counts.values())[_SCENARIOS_SHOWN:]
         table.add_row(f"{len(rest)} more", f"{sum(rest):,}")

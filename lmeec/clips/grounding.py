@@ -13,6 +13,7 @@ import pyarrow.dataset as ds
 
 from lmeec.clips.mentions import Mentions
 from lmeec.clips.schema import OBJECT, SCHEMA
+from lmeec.errors import OutputError
 from lmeec.tables.read import read_contents, read_metadata, result_files
 
 REACH_SECONDS = 1.0
@@ -65,6 +66,9 @@ class Grounding:
 
         Args:
             rows: Rows of one take. They stay without objects if the results do not have the take.
+
+        Raises:
+            OutputError: A file of the results is damaged.
         """
         if not rows.num_rows:
             return rows
@@ -108,9 +112,21 @@ class Grounding:
             uids = ds.field("take_uid")
             # The range is what whole row groups are left out by.
             wanted = (uids >= chunk[0]) & (uids <= chunk[-1]) & uids.isin(chunk)
-            table = self._dataset.to_table(columns=list(_COLUMNS), filter=wanted).to_pandas()
+            try:
+                table = self._dataset.to_table(columns=list(_COLUMNS), filter=wanted).to_pandas()
+            except (pa.ArrowException, OSError) as error:
+                raise self._damage(wanted, error) from error
             self._loaded = dict(list(table.groupby("take_uid")))
         return self._loaded.get(uid)
+
+    def _damage(self, wanted: ds.Expression, error: Exception) -> OutputError:
+        """Find the file of which these rows cannot be read, and say so."""
+        for fragment in self._dataset.get_fragments():
+            try:
+                fragment.to_table(self._dataset.schema, columns=list(_COLUMNS), filter=wanted)
+            except (pa.ArrowException, OSError) as its_error:
+                return OutputError(f"{fragment.path} is damaged: predict its takes again ({its_error})")
+        return OutputError(f"{', '.join(self._dataset.files)} cannot be read ({error})")
 
 
 def _mentioned(rows: pa.RecordBatch, mentions: Mentions) -> pd.DataFrame:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 
-from lmeec.clips.sentences import ARTICLES, english
+from lmeec.clips.sentences import ARTICLES, english, words_of
 
 _INSTANCE = re.compile(r"[\s_-]*\d+\s*$")
-_GAP = re.compile(r"[\W_]+")
+_RUN_TOGETHER = re.compile("CJK|IDEOGRAPHIC|HIRAGANA|KATAKANA|HALFWIDTH|HANGUL|THAI|LAO|KHMER|MYANMAR|ARABIC|HEBREW")
+"""What Unicode calls scripts without spaces between words, or in which words such as "the" are part of the next."""
 
 
 class Mentions:
@@ -43,7 +45,7 @@ class Mentions:
         """Give the objects that a sentence mentions, sorted."""
         if self._pattern is None:
             return []
-        found = {_GAP.sub(" ", match[0]) for match in self._pattern.finditer(text.casefold())}
+        found = {match[0] for match in self._pattern.finditer(" ".join(words_of(text)))}
         return sorted({name for form in found for name in self._names[form]})
 
 
@@ -54,7 +56,7 @@ def spoken_name(name: str) -> str:
         >>> spoken_name("The blue_mug_0")
         'blue mug'
     """
-    words = _GAP.sub(" ", _INSTANCE.sub("", name.casefold())).split()
+    words = words_of(_INSTANCE.sub("", name))
     return " ".join(words[1:] if len(words) > 1 and words[0] in ARTICLES else words)
 
 
@@ -71,7 +73,18 @@ def _forms(phrase: str) -> tuple[str, ...]:
 
 
 def _pattern_of(form: str) -> str:
-    """A form as a whole word; scripts that know no upper case mostly know no spaces either."""
-    before = r"(?<!\w)" if form[0].lower() != form[0].upper() else ""
-    after = r"(?!\w)" if form[-1].lower() != form[-1].upper() else ""
-    return before + r"[\W_]+".join(map(re.escape, form.split())) + after
+    """A form as whole words between single spaces; where words run together, as whole characters with their marks."""
+    before = "" if _runs_together(form[0]) else "(?<![^ ])"
+    after = f"(?![{_marks()}])" if _runs_together(form[-1]) else "(?![^ ])"
+    return before + re.escape(form) + after
+
+
+def _runs_together(character: str) -> bool:
+    return _RUN_TOGETHER.match(unicodedata.name(character, "")) is not None
+
+
+@cache
+def _marks() -> str:
+    """The vowel and tone signs of scripts that run together, which change the character before them."""
+    marks = (character for character in map(chr, range(0x0E00, 0x1800)) if unicodedata.category(character)[0] == "M")
+    return "".join(character for character in marks if _runs_together(character))

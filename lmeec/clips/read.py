@@ -60,6 +60,20 @@ def read_clips_metadata(path: Path) -> ClipsMetadata:
     return ClipsMetadata(json.loads(metadata[METADATA_KEY]), ClipsSummary.from_dict(json.loads(metadata[SUMMARY_KEY])))
 
 
+def check_replaceable(path: Path) -> None:
+    """Allow clips tables of any version to be replaced, and files that cannot be read; no other Parquet files.
+
+    Raises:
+        OutputError: The file is another table.
+    """
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+    except (pa.ArrowException, OSError):
+        return
+    if METADATA_KEY not in metadata:
+        raise OutputError(f"{path} is a Parquet file, but not a clips table: it is not replaced; name another file")
+
+
 def scan_clip_takes(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
     """Yield the rows of one take after the other, so that memory holds one take however long the table.
 
@@ -68,11 +82,11 @@ def scan_clip_takes(path: Path, columns: Sequence[str] | None = None) -> Iterato
         columns: Names of the columns to read, `take_uid` among them; all without.
 
     Raises:
-        OutputError: As for `read_clips_metadata`.
+        OutputError: As for `read_clips_metadata`, or rows are damaged.
     """
     read_clips_metadata(path)
     held: list[pa.RecordBatch] = []
-    for batch in pq.ParquetFile(path).iter_batches(_BATCH_ROWS, columns=columns):
+    for batch in _batches(path, columns):
         for run in _takes(batch):
             if held and held[0]["take_uid"][0] != run["take_uid"][0]:
                 yield pa.Table.from_batches(held)
@@ -80,6 +94,13 @@ def scan_clip_takes(path: Path, columns: Sequence[str] | None = None) -> Iterato
             held.append(run)
     if held:
         yield pa.Table.from_batches(held)
+
+
+def _batches(path: Path, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from pq.ParquetFile(path).iter_batches(_BATCH_ROWS, columns=columns)
+    except (pa.ArrowException, OSError) as error:
+        raise OutputError(f"{path} is damaged: make it again with `lmeec clips --overwrite` ({error})") from error
 
 
 def _takes(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -100,10 +100,6 @@ def take_rows(
     chosen, times = chosen[order], times[order]
     of_pass = np.array([clip_length(config.length, gap, mean) for gap in gaps], np.float64)
     lengths = of_pass[np.array(descriptions.passes, np.int64)[chosen]]
-    texts = [descriptions.texts[place] or "" for place in chosen]
-    first = without_duplicates(texts, times - lengths / 2, times + lengths / 2, config.duplicates)
-    tally.dropped_descriptions["duplicate"] += int((~first).sum())
-    chosen, times, lengths = chosen[first], times[first], lengths[first]
 
     exos = len(videos.exos)
     clip, exo = np.repeat(np.arange(len(chosen)), exos), np.tile(np.arange(exos), len(chosen))
@@ -115,8 +111,14 @@ def take_rows(
     fate = np.where(bounds.inside, fate, _OUTSIDE)
     if config.best_exo_only:
         fate = np.where(exo == best[clip], fate, _NOT_BEST)
-    _count(fate.reshape(-1, exos), tally)
-    kept = fate == _KEPT
+    first = (fate.reshape(-1, exos) != _KEPT).all(axis=1)
+    alive = np.flatnonzero(~first)  # only a sentence that becomes a clip can stand for others
+    texts = [descriptions.texts[place] or "" for place in chosen[alive]]
+    half = lengths[alive] / 2
+    first[alive] = without_duplicates(texts, times[alive] - half, times[alive] + half, config.duplicates)
+    tally.dropped_descriptions["duplicate"] += int((~first).sum())
+    _count(fate.reshape(-1, exos)[first], tally)
+    kept = (fate == _KEPT) & first[clip]
     return _batch(videos, descriptions, chosen, best, clip[kept], exo[kept], times, _narrowed(bounds, kept))
 
 

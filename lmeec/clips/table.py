@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from lmeec.clips.bounds import mean_gap, mean_of_gaps
 from lmeec.clips.config import ClipsConfig
-from lmeec.clips.read import METADATA_KEY, SUMMARY_KEY, VERSION_KEY, read_clips_metadata
+from lmeec.clips.read import METADATA_KEY, SUMMARY_KEY, VERSION_KEY, check_replaceable, read_clips_metadata
 from lmeec.clips.rows import readable_videos, take_rows
 from lmeec.clips.schema import SCHEMA, SCHEMA_VERSION
 from lmeec.clips.summary import ClipsSummary, Tally
@@ -101,11 +101,16 @@ def make_clips(
         out: The Parquet file to write; it appears when it is whole.
         config: Which descriptions become clips, and how long these are.
         results: A results table, whose objects are looked for in the sentences.
-        overwrite: Replace a table of other data or settings.
+        overwrite: Replace a table of other data or settings, or a damaged one.
 
     Raises:
-        OutputError: `out` is another file or of other settings, or cannot be written; or `results` cannot be read.
+        OutputError: `out` is another table, `results` or of other settings, or cannot be written; or `results` cannot
+            be read.
     """
+    if results is not None and results.resolve() == out.resolve():
+        raise OutputError(f"--out and --results both name {out}: name another file to write")
+    if overwrite and out.exists():
+        check_replaceable(out)
     grounding = None if results is None else _grounding(results, list(source.recordings))
     settings = _settings(source, config, grounding)
     if out.exists() and not overwrite:
@@ -159,16 +164,28 @@ def _settings(source: Source, config: ClipsConfig, grounding: Grounding | None) 
 
 
 def _gaps(source: Source, config: ClipsConfig) -> dict[str, list[float | None]]:
-    """Mean gap of every pass over every take, also of takes that are not on disk: clips do not depend on the disk."""
+    """Mean gap of every pass over every take, on disk or not, without impossible time stamps.
+
+    These are negative, or past the end of the take's longest video where that is known: one in milliseconds would
+    otherwise change the length of every clip.
+    """
     gaps: dict[str, list[float | None]] = {}
     for uid, file in source.descriptions.items():
         try:
             moments = file.moments(uid)
         except DataError:
             continue  # told when its descriptions are read
+        end = _known_end(source, uid)
         used = (one.times if config.include_rejected or not one.rejected else () for one in moments)
-        gaps[uid] = [mean_gap(times) for times in used]
+        gaps[uid] = [mean_gap([time for time in times if 0 <= time <= end]) for times in used]
     return gaps
+
+
+def _known_end(source: Source, uid: str) -> float:
+    """Length of the take's longest video in seconds; infinity if none can be read."""
+    recording = source.recordings.get(uid)
+    lengths = [source.lengths[path] for path in recording.videos.values()] if recording is not None else []
+    return max((length.seconds for length in lengths if length.problem is None), default=float("inf"))
 
 
 def _rows(

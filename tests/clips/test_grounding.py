@@ -8,7 +8,9 @@ from described import annotation, description, write_descriptions
 
 from lmeec.clips import ClipsConfig, LengthConfig, make_clips, read_source
 from lmeec.clips.mentions import Mentions
+from lmeec.clips.sentences import sentence_key
 from lmeec.errors import OutputError
+from tests.clips.damage import damage_rows
 from tests.tables.rows import row, square, write_results
 
 CONFIG = ClipsConfig(length=LengthConfig("fixed", 1.0))
@@ -38,6 +40,41 @@ EGO, EXO = "aria01_214-1", "gp01"
 def test_mentions(text, found):
     names = ["blue mug_0", "blue mug_1", "knife_0", "cup_0", "measuring cup_2", "lens_0", "scissors_0", "the gloves_0"]
     assert Mentions([*names, "allen_key_3", "茶碗_0", "42", "_7"]).find(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("वह चाकू उठाता है", ["चाकू_0"]),
+        ("वह चाकी उठाता है", []),
+        ("वह कपड़ा धोता है", []),
+        ("वह कप धोता है", ["कप_1"]),
+        ("เขาหยิบตาขึ้น", ["ตา_0"]),
+        ("เขาหยิบตี", []),
+        ("C holds the café_table", ["café table_0"]),
+        ("C holds the cafe\u0301 tables", ["café table_0"]),
+        ("C holds the safe\u0301", []),
+        ("يأخذ الكوب", ["كوب_0"]),
+    ],
+)
+def test_mentions_in_scripts_with_combining_marks(text, found):
+    assert Mentions(["चाकू_0", "कप_1", "ตา_0", "ต_0", "café table_0", "safe_0", "كوب_0"]).find(text) == found
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("वह की लेता है", "वह का लेता है", False),
+        ("เขากิน", "เขากัน", False),
+        ("???", "🙂", False),
+        ("???", "???", True),
+        ("C lifts them", "C lifts it", False),
+        ("C washes us", "C washes me", False),
+        ("C lifts the café mugs.", "c lifts a cafe\u0301 mug", True),
+    ],
+)
+def test_what_tells_sentences_apart(one, other, same):
+    assert (sentence_key(one) == sentence_key(other)) == same
 
 
 @pytest.fixture
@@ -130,6 +167,15 @@ def test_an_empty_mask_has_no_box(ground):
 def test_takes_that_the_results_lack_have_no_objects(ground, takes):
     rows, summary = ground([("the cup", 2.0)], [to_exo(10, take_uid="another"), to_exo(10, take_uid="zzz")])
     assert rows[0]["objects"] is None and summary.grounded == 0
+
+
+def test_a_damaged_file_of_the_results_is_named(takes, ground, tmp_path):
+    ground([("the cup", 2.0)], [to_exo(frame) for frame in range(20)])
+    results, out = tmp_path / "results.parquet", tmp_path / "new.parquet"
+    damage_rows(results)
+    with pytest.raises(OutputError, match=r"results\.parquet is damaged"):
+        make_clips(read_source(takes.root, CONFIG), out, CONFIG, results=results)
+    assert not out.exists()
 
 
 def test_the_table_depends_on_the_results(takes, ground, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from described import annotation, description, spoken, write_descriptions
 
 from lmeec.clips import ClipsConfig, LengthConfig, make_clips, read_clips_metadata, read_source
+from lmeec.clips.read import METADATA_KEY, VERSION_KEY
 from lmeec.clips.schema import SCHEMA
 from lmeec.errors import DataError, OutputError
 
@@ -166,6 +167,32 @@ def test_near_duplicates_are_merged_on_demand(make, takes):
     assert kept["take"][2]["duplicate"] == 2
 
 
+@pytest.mark.parametrize(
+    ("lost", "settings", "reason"),
+    [
+        ({"timestamp": -0.1}, {}, "outside_video"),
+        ({"timestamp": 0.9, "best_exo": {"cam_id": "gp99"}}, {"best_exo_only": True}, "no_best_exo_video"),
+        ({"timestamp": 0.1}, {"length": LengthConfig("fixed", 0.4, shortest=0.4)}, "too_short"),
+    ],
+)
+def test_a_sentence_that_becomes_no_clip_takes_no_other_with_it(lost, settings, reason, make, takes):
+    said = [annotation(description("C lifts a mug", **lost), *(description("C lifts the mug", t) for t in (1.0, 1.1)))]
+    config = ClipsConfig(**{"length": HALF.length, "duplicates": "take"} | settings)
+    rows, summary = make({takes.uids[0]: said}, config)
+    assert {row["timestamp"] for row in rows} == {1.0}
+    assert {name: n for name, n in summary.dropped_descriptions.items() if n} == {reason: 1, "duplicate": 1}
+
+
+@pytest.mark.parametrize("uid", ["on disk", "elsewhere"])
+def test_impossible_time_stamps_do_not_count_in_the_context_rule(uid, make, takes):
+    """The videos are 4 s long; of a take that is not on disk nobody knows."""
+    odd = (-5.0, 1.0, 3.0, 1e6) if uid == "on disk" else (-5.0, 1.0, 3.0)
+    _, summary = make(
+        {takes.uids[0]: [spoken(1.0, 2.0)], takes.uids[1] if uid == "on disk" else uid: [spoken(*odd)]}, ClipsConfig()
+    )
+    assert summary.context_mean_gap == pytest.approx((1.0 + 2.0) / 2)
+
+
 def test_the_shortest_length_is_kept_or_the_clip_dropped(make, takes):
     config = ClipsConfig(length=LengthConfig("fixed", 0.4, shortest=1.0))
     rows, summary = make({takes.uids[0]: [spoken(0.2, 2.0, 3.9)]}, config)
@@ -247,6 +274,28 @@ def test_the_same_settings_keep_a_table_and_others_are_refused(make, takes, tmp_
     for change in ({takes.uids[0]: [spoken(1.5)]}, descriptions):
         with pytest.raises(OutputError, match="--overwrite"):
             make(change, ClipsConfig(length=LengthConfig("fixed", 0.4 if change is not descriptions else 0.5)))
+
+
+def test_other_tables_are_not_replaced_but_damaged_and_older_ones_are(make, takes, tmp_path):
+    descriptions = {takes.uids[0]: [spoken(1.0)]}
+    make(descriptions)
+    source, out = read_source(takes.root, HALF), tmp_path / "out.parquet"
+    other = pq.read_table(tmp_path / "clips.parquet").replace_schema_metadata({"another": "table"})
+    pq.write_table(other, out)
+    with pytest.raises(OutputError, match="not a clips table"):
+        make_clips(source, out, HALF, overwrite=True)
+    assert pq.read_schema(out).metadata == {b"another": b"table"}
+    out.write_bytes(b"PAR1 and no more")
+    assert make_clips(source, out, HALF, overwrite=True).clips == 1
+    pq.write_table(other.replace_schema_metadata({METADATA_KEY: "{}", VERSION_KEY: "0"}), out)
+    assert make_clips(source, out, HALF, overwrite=True).clips == 1
+
+
+def test_results_are_not_written_over(make, takes, tmp_path):
+    make({takes.uids[0]: [spoken(1.0)]})
+    out = tmp_path / "clips.parquet"
+    with pytest.raises(OutputError, match="--out and --results"):
+        make_clips(read_source(takes.root, HALF), out, HALF, results=tmp_path / "." / out.name, overwrite=True)
 
 
 def test_what_cannot_be_used_is_said(takes, tmp_path):
