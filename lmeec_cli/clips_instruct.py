@@ -23,7 +23,7 @@ def instruct(
         ),
     ],
     val_share: Annotated[
-        float, typer.Option(help="Share of the takes that are held out; 0 for none, and one file.")
+        float, typer.Option(help="Share of the takes that are held out, never all; 0 for none, and one file.")
     ] = 0.1,
     seed: Annotated[int, typer.Option(help="The same seed gives the same conversations.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
@@ -32,8 +32,9 @@ def instruct(
     """Write conversations about clips, in the format that LLaVA and VideoLLaMA2 are trained on.
 
     Four tasks: describe the action, say which exo view is best, name the objects that are manipulated (needs a table
-    made with --results), and say what comes next. Each has ten questions, and as many conversations as any other. No
-    take is on both sides. The videos are those of `lmeec clips --extract DIR`, named relative to DIR.
+    made with --results), and say what comes next (only where the annotator's next sentence is in the table). Each has
+    ten questions, and as many conversations as any other. No take is on both sides. The videos are those of
+    `lmeec clips --extract DIR` with `--format mp4` or `both`, named relative to DIR; shards have other names.
 
     **Examples**
 

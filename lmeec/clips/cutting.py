@@ -11,11 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
 from lmeec.data.encoding import video_writer
 from lmeec.data.video import VideoReader
+from lmeec.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ def cut_video(video: Path, cuts: Sequence[Cut], short_side: int, rate: Fraction,
     """Write clips of one video as H.264 in MP4, each with just its frames.
 
     The video is decoded from front to back, past gaps between clips by the nearest key frame; clips that overlap are
-    encoded side by side. Each file appears when it is whole.
+    encoded side by side. Each file appears when it is whole. Where the video is damaged, the clips that are left are
+    cut one by one, so that only those are missing that the damage is in.
 
     Args:
         video: The video.
@@ -47,14 +50,19 @@ def cut_video(video: Path, cuts: Sequence[Cut], short_side: int, rate: Fraction,
         threads: Threads that decode; 0 takes one a core.
 
     Raises:
-        DataError: The video cannot be read, or lacks a frame of a clip; clips that were whole by then are there.
+        DataError: The video cannot be read, or lacks a frame of a clip; the other clips are there.
         OutputError: A clip cannot be written.
     """
     with VideoReader(video, threads=1) as reader:
         size = clip_size(reader.height, reader.width, short_side)
-    with VideoReader(video, size, threads) as reader, _OpenClips(cuts, size, rate) as clips:
-        for number, image in reader.read(_frames(cuts)):
-            clips.add(number, image)
+    try:
+        _cut_in_one_pass(video, cuts, size, rate, threads)
+    except (DataError, av.FFmpegError):
+        for cut in cuts:
+            if not cut.path.exists():
+                with contextlib.suppress(DataError, av.FFmpegError):
+                    _cut_in_one_pass(video, [cut], size, rate, threads)
+        raise
 
 
 def clip_size(height: int, width: int, short_side: int) -> tuple[int, int]:
@@ -66,6 +74,12 @@ def clip_size(height: int, width: int, short_side: int) -> tuple[int, int]:
     """
     scale = min(1.0, short_side / min(height, width))
     return max(2, 2 * int(height * scale / 2 + 0.5 - 1e-9)), max(2, 2 * int(width * scale / 2 + 0.5 - 1e-9))
+
+
+def _cut_in_one_pass(video: Path, cuts: Sequence[Cut], size: tuple[int, int], rate: Fraction, threads: int) -> None:
+    with VideoReader(video, size, threads) as reader, _OpenClips(cuts, size, rate) as clips:
+        for number, image in reader.read(_frames(cuts)):
+            clips.add(number, image)
 
 
 def _frames(cuts: Sequence[Cut]) -> Iterator[int]:

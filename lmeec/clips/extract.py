@@ -159,11 +159,13 @@ def extract_clips(
 ) -> ExtractSummary:
     """Cut the clips of a table; what is in the folder already is kept.
 
-    A take whose videos are damaged does not stop the others: what can be cut of it is, and its shard is not written.
+    A take whose videos are damaged does not stop the others: what can be cut of it is, and its shard has `.partial` in
+    its name. It counts as failed, and the next run tries again what it lacks.
 
     Args:
         table: A clips table.
-        folder: Where to: `videos/TAKE/CAMERA/START-END.mp4` and `shards/clips-NUMBER.tar`.
+        folder: Where to: `videos/TAKE/CAMERA/START-END.mp4` and `shards/clips-NUMBER.tar`, or
+            `shards/clips-NUMBER.partial.tar` without the rows that lack a clip.
         config: What to write.
         executor: Does the work.
         overwrite: Remove clips of another table or size that are in the folder.
@@ -234,9 +236,9 @@ def extract_take(job: TakeJob, folder: Path, config: ExtractConfig, threads: int
             except (DataError, av.FFmpegError) as error:
                 failures.append(f"take {show(job.take)}, camera {show(camera)}: {error}")
             cut += sum(one.path.exists() for one in cuts)
-        if shard is not None and not failures:
-            write_shard(shard, job.rows.to_pylist(), media)
-            if media is not folder:
+        if shard is not None:
+            _write_shard(shard, job, media, whole=not failures)
+            if media is not folder and not failures:
                 shutil.rmtree(media)
     except (LmeecError, OSError) as error:
         failures.append(f"take {show(job.take)}: {error}")
@@ -252,6 +254,19 @@ def _wanted(job: TakeJob, media: Path) -> dict[tuple[str, str], list[Cut]]:
         for camera, video, clip, start, end in zip(*(job.rows[name].to_pylist() for name in columns), strict=True):
             cuts[camera, video][clip] = Cut(start, end, media / clip)
     return {key: list(of_camera.values()) for key, of_camera in cuts.items()}
+
+
+def _write_shard(shard: Path, job: TakeJob, media: Path, *, whole: bool) -> None:
+    """Write a take's shard; if it is not whole, under another name and with the rows of which both clips are there."""
+    partial_shard = shard.with_suffix(".partial.tar")
+    partial_shard.unlink(missing_ok=True)
+    rows = job.rows.to_pylist()
+    if whole:
+        write_shard(shard, rows, media)
+        return
+    there = [row for row in rows if (media / row["ego_clip"]).exists() and (media / row["exo_clip"]).exists()]
+    if there:
+        write_shard(partial_shard, there, media)
 
 
 def _died(job: TakeJob, reason: str) -> TakeResult:

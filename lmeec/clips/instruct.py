@@ -2,13 +2,14 @@
 
     {"id", "video", "conversations": [{"from": "human", "value"}, {"from": "gpt", "value"}], "task", "take_uid"}
 
-`video` is relative to the folder of `lmeec clips --extract`.
+`video` is relative to the folder of `lmeec clips --extract`, and there with `--format mp4` or `both`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -48,7 +49,7 @@ class InstructConfig:
     """How instruction data are drawn.
 
     Attributes:
-        val_share: Share of the takes that are held out, at least one of several unless it is 0.
+        val_share: Share of the takes that are held out, at least one of several unless it is 0, and never all.
         seed: The same seed gives the same data.
 
     Raises:
@@ -113,22 +114,24 @@ def write_instructions(table: Path, out: Path, config: InstructConfig, *, overwr
 
     Each side holds as many conversations of one task as of another, drawn at random where there are more; a task
     that nothing can be asked of is left out. A task's questions are used equally often, and half of the questions
-    for the best view show it. The table is read twice, a take at a time.
+    for the best view show it. What comes next is the annotator's next sentence, and is asked only if the table has
+    that: an answer passes over nothing that was left out of the table or merged into another's sentence. The table is
+    read twice, a take at a time.
 
     Args:
         table: A clips table.
         out: The file for the training side; that of the held-out takes is `validation_file(out)`.
         config: How to draw.
-        overwrite: Replace files that are there.
+        overwrite: Replace files that are there; a file of held-out takes is removed if none are held out now.
 
     Raises:
         DataError: The table holds no clips.
         OutputError: The table cannot be read, or a file is there or cannot be written.
     """
     files: dict[Side, Path] = {"train": out} | ({"val": validation_file(out)} if config.val_share else {})
-    for path in files.values():
+    for path in (out, validation_file(out)):
         if path.exists() and not overwrite:
-            raise OutputError(f"{path} exists already: name another file, or pass --overwrite to replace it")
+            raise OutputError(f"{path} exists already: name another file, or pass --overwrite to replace what is there")
     counts = {uid: Counter(task for one in moments for task in one.tasks()) for uid, moments in _takes(table)}
     if not counts:
         raise DataError(f"{table} holds no clips: see what `lmeec clips` left out, and why")
@@ -144,6 +147,9 @@ def write_instructions(table: Path, out: Path, config: InstructConfig, *, overwr
             with naming_the_file(files[side]):
                 for record in _records(uid, moments, {task: draws[side, task] for task in TASKS}):
                     opened[side].write(json.dumps(record, ensure_ascii=False).encode(errors="replace") + b"\n")
+    if "val" not in files:
+        with naming_the_file(validation_file(out)):
+            validation_file(out).unlink(missing_ok=True)
     return InstructSummary(
         conversations={side: {task: draws[side, task].size for task in TASKS} for side in files},
         candidates={side: {task: candidates[side][task] for task in TASKS} for side in files},
@@ -179,9 +185,8 @@ class _Draw:
 def _sides(uids: Iterable[str], config: InstructConfig) -> dict[str, Side]:
     """Which side each take is on; a take's place does not depend on the other takes' names."""
     ranked = sorted(uids, key=lambda uid: hashlib.sha256(f"{config.seed}/{uid}".encode(errors="replace")).digest())
-    held_out = round(config.val_share * len(ranked))
-    if config.val_share and len(ranked) > 1:
-        held_out = max(held_out, 1)
+    wanted = max(round(config.val_share * len(ranked)), 1 if config.val_share else 0)
+    held_out = min(wanted, len(ranked) - 1)
     return {uid: "val" if place < held_out else "train" for place, uid in enumerate(ranked)}
 
 
@@ -214,17 +219,22 @@ def _moments(rows: pa.Table) -> list[_Moment]:
 
 
 def _following(clips: list[dict[str, Any]]) -> dict[str, str]:
-    """Clip to the text of the annotator's next one in time; clips are in the order of time."""
-    later: dict[str | None, tuple[float, str]] = {}
-    nearest: dict[str | None, tuple[float, str]] = {}
+    """Clip to the text of the annotator's next one in time, unless the table lacks one that was between them.
+
+    Clips are in the order of time; their ids end in the number of the annotation and of the description in it. An
+    annotation without an annotator's name is on its own.
+    """
+    chains: dict[str, list[tuple[float, str, int, dict[str, Any]]]] = defaultdict(list)
+    for row in clips:
+        annotation, number = row["clip_id"].rsplit("-", 1)
+        chains[row["annotator"] or annotation].append((row["timestamp"], annotation, int(number), row))
     found: dict[str, str] = {}
-    for row in reversed(clips):
-        annotator, time = row["annotator"], row["timestamp"]
-        if annotator in nearest and nearest[annotator][0] > time:
-            later[annotator] = nearest[annotator]
-        if annotator in later:
-            found[row["clip_id"]] = later[annotator][1]
-        nearest[annotator] = (time, row["text"])
+    for chain in chains.values():
+        times = [time for time, *_ in chain]
+        for place, (time, annotation, number, row) in enumerate(chain):
+            after = bisect_right(times, time)
+            if after < len(chain) and chain[after][1:3] == (annotation, number + after - place):
+                found[row["clip_id"]] = chain[after][3]["text"]
     return found
 
 

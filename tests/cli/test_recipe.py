@@ -98,6 +98,7 @@ def test_ego_exoclip_makes_clips_and_conversations_about_them(takes, tmp_path):
     asked = [json.loads(line) for name in ("clips", "clips.val") for line in lines(tmp_path / f"{name}.jsonl")]
     assert {one["take_uid"] for one in asked} == set(takes.uids)
     assert {one["task"] for one in asked} == {"describe", "best_view", "next"}
+    assert all((tmp_path / "clips" / one["video"]).is_file() for one in asked)
     again = lmeec("recipe", "run", "ego-exoclip", *small)
     assert again.status == 0 and "0 clips cut" in again.err
 

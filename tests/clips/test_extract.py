@@ -86,6 +86,48 @@ def test_clips_past_a_damage_are_not_there_and_those_before_it_are(rendered_take
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "whole.mp4"]
 
 
+@pytest.fixture
+def damaged(monkeypatch):
+    """Makes videos of some cameras undecodable at frame 6."""
+
+    class Damaged(VideoReader):
+        def read(self, indices):
+            for number, image in super().read(indices):
+                if number == 6 and self.path.stem in cameras:
+                    raise DataError("frame 6 cannot be decoded")
+                yield number, image
+
+    cameras = set()
+    monkeypatch.setattr(cutting, "VideoReader", Damaged)
+    return cameras
+
+
+def test_only_clips_with_the_damage_in_them_are_missing(rendered_takes, tmp_path, damaged):
+    damaged.add("gp01")
+    cuts = [Cut(*bounds, tmp_path / f"{bounds[0]}.mp4") for bounds in ((0, 4), (4, 8), (5, 7), (7, 11), (12, 16))]
+    with pytest.raises(DataError, match="frame 6 cannot"):
+        cut_video(rendered_takes.video(0, "gp01"), cuts, 32, Fraction(5))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.mp4", "12.mp4", "7.mp4"]
+    assert len(images(tmp_path / "7.mp4")) == 4
+
+
+@pytest.mark.parametrize("formats", [("webdataset",), ("mp4", "webdataset")])
+def test_a_damaged_take_has_a_shard_of_what_there_is_until_it_is_whole(formats, table, takes, tmp_path, damaged):
+    path, config = table({takes.uids[0]: [spoken(1.0, 3.0)]}), ExtractConfig(formats)
+    extract_clips(path, tmp_path / "undisturbed", config, InProcess())
+    damaged.add("gp01")
+    for _ in range(2):
+        done = extract_clips(path, tmp_path / "out", config, InProcess())
+        assert done.takes == 0 and len(done.failures) == 1
+        (shard,) = (tmp_path / "out" / "shards").iterdir()
+        assert shard.name == "clips-000000.partial.tar"
+        there = [sample["json"] for sample in webdataset.WebDataset(str(shard), shardshuffle=False).decode()]
+        assert [(row["timestamp"], row["exo_cam"]) for row in there] == [(1.0, "gp02"), (3.0, "gp01"), (3.0, "gp02")]
+    damaged.clear()
+    assert extract_clips(path, tmp_path / "out", config, InProcess()).failures == []
+    assert files(tmp_path / "out") == files(tmp_path / "undisturbed")
+
+
 @pytest.mark.parametrize(
     ("size", "side", "expected"),
     [((448, 796), 256, (256, 454)), ((1408, 1408), 224, (224, 224)), ((64, 114), 256, (64, 114)), ((9, 5), 32, (8, 4))],
@@ -169,7 +211,8 @@ def test_one_damaged_video_does_not_stop_the_rest(table, takes, tmp_path):
     assert done.takes == 1
     (failure,) = done.failures
     assert takes.names[number] in failure and "'gp01'" in failure
-    assert [path.name for path in (tmp_path / "out" / "shards").iterdir()] == ["clips-000001.tar"]
+    shards = {path.name for path in (tmp_path / "out" / "shards").iterdir()}
+    assert shards == {"clips-000000.partial.tar", "clips-000001.tar"}
     assert len(list((tmp_path / "out" / "videos" / takes.names[number]).rglob("*.mp4"))) == 4
     shutil.copy(tmp_path / "whole.mp4", takes.video(number, "gp01"))
     again = extract_clips(path, tmp_path / "out", config, InProcess())

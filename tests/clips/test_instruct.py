@@ -17,6 +17,7 @@ from lmeec.clips.schema import SCHEMA, SCHEMA_VERSION
 from lmeec.clips.summary import Tally
 from lmeec.clips.templates import QUESTIONS, TASKS
 from lmeec.errors import ConfigError, OutputError
+from tests.clips.damage import damage_rows
 
 CAMERAS = ("cam01", "cam02", "cam03")
 
@@ -166,6 +167,59 @@ def test_one_take_and_no_held_out_takes(tmp_path):
     assert done.takes == {"train": 1} and not (tmp_path / "data.val.jsonl").exists()
     done = write_instructions(table, tmp_path / "one.jsonl", InstructConfig())
     assert done.takes == {"train": 1, "val": 0} and read(tmp_path / "one.val.jsonl") == []
+
+
+def test_old_held_out_takes_do_not_stay_beside_a_file_of_all(table, tmp_path):
+    out = tmp_path / "data.jsonl"
+    write_instructions(table, out, InstructConfig())
+    out.unlink()
+    with pytest.raises(OutputError, match=r"data\.val\.jsonl exists already"):
+        write_instructions(table, out, InstructConfig(val_share=0.0))
+    assert not out.exists() and validation_file(out).exists()
+    write_instructions(table, out, InstructConfig(val_share=0.0), overwrite=True)
+    assert out.exists() and not validation_file(out).exists()
+
+
+@pytest.mark.parametrize("takes", [1, 2, 3])
+def test_one_take_is_always_trained_on(takes, tmp_path):
+    table = write_table(tmp_path / "clips.parquet", [clip(f"take{take}", 1) for take in range(takes)])
+    done = write_instructions(table, tmp_path / "data.jsonl", InstructConfig(val_share=0.9))
+    assert done.takes == {"train": 1, "val": takes - 1}
+
+
+def followers(tmp_path, *clips):
+    """Clip to what is said to come next."""
+    table = write_table(tmp_path / "clips.parquet", list(clips))
+    write_instructions(table, tmp_path / "data.jsonl", InstructConfig(val_share=0.0))
+    records = by_task(read(tmp_path / "data.jsonl"), "next")
+    return {record["id"].removesuffix("-next"): record["conversations"][1]["value"] for record in records}
+
+
+def test_each_annotation_without_a_name_is_on_its_own(tmp_path):
+    clips = [
+        clip("take", 1, annotator=None),
+        clip("take", 1, annotator=None, clip_id="take-1-1", timestamp=1.5, text="takes a pan"),
+        clip("take", 2, annotator=None),
+        clip("take", 2, annotator=None, clip_id="take-1-2", timestamp=2.5, text="lifts a pan"),
+    ]
+    assert followers(tmp_path, *clips) == {"take-0-1": "take does 2", "take-1-1": "lifts a pan"}
+
+
+def test_what_comes_next_passes_over_no_sentence_that_the_table_lacks(tmp_path):
+    """The third was left out or merged into another annotator's; the fourth and fifth are at the same time."""
+    clips = [clip("take", number, timestamp=float(min(number, 4))) for number in (1, 2, 4, 5)]
+    sixth = clip("take", 6, timestamp=6.0)
+    assert followers(tmp_path, *clips, sixth) == {
+        "take-0-1": "take does 2",
+        "take-0-4": "take does 6",
+        "take-0-5": "take does 6",
+    }
+
+
+def test_damaged_rows_are_told(table, tmp_path):
+    damage_rows(table)
+    with pytest.raises(OutputError, match=r"clips\.parquet is damaged"):
+        write_instructions(table, tmp_path / "data.jsonl", InstructConfig())
 
 
 def test_what_cannot_be_asked_is_not(tmp_path):
