@@ -84,6 +84,8 @@ def sizes(wanted: Wanted, nodes: list[Node]) -> Sizes:
         Sizes(workers=8, gpus=0, cpus=2)
         >>> sizes(Wanted(workers=4), [Node(cpus=2, gpus=0)])
         Sizes(workers=4, gpus=0, cpus=1)
+        >>> sizes(Wanted(workers=1), [Node(cpus=8, gpus=0), Node(cpus=8, gpus=0)])
+        Sizes(workers=1, gpus=0, cpus=8)
     """
     on_gpu = wanted.device in ("auto", "cuda") and any(node.gpus for node in nodes)
     gpus = wanted.gpus_per_worker if wanted.gpus_per_worker is not None else int(on_gpu)
@@ -98,8 +100,14 @@ def sizes(wanted: Wanted, nodes: list[Node]) -> Sizes:
     if wanted.workers != "auto":
         count = wanted.workers
         if not gpus:
-            share = sum(node.cpus for node in nodes) // max(count, 1)
+            share = _share_for(count, [node.cpus for node in nodes])
     return Sizes(max(count, 1), gpus, wanted.cpus_per_worker or max(share, 1))
+
+
+def _share_for(workers: int, cpus: list[int]) -> int:
+    """The most CPUs that each worker can have when every worker is on one node; at least 1."""
+    shares = range(max(cpus, default=1), 1, -1)
+    return next((share for share in shares if sum(count // share for count in cpus) >= workers), 1)
 
 
 def in_process_reason(wanted: Wanted, *, needs_workers: bool) -> str | None:

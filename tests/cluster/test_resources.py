@@ -31,6 +31,14 @@ def test_workers_of_a_cluster(wanted, expected):
     assert sizes(wanted, MIXED) == expected
 
 
+@pytest.mark.parametrize(
+    ("workers", "cpus", "expected"), [(1, [8, 8], 8), (2, [8, 8], 8), (3, [8, 8], 4), (4, [16, 2], 4), (9, [2, 2], 1)]
+)
+def test_without_gpus_every_worker_fits_on_a_node(workers, cpus, expected):
+    nodes = [Node(cpus=count, gpus=0) for count in cpus]
+    assert sizes(Wanted(workers=workers), nodes) == Sizes(workers, 0, expected)
+
+
 def test_a_run_stays_in_its_process_only_where_one_worker_would_do(monkeypatch):
     monkeypatch.setattr(resources, "this_machine", lambda: Node(cpus=2, gpus=1))
     assert "one worker" in in_process_reason(Wanted(), needs_workers=False)
