@@ -6,6 +6,7 @@ import json
 import signal
 
 import pytest
+import torch
 from command import lmeec, start_lmeec
 
 from lmeec.config import ModelConfig
@@ -59,14 +60,14 @@ def test_train_resume_and_predict(call, rendered_takes, tmp_path):
 def test_a_signal_saves_and_says_how_to_go_on(number, call, tmp_path):
     process = start_lmeec(*call, "--steps", 100000, "--log-format", "json")
     for line in process.stderr:
-        if json.loads(line)["event"] == "step_done":
+        if json.loads(line)["event"] == "saved":
             process.send_signal(number)
             break
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "run the same command again to go on" in err and "Traceback" not in err
     steps = read_log(tmp_path / "run")[-1]["step"]
-    assert f'"event": "saved", "step": {steps}' in err
+    assert torch.load(tmp_path / "run" / "state.pt", weights_only=True)["step"] == steps
     assert not list((tmp_path / "run").glob(".*.tmp"))
 
 

@@ -73,7 +73,9 @@ def test_neither_a_killed_worker_nor_a_damaged_take_changes_the_others(described
     assert "7 of 8 takes are whole" in done.err
     expected = shards(tmp_path / "here")
     del expected["clips-000003.tar"]
-    assert shards(out) == expected
+    found = shards(out)
+    found.pop("clips-000003.partial.tar")  # what could be cut of the damaged take
+    assert found == expected
 
 
 def test_a_worker_that_cannot_do_its_job_is_told(cluster):

@@ -113,11 +113,11 @@ def test_takes_that_keep_failing_are_set_aside_and_the_rest_goes_on(takes, run_o
     found = named(takes, "x-deadly", "x-broken", "x-endless")
     reporter = Watcher()
     config = PredictConfig(directions=("ego2exo",))
-    summary = run_on(found, partial(StubWorker, config), reporter, timeout=2.0, retries=0, config=config)
+    summary = run_on(found, partial(StubWorker, config), reporter, timeout=6.0, retries=0, config=config)
     reasons = {
         "x-deadly": "its worker died",
         "x-broken": "RuntimeError: a bug",
-        "x-endless": "no new prediction for 2 s",
+        "x-endless": "no new prediction for 6 s",
     }
     assert {failure.take_uid for failure in summary.failures} == set(reasons)
     assert all(reasons[failure.take_uid] in failure.error for failure in summary.failures)
