@@ -6,7 +6,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def measure(call: Sequence[object]) -> dict[str, float]:

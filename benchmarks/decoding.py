@@ -14,15 +14,19 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import cv2
-import numpy as np
 
 from lmeec.data.video import VideoReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
 
 SOURCE = Path(__file__).parent.parent / "tests" / "data" / "video" / "03_blocks.mp4"
 SIZES = {"4K": (2160, 3840), "448": (448, 796)}

@@ -11,17 +11,15 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
-from torch import Tensor
 
 from lmeec.analysis.frames import load_frames
 from lmeec.analysis.groups import score_groups
@@ -32,14 +30,20 @@ from lmeec.data.synthetic.scene_builder import make_scene
 from lmeec.data.synthetic.writer import MIN_VISIBLE_PIXELS, frame_size, take_seed
 from lmeec.data.takes import TakeSet, find_takes
 from lmeec.evaluation import evaluate
-from lmeec.inference.progress import Event, Progress
 from lmeec.inference.run import run_predictions
 from lmeec.inference.work import InProcess
 from lmeec.inference.worker import Worker
 from lmeec.masks import RunLengthMask
 from lmeec.metrics import frame_metrics
-from lmeec.model.lmeec import LMEEC
 from lmeec.tables import read_results
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import Tensor
+
+    from lmeec.inference.progress import Event, Progress
+    from lmeec.model.lmeec import LMEEC
 
 SECONDS = (6, 16, 26)
 """Lengths of the takes."""

@@ -12,7 +12,7 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -20,12 +20,14 @@ import pyarrow.compute as pc
 
 from benchmarks.nano import Silent, held_out_takes
 from lmeec.config import Direction, MemoryConfig, PredictConfig
-from lmeec.data.takes import TakeSet
 from lmeec.inference.run import run_predictions
 from lmeec.inference.work import InProcess
 from lmeec.inference.worker import Worker
 from lmeec.model.checkpoint import config_of, read_checkpoint, write_safetensors
 from lmeec.tables import read_results
+
+if TYPE_CHECKING:
+    from lmeec.data.takes import TakeSet
 
 VALIDATION_SEED = 10260
 CANDIDATES = np.arange(-2.0, 8.01, 0.25)

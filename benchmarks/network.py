@@ -16,8 +16,8 @@ import json
 import platform
 import statistics
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -33,8 +33,12 @@ from lmeec.inference.tracker import Tracker, TrackSpec
 from lmeec.memory.bank import CompressedMemory
 from lmeec.model.build import build_model
 from lmeec.model.cpu import optimise_for_cpu
-from lmeec.model.lmeec import LMEEC
 from tests.reference import with_named_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lmeec.model.lmeec import LMEEC
 
 WARM_UP_STEPS = 8
 """Fills the banks (6 entries); pointers, four tokens each of over 10,000, go on filling."""

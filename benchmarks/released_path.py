@@ -6,13 +6,17 @@ the released code does. It shares nothing between tracks.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from sam2.modeling.memory_attention import MemoryAttention as Sam2MemoryAttention
 from sam2.modeling.sam2_utils import get_1d_sine_pe
 from torch import Tensor
 
 from lmeec.memory.policies import drop
-from lmeec.model.lmeec import LMEEC, Decoded
+
+if TYPE_CHECKING:
+    from lmeec.model.lmeec import LMEEC, Decoded
 
 
 class ReleasedTrack:

@@ -14,10 +14,10 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lmeec.cluster.executor import RayExecutor
 from lmeec.cluster.resources import Sizes, Wanted
@@ -25,10 +25,14 @@ from lmeec.cluster.session import ray_session
 from lmeec.config import Direction, PredictConfig
 from lmeec.data.take import Take
 from lmeec.inference.jobs import Job, Share
-from lmeec.inference.progress import Event, Progress
 from lmeec.inference.work import Stop, Work
 from lmeec.inference.worker import ModelInfo, PartResult
 from lmeec.tables import RunMetadata
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from lmeec.inference.progress import Event, Progress
 
 CONFIG = PredictConfig(directions=("ego2exo",))
 RUN = RunMetadata("stub", {}, {}, {}, "")
@@ -98,7 +102,7 @@ def main() -> None:
         executor.run(work)
         makespan = time.monotonic() - start
         done = work.progress.jobs_done
-    bound = max(sum(seconds) / options.workers, max(seconds))
+    bound = max(sum(seconds) / options.workers, *seconds)
     result = {
         "takes": options.takes,
         "done": done,

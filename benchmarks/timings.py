@@ -12,7 +12,7 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -20,7 +20,11 @@ import lmeec
 from lmeec.config import PRESETS
 from lmeec.inference.tracker import Tracker, TrackSpec
 from lmeec.model.cpu import optimise_for_cpu
-from lmeec.model.lmeec import LMEEC
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lmeec.model.lmeec import LMEEC
 
 FULL = 16
 """Steps after which banks and object pointers are full."""

@@ -53,7 +53,8 @@ def step(arguments: argparse.Namespace) -> dict[str, float]:
         measured = accumulate_gradients(model, [clip], config, Pass(number, Group(), lambda: False))
         optimiser.step()
         times.append(time.perf_counter() - start)
-        assert measured is not None and np.isfinite(measured["loss"])
+        assert measured is not None
+        assert np.isfinite(measured["loss"])
     return {"seconds": round(min(times), 1), "cpu_seconds": round(time.process_time(), 1)}
 
 

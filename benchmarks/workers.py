@@ -14,6 +14,7 @@ import sys
 import tempfile
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lmeec.cluster.executor import RayExecutor
 from lmeec.cluster.resources import Sizes, Wanted
@@ -22,9 +23,11 @@ from lmeec.config import PredictConfig
 from lmeec.data.synthetic.scene import SceneConfig
 from lmeec.data.synthetic.writer import DatasetConfig, write_dataset
 from lmeec.data.takes import TakeSet, find_takes
-from lmeec.inference.progress import Event, Progress
 from lmeec.inference.run import RunSummary, run_predictions
 from lmeec.inference.worker import Worker
+
+if TYPE_CHECKING:
+    from lmeec.inference.progress import Event, Progress
 
 CONFIG = PredictConfig()
 

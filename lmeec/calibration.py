@@ -10,19 +10,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from lmeec.data.jsonfile import decode_file
 from lmeec.errors import DataError
 from lmeec.tables.files import written_whole
 from lmeec.version import __version__
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 FORMAT = "lmeec calibration 1"
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from lmeec.analysis.frames import load_frames
 from lmeec.analysis.groups import score_groups
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmeec.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MAX_PIXELS = 64_000_000
 """Largest height * width of a mask; eight times a 4K frame."""

@@ -234,7 +234,7 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda done, total: None
+        yield lambda _done, _total: None
         return
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task(what, total=None)

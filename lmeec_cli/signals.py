@@ -35,7 +35,7 @@ def stopping(
         Stopped: on a signal to stop at once.
     """
 
-    def first(number: int, frame: FrameType | None) -> None:
+    def first(number: int, _frame: FrameType | None) -> None:
         if stop.requested or number not in gentle:
             raise Stopped
         stop.request()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _SECONDS = 90
@@ -23,7 +26,9 @@ def run_browser(page: Path, profile: Path, *switches: str) -> str:
         "--hide-scrollbars",
         f"--user-data-dir={profile}",
     ]
-    done = subprocess.run([*call, *switches, page.as_uri()], capture_output=True, text=True, timeout=_SECONDS)
+    done = subprocess.run(
+        [*call, *switches, page.as_uri()], capture_output=True, text=True, timeout=_SECONDS, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

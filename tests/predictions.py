@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from lmeec.data.takes import find_takes
 from lmeec.masks import RunLengthMask, evaluation_size, resize_nearest
 from lmeec.tables import ResultRow
 from tests.tables.rows import write_results
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def predict_fairly(root: Path, out: Path, *, shift: int = 4, ground_truth: bool = True, **names: str) -> Path:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lmeec.config import MaskDecoderConfig, MemoryAttentionConfig, MemoryEncoderConfig, ModelConfig, TrunkConfig
 from lmeec.model.build import build_model
 from lmeec.model.checkpoint import write_safetensors
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TINY = ModelConfig(
     image_size=64,

@@ -6,12 +6,14 @@ Frames of one take are alike, so that intervals over frames would be far too nar
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmeec.analysis.frames import ABSENT, METRICS, VISIBLE, FrameTable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Average = Literal["frame", "take"]
 

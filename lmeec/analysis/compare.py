@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmeec.analysis.bootstrap import RESAMPLES, SEED, SUMS, Average, frame_sums
 from lmeec.analysis.frames import FrameTable
 from lmeec.analysis.groups import Cells, Estimate, cells_of, check_ground_truth, estimates_of, groupings
 from lmeec.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)

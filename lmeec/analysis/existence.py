@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,8 @@ from lmeec.errors import DataError
 from lmeec.tables import read_metadata, scan_results
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lmeec.tables.storage import Location
 
 FOLDS = 5

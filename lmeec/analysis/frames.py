@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +15,10 @@ from lmeec.calibration import CALIBRATION_COLUMNS, Calibration
 from lmeec.errors import ConfigError, DataError
 from lmeec.tables.read import scan_results
 from lmeec.tables.schema import SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
 Grouping = Literal["direction", "scenario", "object", "size", "length", "camera"]
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lmeec.analysis.bootstrap import ALL_METRICS
-from lmeec.analysis.compare import GroupComparison
 from lmeec.analysis.frames import GROUPINGS
 from lmeec.analysis.groups import Estimate, GroupScore
 from lmeec.tables.files import naming_the_file, written_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lmeec.analysis.compare import GroupComparison
     from lmeec.tables.storage import Location
 
 COUNTS = ("frames", "visible", "absent", "tracks", "takes")

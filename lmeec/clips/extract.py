@@ -12,12 +12,11 @@ import json
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import IO, Literal, Protocol
+from typing import IO, TYPE_CHECKING, Literal, Protocol
 
 import av
 import pyarrow as pa
@@ -29,6 +28,9 @@ from lmeec.clips.shards import write_shard
 from lmeec.data.names import show
 from lmeec.errors import ConfigError, DataError, DiskFullError, LmeecError, OutputError
 from lmeec.tables.files import naming_the_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
 Format = Literal["mp4", "webdataset"]
 
@@ -155,7 +157,7 @@ def extract_clips(
     *,
     overwrite: bool = False,
     stopped: Callable[[], bool] = lambda: False,
-    on_result: Callable[[TakeResult], None] = lambda result: None,
+    on_result: Callable[[TakeResult], None] = lambda _result: None,
 ) -> ExtractSummary:
     """Cut the clips of a table; what is in the folder already is kept.
 

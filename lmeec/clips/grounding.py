@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +13,10 @@ from lmeec.clips.mentions import Mentions
 from lmeec.clips.schema import OBJECT, SCHEMA
 from lmeec.errors import OutputError
 from lmeec.tables.read import read_contents, read_metadata, result_files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 REACH_SECONDS = 1.0
 """How far from a clip's middle a prediction may be: annotations are one a second, so that there is one in reach."""

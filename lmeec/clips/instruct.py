@@ -14,18 +14,21 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
 from lmeec.clips.mentions import spoken_name
 from lmeec.clips.read import scan_clip_takes
 from lmeec.clips.templates import BEST_IS_ANOTHER, BEST_IS_SHOWN, QUESTIONS, TASKS, Task, enumeration
 from lmeec.errors import ConfigError, DataError, OutputError
 from lmeec.tables.files import naming_the_file, written_whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
 
 Side = Literal["train", "val"]
 

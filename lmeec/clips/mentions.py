@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
 from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
 from lmeec.clips.sentences import ARTICLES, english, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _INSTANCE = re.compile(r"[\s_-]*\d+\s*$")
 _RUN_TOGETHER = re.compile("CJK|IDEOGRAPHIC|HIRAGANA|KATAKANA|HALFWIDTH|HANGUL|THAI|LAO|KHMER|MYANMAR|ARABIC|HEBREW")

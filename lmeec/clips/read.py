@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +14,10 @@ from lmeec.clips.schema import SCHEMA_VERSION
 from lmeec.clips.summary import ClipsSummary
 from lmeec.errors import OutputError
 from lmeec.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 METADATA_KEY = b"lmeec.clips"
 VERSION_KEY = b"lmeec.clips.schema_version"

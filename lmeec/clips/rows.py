@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from lmeec.clips.bounds import Bounds, clip_bounds, clip_length
-from lmeec.clips.config import ClipsConfig
 from lmeec.clips.schema import SCHEMA
 from lmeec.clips.selection import usable, without_duplicates
-from lmeec.clips.summary import Tally
 from lmeec.clips.videos import VideoLength
-from lmeec.data.descriptions import TakeDescriptions
 from lmeec.data.names import show
 from lmeec.data.recordings import Recording
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from lmeec.clips.config import ClipsConfig
+    from lmeec.clips.summary import Tally
+    from lmeec.data.descriptions import TakeDescriptions
 
 VIDEOS_FOLDER = "videos"
 """In the folder of --extract, holds the clips as MP4 files."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lmeec.clips.config import ClipsConfig, Duplicates
 from lmeec.clips.sentences import sentence_key
-from lmeec.data.descriptions import TakeDescriptions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lmeec.clips.config import ClipsConfig, Duplicates
+    from lmeec.data.descriptions import TakeDescriptions
 
 
 def usable(descriptions: TakeDescriptions, config: ClipsConfig) -> tuple[NDArray[np.int64], Counter[str]]:

@@ -7,12 +7,14 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmeec.clips.schema import SCHEMA
 from lmeec.tables.files import naming_the_file, written_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 _LOCAL = ("ego_video", "exo_video", "ego_clip", "exo_clip")
 """Columns that mean nothing outside of the machine, or of the folder that the clips were cut to."""

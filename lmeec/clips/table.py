@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lmeec.clips.bounds import mean_gap, mean_of_gaps
-from lmeec.clips.config import ClipsConfig
 from lmeec.clips.read import METADATA_KEY, SUMMARY_KEY, VERSION_KEY, check_replaceable, read_clips_metadata
 from lmeec.clips.rows import readable_videos, take_rows
 from lmeec.clips.schema import SCHEMA, SCHEMA_VERSION
@@ -28,6 +27,7 @@ from lmeec.tables.parts import COMPRESSION
 from lmeec.version import __version__
 
 if TYPE_CHECKING:
+    from lmeec.clips.config import ClipsConfig
     from lmeec.clips.grounding import Grounding
 
 _ROW_GROUP_ROWS = 65_536

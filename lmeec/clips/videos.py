@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 
 from lmeec.data.video import VideoReader
 from lmeec.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
 USUAL_RATE = Fraction(30)
 """Frames a second of Ego-Exo4D, for videos that do not say theirs."""

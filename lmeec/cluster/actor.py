@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -17,6 +16,8 @@ from lmeec.inference.record import PLAN_FILE
 from lmeec.inference.worker import JobError, ModelInfo, PartResult, Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
     from lmeec.data.takes import Take
     from lmeec.inference.jobs import Job
     from lmeec.tables import RunMetadata

@@ -7,23 +7,25 @@ left to do here is which job a free worker gets, and what a job's end means for 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import ray
 from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
 
 from lmeec.cluster.actor import Message, Ready, Unfit, WorkerActor
-from lmeec.cluster.resources import Sizes
-from lmeec.config import Direction, PredictConfig
 from lmeec.errors import ClusterError, LmeecError
-from lmeec.inference.work import Assignment, Work
 from lmeec.inference.worker import JobError, ModelInfo, PartResult, Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
     from ray import ObjectRef, ObjectRefGenerator
     from ray.actor import ActorHandle
+
+    from lmeec.cluster.resources import Sizes
+    from lmeec.config import Direction, PredictConfig
+    from lmeec.inference.work import Assignment, Work
 
 DEFAULT_TAKE_TIMEOUT_S = 1800.0
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import ray
 
 from lmeec.cluster.resources import Node, Sizes, Wanted, sizes, this_machine
 from lmeec.errors import ClusterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _OBJECT_STORE_BYTES = 256 * 2**20
 """For takes on their way to workers, which are some megabytes each; Ray would take a third of the memory."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from lmeec.cluster.resources import Sizes
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from lmeec.cluster.resources import Sizes
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

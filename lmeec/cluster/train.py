@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 import ray.train
@@ -20,12 +19,16 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from lmeec.cluster.resources import Sizes
 from lmeec.errors import ClusterError, LmeecError
 from lmeec.training.folder import SCRATCH
 from lmeec.training.group import Group
 from lmeec.training.progress import Note, TrainingEvent, TrainingReporter
 from lmeec.training.run import TrainJob, run_training
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lmeec.cluster.resources import Sizes
 
 _TICK_S = 0.5
 _RESTARTS = 3

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from lmeec.data.take import Camera, Take
-from lmeec.data.tracks import MaskTrack
 from lmeec.errors import DataError
+
+if TYPE_CHECKING:
+    from lmeec.data.take import Camera, Take
+    from lmeec.data.tracks import MaskTrack
 
 
 class CameraReport(NamedTuple):

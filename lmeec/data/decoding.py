@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from contextlib import suppress
 from itertools import count
+from typing import TYPE_CHECKING
 
 import av
-from av.video.codeccontext import VideoCodecContext
-from av.video.frame import VideoFrame
 
-from lmeec.data.h264 import DisposablePictures
-from lmeec.data.packets import NumberedPacket
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
+
+    from lmeec.data.h264 import DisposablePictures
+    from lmeec.data.packets import NumberedPacket
 
 
 class UndecodableError(Exception):

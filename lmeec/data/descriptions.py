@@ -12,16 +12,18 @@ into memory and one take is decoded at a time.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from lmeec.data.jsonfile import decode_file, decode_part
 from lmeec.data.names import show
 from lmeec.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 T = TypeVar("T")
 

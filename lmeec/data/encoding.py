@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from fractions import Fraction
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
-import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
-from numpy.typing import NDArray
 
 from lmeec.tables.files import naming_the_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from fractions import Fraction
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 _BT709 = 1  # as H.264 numbers it, for colour space, primaries and transfer alike
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from types import TracebackType
-from typing import Protocol, Self
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol, Self
 
 from lmeec.errors import DataError
 from lmeec.masks import MAX_PIXELS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class FrameReader(Protocol):

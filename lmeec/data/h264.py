@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from av.packet import Packet
-from av.video.stream import VideoStream
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.stream import VideoStream
 
 _SLICE_TYPES = (1, 2, 5)  # NAL units that hold a picture: slice, first partition of one, slice of an IDR picture
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import codecs
 import mmap
 import re
-from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from lmeec.data.names import show
 from lmeec.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 T = TypeVar("T")
 

@@ -10,14 +10,10 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from lmeec.data.decoding import Wanted
@@ -26,6 +22,13 @@ from lmeec.data.jsonfile import decode_file
 from lmeec.data.relations import FrameNumber
 from lmeec.data.tracks import EncodedMask, MaskTrack, as_written
 from lmeec.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+    from numpy.typing import NDArray
 
 ANNOTATION_FILE = "annotation.json"
 

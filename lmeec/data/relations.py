@@ -11,9 +11,7 @@ Files reach a gigabyte, most of it click data. The file is mapped into memory an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
 
@@ -22,6 +20,10 @@ from lmeec.data.jsonfile import decode_file, decode_part
 from lmeec.data.names import show
 from lmeec.data.tracks import EncodedMask, MaskTrack
 from lmeec.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 T = TypeVar("T")
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lmeec.data.frames import FrameReader
 from lmeec.data.names import show
 from lmeec.data.processed import FrameFolder
 from lmeec.data.tracks import MaskTrack
 from lmeec.data.video import VideoReader
 from lmeec.errors import DataError
+
+if TYPE_CHECKING:
+    from lmeec.data.frames import FrameReader
 
 EGO_PREFIX = "aria"
 

@@ -15,10 +15,9 @@ Processed layout, as the ego-exo4d-relation benchmark extracts it::
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lmeec.data.layouts import (
     FoundTake,
@@ -31,8 +30,12 @@ from lmeec.data.layouts import (
 )
 from lmeec.data.names import first_few, show
 from lmeec.data.take import Camera, Take
-from lmeec.data.tracks import MaskTrack
 from lmeec.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from lmeec.data.tracks import MaskTrack
 
 __all__ = ["Camera", "Missing", "Take", "TakeSet", "Video", "find_takes"]
 

@@ -8,21 +8,13 @@ key frame at which decoding starts, which the container's index tells, plus its 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain, islice
-from pathlib import Path
-from types import TracebackType
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 import av
-import numpy as np
 from av.codec.hwaccel import HWAccel
-from av.container import InputContainer
-from av.packet import Packet
-from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
-from numpy.typing import NDArray
 
 from lmeec.data.decoding import DecodingRun, UndecodableError, Wanted
 from lmeec.data.frames import check_frame_size
@@ -30,6 +22,17 @@ from lmeec.data.h264 import DisposablePictures
 from lmeec.data.packets import NumberedPacket, index_packets, number_packets
 from lmeec.errors import DataError
 from lmeec.masks import MAX_PIXELS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+    import numpy as np
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from numpy.typing import NDArray
 
 _ORDER_SAMPLE = 32  # packets or frames; more than can be out of order at once
 _OPTIONS = {"max_pixels": str(MAX_PIXELS)}
@@ -271,7 +274,7 @@ class VideoReader:
                 f"{frame.height}x{frame.width} (height x width) in the middle; encode the video anew"
             )
         if self._size is None:
-            return cast(NDArray[np.uint8], frame.to_ndarray(format="rgb24"))
+            return cast("NDArray[np.uint8]", frame.to_ndarray(format="rgb24"))
         height, width = self._size
         resized = self._reformatter.reformat(frame, width=width, height=height, format="rgb24", interpolation=_SCALING)
-        return cast(NDArray[np.uint8], resized.to_ndarray())
+        return cast("NDArray[np.uint8]", resized.to_ndarray())

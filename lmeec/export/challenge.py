@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
@@ -26,7 +25,6 @@ import pyarrow.compute as pc
 
 from lmeec.data.names import first_few, show
 from lmeec.data.take import EGO_PREFIX
-from lmeec.data.tracks import MaskTrack
 from lmeec.errors import DataError
 from lmeec.importing.truth import TruthFile
 from lmeec.masks import RunLengthMask, evaluation_size
@@ -35,6 +33,9 @@ from lmeec.tables.merge import check_free
 from lmeec.tables.takes import scan_takes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lmeec.data.tracks import MaskTrack
     from lmeec.tables.storage import Location
 
 DIRECTIONS = {"ego2exo": "ego-exo", "exo2ego": "exo-ego"}

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 
 from lmeec.data.names import show
 from lmeec.errors import DataError
@@ -25,6 +22,11 @@ from lmeec.masks import RunLengthMask, bounding_box
 from lmeec.tables.takes import scan_takes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
     from lmeec.tables.storage import Location
 
 ANNOTATIONS = "annotations.json"

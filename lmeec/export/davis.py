@@ -6,14 +6,12 @@ folder is which track.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from lmeec.data.names import safe_name
@@ -24,6 +22,10 @@ from lmeec.tables.files import naming_the_file
 from lmeec.tables.takes import scan_takes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from lmeec.tables.storage import Location
 
 TRACKS = "tracks.json"

@@ -6,11 +6,14 @@ import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lmeec.errors import OutputError
 from lmeec.tables.files import TEMPORARY_SUFFIX, naming_the_file, sync_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 @contextlib.contextmanager

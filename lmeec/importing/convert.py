@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmeec.config import Direction
 from lmeec.data.take import EGO_PREFIX
-from lmeec.data.tracks import MaskTrack
 from lmeec.errors import DataError
 from lmeec.importing.pairs import ImportedFrame, ImportTask, task_counts
 from lmeec.importing.predictions import Frames, Prediction, PredictionsFile
@@ -31,6 +27,11 @@ from lmeec.tables.merge import check_free
 from lmeec.tables.metadata import digest_of_files
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from lmeec.config import Direction
+    from lmeec.data.tracks import MaskTrack
     from lmeec.tables.storage import Location
 
 _FRAMES_A_TASK = 50

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
 from lmeec.config import Direction
 from lmeec.data.names import show
@@ -16,6 +16,9 @@ from lmeec.errors import DataError
 from lmeec.importing.predictions import Prediction
 from lmeec.masks import RunLengthMask, resize_nearest
 from lmeec.tables import ResultRow, rows_to_batch
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,21 @@ The file is mapped into memory and one take is decoded at a time.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from lmeec.config import Direction
 from lmeec.data.jsonfile import decode_file, decode_part
 from lmeec.data.names import show
 from lmeec.data.relations import FrameNumber
 from lmeec.data.take import EGO_PREFIX
 from lmeec.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from lmeec.config import Direction
 
 
 class PredictedMask(msgspec.Struct, gc=False):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,6 +19,9 @@ from lmeec.data.names import show
 from lmeec.data.relations import FrameNumber, RelationsFile
 from lmeec.data.tracks import EncodedMask, MaskTrack, as_written
 from lmeec.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class _Any(msgspec.Struct):

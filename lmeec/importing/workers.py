@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import deque
-from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import cv2
-import pyarrow as pa
 
 from lmeec.importing.pairs import ImportTask, rows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import pyarrow as pa
 
 _TASKS_AHEAD = 64
 _WORTH_WORKERS = 2_000  # frames; fewer take less time than starting processes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,6 +9,8 @@ from lmeec.data.names import show
 from lmeec.data.tracks import MaskTrack
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from lmeec.config import Direction
     from lmeec.data.takes import Take
 

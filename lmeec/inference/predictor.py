@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from time import perf_counter
@@ -22,6 +21,8 @@ from lmeec.masks import RunLengthMask, evaluation_size, resize_nearest
 from lmeec.tables.schema import ResultRow, rows_to_batch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
     import pyarrow as pa
     from torch import Tensor
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from lmeec.config import Direction
-from lmeec.inference.jobs import Job
-from lmeec.inference.worker import PartResult
+
+if TYPE_CHECKING:
+    from lmeec.inference.jobs import Job
+    from lmeec.inference.worker import PartResult
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lmeec.masks import RunLengthMask
+if TYPE_CHECKING:
+    from lmeec.masks import RunLengthMask
 
 
 def query_mask(mask: RunLengthMask, size: int) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -14,11 +13,13 @@ import msgspec
 from lmeec.errors import OutputError
 from lmeec.inference.jobs import Job
 from lmeec.inference.progress import Failure, Progress
-from lmeec.tables import Output
 from lmeec.tables.files import written_whole
 from lmeec.tables.storage import is_local
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lmeec.tables import Output
     from lmeec.tables.storage import Location
 
 PLAN_FILE = "run.json"

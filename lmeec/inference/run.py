@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmeec.config import Direction, PredictConfig
 from lmeec.data.names import first_few
 from lmeec.errors import DataError, DiskFullError, OutputError
 from lmeec.inference.jobs import Job, jobs_of, remaining
@@ -17,7 +15,6 @@ from lmeec.inference.pipeline import Profile
 from lmeec.inference.progress import Failure, Notice, Reporter
 from lmeec.inference.record import HEARTBEAT_FILE, PLAN_FILE, read_heartbeat, write_failures
 from lmeec.inference.work import Executor, Stop, Work
-from lmeec.inference.worker import ModelInfo
 from lmeec.tables import (
     Contents,
     Output,
@@ -36,7 +33,11 @@ from lmeec.tables.metadata import digest_of_files
 from lmeec.tables.parts import part_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from lmeec.config import Direction, PredictConfig
     from lmeec.data.takes import Take, TakeSet
+    from lmeec.inference.worker import ModelInfo
     from lmeec.tables.storage import Location
 
 _Key = tuple[str, str]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from lmeec.config import MemoryConfig
 from lmeec.errors import ConfigError
 from lmeec.inference.tracker import Tracker, TrackSpec
-from lmeec.model.lmeec import LMEEC
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from lmeec.model.lmeec import LMEEC
 
 _QUERY, _TARGET = "query", "target"
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
 
-from lmeec.config import MemoryConfig
-from lmeec.inference.pipeline import StageTimes
 from lmeec.memory.bank import dual_memory
 from lmeec.model.lmeec import LMEEC, Decoded, ViewFeatures
 from lmeec.model.memory_attention import PreparedTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from lmeec.config import MemoryConfig
+    from lmeec.inference.pipeline import StageTimes
 
 T = TypeVar("T")
 R = TypeVar("R")

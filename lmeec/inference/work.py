@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from lmeec.config import Direction, PredictConfig
 from lmeec.inference.jobs import Job, JobQueue, narrowed
 from lmeec.inference.pipeline import Profile
 from lmeec.inference.progress import (
@@ -23,10 +21,13 @@ from lmeec.inference.progress import (
 )
 from lmeec.inference.record import RunRecord
 from lmeec.inference.worker import JobError, ModelInfo, PartResult, Worker
-from lmeec.tables import RunMetadata
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from lmeec.config import Direction, PredictConfig
     from lmeec.data.takes import Take
+    from lmeec.tables import RunMetadata
     from lmeec.tables.storage import Location
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 
-from lmeec.config import Direction, PredictConfig
 from lmeec.data.names import show
 from lmeec.errors import DataError, DiskFullError, LmeecError, OutputError
 from lmeec.inference.pipeline import Profile
@@ -19,6 +17,9 @@ from lmeec.model.build import LoadedModel, load
 from lmeec.tables import PartWriter, RunMetadata
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from lmeec.config import Direction, PredictConfig
     from lmeec.data.takes import Take
     from lmeec.tables.storage import Location
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
-from lmeec.config import MemoryConfig
 from lmeec.memory.policies import COMPRESSIONS, Compression, Selection, selection
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lmeec.config import MemoryConfig
 
 
 class DualMemory(Protocol):

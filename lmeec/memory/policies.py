@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lmeec.config import MemoryConfig, Policy
+if TYPE_CHECKING:
+    from lmeec.config import MemoryConfig, Policy
 
 _TIE = 1e-5
 """Relative difference of two distances under which they count as equal."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
-from lmeec.config import Device, ModelConfig, Precision
 from lmeec.errors import CheckpointError, ConfigError
 from lmeec.model.checkpoint import config_of, load_weights, read_checkpoint, weights_digest
 from lmeec.model.compiled import compile_for_gpu
 from lmeec.model.cpu import optimise_for_cpu
 from lmeec.model.lmeec import LMEEC
+
+if TYPE_CHECKING:
+    from lmeec.config import Device, ModelConfig, Precision
 
 _WEIGHTS = Path(__file__).parents[1] / "weights"
 

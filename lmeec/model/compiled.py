@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from lmeec.model.lmeec import LMEEC
 from lmeec.model.memory_attention import PreparedTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lmeec.model.lmeec import LMEEC
 
 
 def compile_for_gpu(model: LMEEC, backend: str | Callable[..., object] = "inductor") -> LMEEC:

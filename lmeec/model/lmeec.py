@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -22,9 +23,11 @@ from sam2.modeling.sam.transformer import TwoWayTransformer
 from sam2.modeling.sam2_utils import MLP, get_1d_sine_pe
 from torch import Tensor, nn
 
-from lmeec.config import ModelConfig
 from lmeec.model.memory_attention import MemoryAttention, PreparedTarget
 from lmeec.model.mv_moe import MemoryViewMoE
+
+if TYPE_CHECKING:
+    from lmeec.config import ModelConfig
 
 ABSENT_LOGIT = -1024.0
 """Mask logit where the object is predicted absent (SAM 2)."""

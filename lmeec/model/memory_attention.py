@@ -6,6 +6,7 @@ The parameters and their names are those of SAM 2's memory attention; only the o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,8 @@ from sam2.modeling.memory_attention import MemoryAttentionLayer
 from sam2.modeling.sam.transformer import RoPEAttention
 from torch import Tensor
 
-from lmeec.config import MemoryAttentionConfig
+if TYPE_CHECKING:
+    from lmeec.config import MemoryAttentionConfig
 
 _CURRENT_POSITION_WEIGHT = 0.1
 """Share of the position encoding that SAM 2 adds to the current frame's features at the input."""

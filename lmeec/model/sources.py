@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from lmeec.config import Direction
 from lmeec.errors import CheckpointError, ConfigError
 from lmeec.model.checkpoint import SUFFIXES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 RELEASED_NAMES: dict[Direction, str] = {"ego2exo": "EgoExo_checkpoint", "exo2ego": "ExoEgo_checkpoint"}
 """Stems of the released pair's file names."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmeec.render import overlay
 from lmeec.render.panels import BACKGROUND, Panel
 from lmeec.render.text import shortened, text_size, text_width, write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 _LIGHT = (235, 235, 235)
 _SWATCH = (110, 110, 110)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmeec.data.take import Camera, Take
 from lmeec.masks import evaluation_size
 from lmeec.render import overlay
 from lmeec.render.text import shortened, text_size, text_width, write
 from lmeec.render.tracks import PredictedFrame, PredictedTrack
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
 BACKGROUND = (24, 24, 24)
 _MISSING = (70, 70, 70)

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from lmeec.data.encoding import video_writer
 from lmeec.data.names import first_few, safe_name, show
-from lmeec.data.take import Take
-from lmeec.data.takes import TakeSet
 from lmeec.errors import DataError, OutputError
 from lmeec.render.mosaic import Mosaic
 from lmeec.render.panels import panels_of, pictures
 from lmeec.render.tracks import PredictedTrack, Selection, scan_tracks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lmeec.data.take import Take
+    from lmeec.data.takes import TakeSet
     from lmeec.tables.storage import Location
 
 FRAMES_A_SECOND = 30

@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from lmeec.report.numbers import Point, Reliability, Series
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from lmeec.report.numbers import Point, Reliability, Series
 
 # Colours that stand for the page's variables; nothing else in a chart has them.
 _INK, _FAINT = "#010203", "#010204"

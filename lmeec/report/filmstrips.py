@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 from PIL import Image
 
-from lmeec.data.take import Take
-from lmeec.data.takes import TakeSet
 from lmeec.errors import DataError
 from lmeec.render.panels import BACKGROUND, panels_of, pictures
 from lmeec.render.tracks import PredictedTrack, scan_tracks
 from lmeec.report.numbers import TrackScore
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lmeec.data.take import Take
+    from lmeec.data.takes import TakeSet
     from lmeec.tables.storage import Location
 
 _EACH = 2

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, StrictUndefined
 
 from lmeec.analysis.bootstrap import ALL_METRICS
-from lmeec.analysis.groups import Estimate
 from lmeec.inference.record import read_failures
 from lmeec.report import charts
 from lmeec.report.filmstrips import Filmstrip, filmstrips
 from lmeec.report.numbers import Numbers, collect, size_words
 from lmeec.tables.files import written_whole
 from lmeec.tables.merge import check_free
-from lmeec.tables.metadata import RunMetadata
 from lmeec.tables.read import read_metadata
 from lmeec.tables.storage import Output
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+    from lmeec.analysis.groups import Estimate
     from lmeec.data.takes import TakeSet
+    from lmeec.tables.metadata import RunMetadata
     from lmeec.tables.storage import Location
 
 _FORMATS = {

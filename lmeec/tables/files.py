@@ -7,13 +7,14 @@ import errno
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lmeec.errors import DiskFullError, OutputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from upath import UPath
 
     from lmeec.tables.storage import Location
@@ -53,7 +54,7 @@ def written_whole(path: Location) -> Iterator[BinaryIO]:
             yield file
         return
     with naming_the_file(path), tempfile.NamedTemporaryFile(prefix="lmeec-", suffix=TEMPORARY_SUFFIX) as local:
-        yield cast(BinaryIO, local)
+        yield cast("BinaryIO", local)
         local.flush()
         _upload(local.name, path)
 

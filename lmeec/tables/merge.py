@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +24,8 @@ from lmeec.tables.schema import SCHEMA
 from lmeec.tables.storage import Output, names_in
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from lmeec.tables.storage import Location
 
 ROW_GROUP_ROWS = 8_192

@@ -6,12 +6,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmeec.errors import OutputError
 from lmeec.tables.schema import SCHEMA_VERSION
 from lmeec.version import __version__
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 METADATA_KEY = b"lmeec"
 VERSION_KEY = b"lmeec.schema_version"

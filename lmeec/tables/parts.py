@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
@@ -23,6 +21,9 @@ from lmeec.tables.schema import SCHEMA, ResultRow, rows_to_batch
 from lmeec.tables.storage import Output, is_local, names_in
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from types import TracebackType
+
     from lmeec.tables.storage import Location
 
 PART_KEY = b"lmeec.part"

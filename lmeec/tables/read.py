@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -15,6 +14,8 @@ from lmeec.tables.schema import SCHEMA
 from lmeec.tables.storage import Output, is_local, names_in
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from lmeec.tables.storage import Location
 
 _BATCH_ROWS = 65_536

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from lmeec.config import Direction
 from lmeec.errors import DataError
 from lmeec.masks import RunLengthMask
 from lmeec.metrics import frame_metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 SCHEMA_VERSION = 1
 """Raised when a column changes its name, type or meaning, or goes away."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from lmeec.errors import OutputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from upath import UPath
 
     Location: TypeAlias = Path | UPath

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -11,6 +10,8 @@ import pyarrow.compute as pc
 from lmeec.tables.read import scan_results
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from lmeec.tables.storage import Location
 
 _KEY = ("take_uid", "direction")

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from lmeec.checks import require
 from lmeec.data.synthetic.writer import MIN_VISIBLE_PIXELS
-from lmeec.training.clip import Clip
+
+if TYPE_CHECKING:
+    from lmeec.training.clip import Clip
 
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 _BORDER = (124, 116, 104)

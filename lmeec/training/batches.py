@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from lmeec.training.clip import Clip, ClipSource
-from lmeec.training.group import Group
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lmeec.training.clip import Clip, ClipSource
+    from lmeec.training.group import Group
 
 _AHEAD = 2
 

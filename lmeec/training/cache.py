@@ -8,16 +8,21 @@ extracted frames has changed when frames came or went.)
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmeec.data.names import safe_name, show
-from lmeec.data.take import Camera, Take
 from lmeec.errors import DataError
 from lmeec.tables.files import naming_the_file, written_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from lmeec.data.take import Camera, Take
 
 
 class FrameCache:

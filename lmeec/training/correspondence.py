@@ -7,11 +7,14 @@ Oord et al. 2018), and cells of the grid carry the query's mask over to the targ
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lmeec.training.clip import ClipBatch
+if TYPE_CHECKING:
+    from lmeec.training.clip import ClipBatch
 
 OBJECT_TEMPERATURE, CELL_TEMPERATURE = 0.07, 0.05
 _BACKGROUND_WEIGHT = 8.0

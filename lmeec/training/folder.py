@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import fcntl
 import pickle
-from collections.abc import Mapping
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from ruamel.yaml import YAML
 from torch import Tensor
 
-from lmeec.config import ModelConfig
 from lmeec.errors import OutputError
 from lmeec.model.checkpoint import write_safetensors
 from lmeec.tables.files import naming_the_file, written_whole
 from lmeec.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from lmeec.config import ModelConfig
 
 STATE, SETTINGS, LOG, TENSORBOARD, CACHE = "state.pt", "train.yaml", "log.jsonl", "tensorboard", "cache"
 BEST, LAST = "best.safetensors", "last.safetensors"

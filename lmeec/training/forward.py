@@ -7,16 +7,19 @@ step of such a clip leaves an entry out, the earliest.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from lmeec.config import ModelConfig
 from lmeec.errors import ConfigError
 from lmeec.model.lmeec import LMEEC, Decoded, ViewFeatures
-from lmeec.model.memory_attention import PreparedTarget
-from lmeec.training.clip import ClipBatch
+
+if TYPE_CHECKING:
+    from lmeec.config import ModelConfig
+    from lmeec.model.memory_attention import PreparedTarget
+    from lmeec.training.clip import ClipBatch
 
 _CERTAIN_LOGIT = 10.0
 """Mask logit that stands for an annotated pixel where memories are made from annotations."""

@@ -11,8 +11,7 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
@@ -20,6 +19,9 @@ from tensorboardX.summary import scalar
 
 from lmeec.tables.files import naming_the_file
 from lmeec.training.folder import LOG, TENSORBOARD
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class TrainingLog:

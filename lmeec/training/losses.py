@@ -8,13 +8,16 @@ weight as all others together: focal and dice losses of an untrained network are
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from lmeec.errors import ConfigError
-from lmeec.model.lmeec import Decoded
+
+if TYPE_CHECKING:
+    from lmeec.model.lmeec import Decoded
 
 FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
 

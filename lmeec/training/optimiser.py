@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from lmeec.model.lmeec import LMEEC
-from lmeec.training.config import OptimiserConfig
+if TYPE_CHECKING:
+    from lmeec.model.lmeec import LMEEC
+    from lmeec.training.config import OptimiserConfig
 
 _ENCODER, _TRUNK = "image_encoder.", "image_encoder.trunk."
 

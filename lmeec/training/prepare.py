@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from lmeec.data.names import show
-from lmeec.data.take import Take
-from lmeec.data.takes import TakeSet
 from lmeec.errors import DataError
-from lmeec.training.cache import FrameCache
-from lmeec.training.config import ClipConfig
-from lmeec.training.group import Group
 from lmeec.training.progress import Note, Preparing, TrainingReporter
 from lmeec.training.tracks import TrainingTake, training_take
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from lmeec.data.take import Take
+    from lmeec.data.takes import TakeSet
+    from lmeec.training.cache import FrameCache
+    from lmeec.training.config import ClipConfig
+    from lmeec.training.group import Group
 
 
 def prepare_takes(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
-from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from lmeec.model.lmeec import LMEEC
 from lmeec.training.folder import BEST, LAST, TrainingFolder
 from lmeec.training.log import TrainingLog
-from lmeec.training.progress import StepDone, Validated
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from lmeec.model.lmeec import LMEEC
+    from lmeec.training.progress import StepDone, Validated
 
 
 class Record:

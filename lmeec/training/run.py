@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lmeec.config import ModelConfig
 from lmeec.data.takes import TakeSet, find_takes
 from lmeec.errors import ConfigError, OutputError
 from lmeec.model.build import resolve_device, resolve_dtype
-from lmeec.model.lmeec import LMEEC
 from lmeec.training.batches import SharedSource
 from lmeec.training.cache import FrameCache
 from lmeec.training.clip import ClipSource
@@ -29,6 +26,12 @@ from lmeec.training.synthetic import SyntheticClips
 from lmeec.training.takes import TakeClips
 from lmeec.training.trainer import Trainer
 from lmeec.training.validation import TakeValidator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from lmeec.config import ModelConfig
+    from lmeec.model.lmeec import LMEEC
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,13 @@ with the target's, and flags that say where the object is, which it passes on. W
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
-from lmeec.model.lmeec import LMEEC
+if TYPE_CHECKING:
+    from lmeec.model.lmeec import LMEEC
 
 _FLAGS = 8
 """Channels of a memory that start as flags."""

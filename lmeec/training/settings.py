@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lmeec.training.config import TrainConfig
+if TYPE_CHECKING:
+    from lmeec.training.config import TrainConfig
 
 FREE = ("device", "micro_batch", "recompute", "save_every", "validation")
 """Settings that may change when a training goes on: they say how it is computed and judged, not what it is."""

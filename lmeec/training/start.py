@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -10,9 +11,11 @@ from lmeec.config import PRESETS
 from lmeec.errors import CheckpointError
 from lmeec.model.build import BUILT_IN, build_model, read_model
 from lmeec.model.checkpoint import Checkpoint, config_of, read_checkpoint, weights_digest
-from lmeec.model.lmeec import LMEEC
-from lmeec.training.config import TrainConfig
 from lmeec.training.scratch import prepare_from_scratch
+
+if TYPE_CHECKING:
+    from lmeec.model.lmeec import LMEEC
+    from lmeec.training.config import TrainConfig
 
 _FRESH = "MV_MoE."
 

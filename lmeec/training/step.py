@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from lmeec.errors import TrainingError
-from lmeec.model.lmeec import LMEEC
 from lmeec.training.clip import Clip, ClipBatch, collate
-from lmeec.training.config import TrainConfig
 from lmeec.training.correspondence import correspondence_loss
 from lmeec.training.forward import run_clips
 from lmeec.training.group import Group
 from lmeec.training.losses import step_losses
 from lmeec.training.random_state import memory_generator
+
+if TYPE_CHECKING:
+    from lmeec.model.lmeec import LMEEC
+    from lmeec.training.config import TrainConfig
 
 LOSSES = ("focal", "dice", "iou", "object_score", "balanced", "correspondence")
 """Names of the losses, as in `LossWeights`."""

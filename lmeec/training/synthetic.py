@@ -6,12 +6,10 @@ from all of them. So a scene's pictures serve several times, in other pairs and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import cv2
 import numpy as np
@@ -24,6 +22,10 @@ from lmeec.data.synthetic.writer import MIN_VISIBLE_PIXELS, frame_size
 from lmeec.errors import ConfigError
 from lmeec.training.augment import AugmentConfig, augment, crop, drop_specks
 from lmeec.training.clip import Clip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
 
 TRAINING_SEEDS = 1 << 40
 """Scenes to train on have seeds from here on; those of data sets that are written to disk lie below."""

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmeec.data.names import show
-from lmeec.data.tracks import MaskTrack
 from lmeec.errors import DataError
 from lmeec.inference.query_masks import query_mask
 from lmeec.training.augment import augment
 from lmeec.training.batches import share
-from lmeec.training.cache import FrameCache
 from lmeec.training.clip import Clip
-from lmeec.training.config import TrainConfig
-from lmeec.training.group import Group
 from lmeec.training.tracks import TrainingTake, TrainingTrack, shows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+    from lmeec.data.tracks import MaskTrack
+    from lmeec.training.cache import FrameCache
+    from lmeec.training.config import TrainConfig
+    from lmeec.training.group import Group
 
 _THREADS = 4
 _ORDER = 3

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from lmeec.config import Direction
 from lmeec.data.take import Take
 from lmeec.data.tracks import MaskTrack
 from lmeec.errors import DataError
 from lmeec.inference.plan import KnowsFrames, PlannedTrack, camera_pairs, plan_take
-from lmeec.training.config import ClipConfig
+
+if TYPE_CHECKING:
+    from lmeec.config import Direction
+    from lmeec.training.config import ClipConfig
 
 
 @dataclass(frozen=True)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
 from lmeec.errors import TrainingError
-from lmeec.evaluation import DirectionScore
-from lmeec.model.lmeec import LMEEC
 from lmeec.training.batches import batches
-from lmeec.training.clip import Clip, ClipSource
-from lmeec.training.config import TrainConfig
 from lmeec.training.group import Group
 from lmeec.training.optimiser import make_optimiser, schedule, set_rates
 from lmeec.training.progress import Saved, StepDone, TrainingReporter, Validated
 from lmeec.training.random_state import random_state, restore_random_state, seed_step
-from lmeec.training.record import Record
 from lmeec.training.step import ANEW, Pass, accumulate_gradients
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from lmeec.evaluation import DirectionScore
+    from lmeec.model.lmeec import LMEEC
+    from lmeec.training.clip import Clip, ClipSource
+    from lmeec.training.config import TrainConfig
+    from lmeec.training.record import Record
 
 
 class Validator(Protocol):

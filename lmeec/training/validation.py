@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -14,13 +13,15 @@ from lmeec.errors import DataError
 from lmeec.evaluation import DirectionScore, evaluate
 from lmeec.inference.predictor import predict_take
 from lmeec.model.cpu import optimise_for_cpu
-from lmeec.model.lmeec import LMEEC
 from lmeec.tables import SCHEMA
-from lmeec.training.config import TrainConfig
-from lmeec.training.group import Group
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from lmeec.data.takes import TakeSet
+    from lmeec.model.lmeec import LMEEC
+    from lmeec.training.config import TrainConfig
+    from lmeec.training.group import Group
 
 
 class TakeValidator:

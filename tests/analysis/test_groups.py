@@ -119,7 +119,8 @@ def test_intervals_are_over_takes_and_the_same_every_time():
 
 def test_one_take_has_no_interval():
     (one,) = scores(ROWS[:5])
-    assert one.iou.value is not None and (one.iou.low, one.iou.high) == (None, None)
+    assert one.iou.value is not None
+    assert (one.iou.low, one.iou.high) == (None, None)
 
 
 def test_a_draw_without_absent_frames_is_not_taken_for_balanced_accuracy():

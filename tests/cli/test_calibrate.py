@@ -36,26 +36,33 @@ def test_calibrate_then_score(results, tmp_path):
     assert done.status == 0, done.err
     scores = json.loads(done.out)["ego2exo"]
     assert scores["confidence"]["value"] == scores["released_rule"]["value"] == 0.5
-    assert scores["calibrated"]["value"] > 0.9 and scores["gain"]["low"] > 0.3
+    assert scores["calibrated"]["value"] > 0.9
+    assert scores["gain"]["low"] > 0.3
     before, after = (
         json.loads(lmeec("score", results, "--json", *options).out)["directions"]["ego2exo"]["balanced_accuracy"]
         for options in ([], ["--calibration", out])
     )
-    assert before == 0.5 and after > 0.9
+    assert before == 0.5
+    assert after > 0.9
     again = lmeec("calibrate", results, "--out", out)
-    assert again.status == 1 and "exists already" in again.err
+    assert again.status == 1
+    assert "exists already" in again.err
     shown = lmeec("calibrate", results, "--out", out, "--overwrite")
-    assert "ego2exo, calibrated" in shown.out and "wrote" in shown.err
+    assert "ego2exo, calibrated" in shown.out
+    assert "wrote" in shown.err
 
 
 def test_errors_are_one_line(results, tmp_path):
     without = write_results(tmp_path / "test.parquet", [row(0)])
     done = lmeec("calibrate", without, "--out", tmp_path / "c.json")
-    assert done.status == 1 and done.err.startswith("error: ") and "no frame with ground truth" in done.err
+    assert done.status == 1
+    assert done.err.startswith("error: ")
+    assert "no frame with ground truth" in done.err
     foreign = tmp_path / "foreign.json"
     foreign.write_text('{"a": 1}')
     done = lmeec("score", results, "--calibration", foreign)
-    assert done.status == 1 and "not a calibration" in done.err
+    assert done.status == 1
+    assert "not a calibration" in done.err
 
 
 def test_predict_decides_confidence_by_the_calibration(takes, tiny, tmp_path):
@@ -77,4 +84,5 @@ def test_predict_decides_confidence_by_the_calibration(takes, tiny, tmp_path):
     assert others.confidence.to_numpy() == pytest.approx(1 / (1 + np.exp(-others.object_score.astype(float))))
     assert read_metadata(tmp_path / "with.parquet").predict["calibration"] == read_calibration(path).digest
     refused = lmeec(*call, "--out", tmp_path / "without.parquet", "--calibration", path)
-    assert refused.status == 1 and "predict.calibration" in refused.err
+    assert refused.status == 1
+    assert "predict.calibration" in refused.err

@@ -26,7 +26,9 @@ def test_the_table_is_written_and_summed_up(described, tmp_path):
     done = lmeec("clips", described.root, "--out", out)
     assert done.status == 0, done.err
     assert "8 pairs of 4 clips, from 2 takes and 6 videos" in done.out
-    assert "Playing" in done.out and "the take is not on disk" in done.out and "1 to 2" in done.out
+    assert "Playing" in done.out
+    assert "the take is not on disk" in done.out
+    assert "1 to 2" in done.out
     assert pq.read_table(out).num_rows == 8
     again = lmeec("clips", described.root, "--out", out, "--json")
     assert json.loads(again.out)["dropped_descriptions"]["take_not_on_disk"] == 2
@@ -41,7 +43,8 @@ def test_options_reach_the_table(described, tmp_path):
     summary = json.loads(done.out)
     assert summary["lengths"]["2 to 4"] == summary["clips"] == len({*pq.read_table(out)["clip_id"].to_pylist()})
     refused = lmeec("clips", described.root, "--out", out)
-    assert refused.status == 1 and "--overwrite" in refused.err
+    assert refused.status == 1
+    assert "--overwrite" in refused.err
     assert lmeec("clips", described.root, "--out", out, "--overwrite").status == 0
     assert pq.read_table(out).num_rows == 8
 
@@ -58,9 +61,12 @@ def test_wrong_calls_are_told(described, tmp_path):
     assert lmeec("clips", described.root).status == 2
     assert lmeec("clips", described.root, tmp_path, "--out", tmp_path / "x").status == 2
     done = lmeec("clips", tmp_path / "nowhere", "--out", tmp_path / "x")
-    assert done.status == 1 and done.err.startswith("error: ") and "nowhere" in done.err
+    assert done.status == 1
+    assert done.err.startswith("error: ")
+    assert "nowhere" in done.err
     done = lmeec("clips", described.root, "--out", tmp_path / "x", "--rule", "fixed")
-    assert done.status == 1 and "--seconds" in done.err
+    assert done.status == 1
+    assert "--seconds" in done.err
 
 
 @pytest.fixture
@@ -109,13 +115,15 @@ def test_a_stopped_extraction_goes_on_where_it_was(number, many, undisturbed, tm
         process.kill()
     if number == signal.SIGINT:
         assert process.returncode == 130, err
-        assert "run the same command again" in err and "Traceback" not in err
+        assert "run the same command again" in err
+        assert "Traceback" not in err
     before = len(shards(tmp_path))
     assert 2 <= before < 8
     again = lmeec(*call, "--json")
     assert again.status == 0, again.err
     extracted = json.loads(again.out)["extracted"]
-    assert extracted["takes"] == 8 and extracted["kept"] >= 9 * before
+    assert extracted["takes"] == 8
+    assert extracted["kept"] >= 9 * before
     assert shards(tmp_path) == undisturbed
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"extract.json", "shards"}
 
@@ -129,4 +137,5 @@ def test_without_ray_clips_are_cut_in_the_process(many, tmp_path, monkeypatch):
     assert done.status == 0, done.err
     assert len(list((tmp_path / "out" / "videos").rglob("*.mp4"))) == 8 * 3 * 3
     refused = lmeec(*arguments(many, tmp_path, "--workers", 2))
-    assert refused.status == 1 and "lmeec[ray]" in refused.err
+    assert refused.status == 1
+    assert "lmeec[ray]" in refused.err

@@ -40,5 +40,7 @@ def test_imported_predictions_score_as_the_benchmark_scores_them(files, tmp_path
 def test_what_is_wrong_is_said_in_one_line(files, tmp_path):
     _, annotations = files
     done = lmeec("import", annotations, "--annotations", annotations, "--out", tmp_path / "o.parquet")
-    assert done.status == 1 and done.out == ""
-    assert done.err.startswith("error: ") and "not a prediction file" in done.err
+    assert done.status == 1
+    assert done.out == ""
+    assert done.err.startswith("error: ")
+    assert "not a prediction file" in done.err

@@ -70,7 +70,8 @@ def test_a_users_mistake_is_one_line_and_status_1(tmp_path):
     done = lmeec("score", tmp_path / "nothing.parquet")
     assert done.status == 1
     assert done.out == ""
-    assert done.err.startswith("error: ") and "nothing.parquet" in done.err
+    assert done.err.startswith("error: ")
+    assert "nothing.parquet" in done.err
     assert "Traceback" not in done.err
 
 
@@ -80,4 +81,5 @@ def test_a_wrong_call_is_status_2():
 
 def test_version():
     done = lmeec("--version")
-    assert done.status == 0 and done.out.startswith("lmeec ")
+    assert done.status == 0
+    assert done.out.startswith("lmeec ")

@@ -113,7 +113,8 @@ def test_progress_without_a_terminal_is_lines(predict, takes):
     for name in takes.names:
         for direction in ("ego2exo", "exo2ego"):
             (line,) = [line for line in lines if f"{name} {direction}: " in line and "tracks" in line]
-            assert "frames/s" in line and "left" in line
+            assert "frames/s" in line
+            assert "left" in line
 
 
 # --- outputs that are in the way
@@ -123,7 +124,8 @@ def test_existing_output_is_refused_and_kept(predict, out):
     out.write_text("mine")
     done = predict()
     assert done.status == 1
-    assert str(out) in done.err and "--overwrite" in done.err
+    assert str(out) in done.err
+    assert "--overwrite" in done.err
     assert out.read_text() == "mine"
     assert predict("--overwrite").status == 0
     assert read_results(out).num_rows > 0
@@ -141,7 +143,8 @@ def test_missing_folder_for_the_output_is_told_at_once(takes, tiny, tmp_path):
 def test_folder_without_takes(tiny, tmp_path, out):
     done = lmeec("predict", tmp_path, "--out", out, "--checkpoint", tiny)
     assert done.status == 1
-    assert "holds no takes" in done.err and str(tmp_path) in done.err
+    assert "holds no takes" in done.err
+    assert str(tmp_path) in done.err
     assert not out.exists()
 
 
@@ -150,8 +153,10 @@ def test_takes_and_cameras_that_are_not_on_disk_are_counted_and_left_out(predict
     takes.video(1, "gp02").unlink()
     done = predict()
     assert done.status == 0, done.err
-    assert "1 of 2 annotated takes are not on disk" in done.err and takes.names[0] in done.err
-    assert "1 annotated cameras cannot be used" in done.err and "gp02" in done.err
+    assert "1 of 2 annotated takes are not on disk" in done.err
+    assert takes.names[0] in done.err
+    assert "1 annotated cameras cannot be used" in done.err
+    assert "gp02" in done.err
     rows, expected = read_results(out).to_pandas(), undisturbed.to_pandas()
     kept = (expected.take_uid == takes.uids[1]) & (expected.query_cam != "gp02") & (expected.target_cam != "gp02")
     assert rows.frame.tolist() == expected[kept].frame.tolist()
@@ -170,7 +175,8 @@ def test_bad_video_fails_its_take_alone(damage, predict, takes, out, undisturbed
     damage(takes.video(0, "gp01"))
     done = predict()
     assert done.status == 1
-    assert "2 jobs failed" in done.err and "Traceback" not in done.err
+    assert "2 jobs failed" in done.err
+    assert "Traceback" not in done.err
     assert {(failure["take_uid"], failure["direction"]) for failure in failures(out)} == {
         (takes.uids[0], "ego2exo"),
         (takes.uids[0], "exo2ego"),
@@ -198,7 +204,8 @@ def test_parts_of_another_run_are_not_mixed(predict, takes, out):
     before = read_results(out)
     done = predict("--memory-policy", "merge")
     assert done.status == 1
-    assert "memory.policy: 'drop' and 'merge'" in done.err and "--overwrite" in done.err
+    assert "memory.policy: 'drop' and 'merge'" in done.err
+    assert "--overwrite" in done.err
     assert read_results(out).equals(before)
     assert predict("--memory-policy", "merge", "--overwrite").status == 1
     assert read_metadata(out).memory["policy"] == "merge"
@@ -284,7 +291,8 @@ def test_take_without_an_ego_camera_is_told(predict, takes, out):
     takes.rename_camera(0, EGO, "cam09")
     done = predict()
     assert done.status == 0, done.err
-    assert f"{takes.names[0]}" in done.err and "there is no ego camera" in done.err
+    assert f"{takes.names[0]}" in done.err
+    assert "there is no ego camera" in done.err
     assert set(read_results(out)["take_uid"].to_pylist()) == {takes.uids[1]}
 
 
@@ -338,7 +346,9 @@ def test_checkpoint_of_another_model_is_refused_before_any_work(predict, tmp_pat
     torch.save({"model": {"backbone.weight": torch.zeros(3)}}, path)
     done = predict(checkpoint=path)
     assert done.status == 1
-    assert str(path) in done.err and "backbone.weight" in done.err and "missing" in done.err
+    assert str(path) in done.err
+    assert "backbone.weight" in done.err
+    assert "missing" in done.err
     assert not out.exists()
 
 
@@ -362,4 +372,5 @@ def test_a_released_pair_in_one_folder(takes, tiny, out, tmp_path):
     (pair / "ExoEgo_checkpoint.safetensors").unlink()
     done = lmeec("predict", takes.root, "--out", out, "--checkpoint", pair, "--overwrite")
     assert done.status == 1
-    assert "exo2ego" in done.err and "ExoEgo_checkpoint" in done.err
+    assert "exo2ego" in done.err
+    assert "ExoEgo_checkpoint" in done.err

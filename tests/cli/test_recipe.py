@@ -46,7 +46,8 @@ def test_a_copy_is_the_recipe_and_does_not_replace_a_file(tmp_path):
     assert copy.read_text() == (RECIPES / "overnight.yaml").read_text()
     copy.write_text("edited")
     done = lmeec("recipe", "cp", "overnight", tmp_path)
-    assert done.status == 1 and str(copy) in done.err
+    assert done.status == 1
+    assert str(copy) in done.err
     assert copy.read_text() == "edited"
 
 
@@ -55,7 +56,8 @@ def test_overnight_predicts_both_directions_and_scores(small, tmp_path):
     assert done.status == 0, done.err
     assert set(read_results(tmp_path / "out")["direction"].to_pylist()) == {"ego2exo", "exo2ego"}
     scores = json.loads((tmp_path / "scores.json").read_text())
-    assert set(scores) == {"ego2exo", "exo2ego"} and scores["ego2exo"]["iou"] is not None
+    assert set(scores) == {"ego2exo", "exo2ego"}
+    assert scores["ego2exo"]["iou"] is not None
     assert "nothing to do" in lmeec("recipe", "run", "overnight", *small).err
 
 
@@ -100,7 +102,8 @@ def test_ego_exoclip_makes_clips_and_conversations_about_them(takes, tmp_path):
     assert {one["task"] for one in asked} == {"describe", "best_view", "next"}
     assert all((tmp_path / "clips" / one["video"]).is_file() for one in asked)
     again = lmeec("recipe", "run", "ego-exoclip", *small)
-    assert again.status == 0 and "0 clips cut" in again.err
+    assert again.status == 0
+    assert "0 clips cut" in again.err
 
 
 def lines(path):
@@ -125,13 +128,15 @@ def test_a_mistake_is_told_with_its_key_and_line(old, new, message, tmp_path):
     path.write_text(text.replace(old, new))
     done = lmeec("recipe", "run", path)
     assert done.status == 1
-    assert f"{path}, line" in done.err and message in done.err
+    assert f"{path}, line" in done.err
+    assert message in done.err
 
 
 @pytest.mark.parametrize("given", ["predict.retries=many", "predict.nothing=1", "nowhere.key=1", "no value"])
 def test_a_mistake_in_an_override_is_told(given):
     done = lmeec("recipe", "run", "overnight", "--set", given)
-    assert done.status == 1 and f"--set {given}" in done.err
+    assert done.status == 1
+    assert f"--set {given}" in done.err
 
 
 def test_recipes_of_other_tools_and_unknown_ones_are_not_run():
@@ -185,7 +190,8 @@ def test_slurm_script_runs_the_cluster_and_queues_again_when_time_is_up(tmp_path
     done = subprocess.run(["bash", RECIPES / "slurm.sh"], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 130, done.stderr
     log = (tmp_path / "log").read_text()
-    assert "--head --node-ip-address=n1 --port=6379" in log and "--nodelist=n2 ray start --block" in log
+    assert "--head --node-ip-address=n1 --port=6379" in log
+    assert "--nodelist=n2 ray start --block" in log
     assert "lmeec predict /takes --out /results.parquet --checkpoint nano --ray-address n1:6379" in log
     assert "scontrol requeue 7" in log
 

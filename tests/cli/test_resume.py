@@ -32,7 +32,8 @@ def test_a_finished_run_is_not_done_again(predict, tmp_path):
     before = out.stat()
     again = predict()
     assert again.status == 0
-    assert "nothing to do" in again.err and "started" not in again.err
+    assert "nothing to do" in again.err
+    assert "started" not in again.err
     assert (out.stat().st_mtime_ns, out.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results.parquet", "takes"]
 
@@ -40,9 +41,12 @@ def test_a_finished_run_is_not_done_again(predict, tmp_path):
 def test_results_of_other_settings_or_takes_are_refused_with_what_differs(predict, takes):
     assert predict("--take", takes.names[0]).status == 0
     other = predict("--take", takes.names[0], "--memory-policy", "fifo")
-    assert other.status == 1 and "memory.policy: 'drop' and 'fifo'" in other.err
+    assert other.status == 1
+    assert "memory.policy: 'drop' and 'fifo'" in other.err
     more = predict()
-    assert more.status == 1 and "made of 2 takes and directions" in more.err and "4 of this run" in more.err
+    assert more.status == 1
+    assert "made of 2 takes and directions" in more.err
+    assert "4 of this run" in more.err
     assert predict("--overwrite").status == 0
 
 
@@ -51,7 +55,8 @@ def test_parts_of_takes_that_are_not_in_the_run_are_not_lost(predict, takes, tmp
     assert predict().status == 1
     done = predict("--take", takes.names[0])
     assert done.status == 1
-    assert takes.uids[1] in done.err and "not among the takes of this run" in done.err
+    assert takes.uids[1] in done.err
+    assert "not among the takes of this run" in done.err
     assert len(list(parts_directory(tmp_path / "results.parquet").glob("*.parquet"))) == 2
 
 
@@ -65,7 +70,8 @@ def test_a_run_into_an_object_store_goes_on_and_ends(name, predict, takes, tmp_p
     assert (status["state"], status["jobs"], status["done"], len(status["failures"])) == ("incomplete", 4, 2, 2)
     takes.video(0, "gp01").write_bytes(whole)
     done = predict(out=out)
-    assert done.status == 0 and "2 done before" in done.err
+    assert done.status == 0
+    assert "2 done before" in done.err
     assert predict().status == 0
     assert read_results(out).sort_by("take_uid").equals(read_results(tmp_path / "results.parquet").sort_by("take_uid"))
     assert lmeec("score", out).status == 0
@@ -94,7 +100,8 @@ def test_two_runs_do_not_write_to_one_place(predict, takes, tmp_path):
     path.write_text(json.dumps(beat | {"state": "running", "pid": other.pid, "time": time.time()}))
     try:
         refused = predict()
-        assert refused.status == 1 and f"another run is writing there (process {other.pid}" in refused.err
+        assert refused.status == 1
+        assert f"another run is writing there (process {other.pid}" in refused.err
         assert predict("--overwrite").status == 1
         assert lmeec("status", out).out.splitlines()[0].endswith("running; 2 of 4 takes and directions done, 2 failed")
     finally:
@@ -107,15 +114,18 @@ def test_json_lines_tell_what_happens(predict):
     lines = predict("--log-format", "json").err.splitlines()
     events = [json.loads(line) for line in lines if line.startswith("{")]
     assert [event["event"] for event in events].count("job_finished") == 4
-    assert events[0]["event"] == "run_started" and events[0]["jobs"] == 4
+    assert events[0]["event"] == "run_started"
+    assert events[0]["jobs"] == 4
     assert all("time" in event for event in events)
 
 
 def test_status_of_nothing_is_told(tmp_path):
     done = lmeec("status", tmp_path / "results.parquet")
-    assert done.status == 1 and "neither a result nor a run" in done.err
+    assert done.status == 1
+    assert "neither a result nor a run" in done.err
 
 
 def test_time_limit_without_a_process_to_end_is_refused(predict):
     done = predict("--take-timeout", 5)
-    assert done.status == 1 and "--workers 1 or more" in done.err
+    assert done.status == 1
+    assert "--workers 1 or more" in done.err

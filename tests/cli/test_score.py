@@ -188,5 +188,6 @@ def test_bad_files_are_named_and_explained(app, results, kind, words):
     spoilt(kind, results)
     done = CliRunner().invoke(app, [str(results)])
     assert isinstance(done.exception, LmeecError)
-    assert str(results) in str(done.exception) and words in str(done.exception)
+    assert str(results) in str(done.exception)
+    assert words in str(done.exception)
     assert done.stdout == ""

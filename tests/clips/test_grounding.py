@@ -120,8 +120,10 @@ def test_boxes_are_of_the_prediction_nearest_to_the_middle(ground):
     assert cup["exo_box"] == pytest.approx([48 / 480, 27 / 270, 27 / 480, 27 / 270])
     assert cup["ego_box"] is None, "a confidence of 0.5 is not visible"
     assert cup["confidence"] == lifted["mean_confidence"] == pytest.approx((0.5 + 0.9241418) / 2)
-    assert waiting["objects"] == [] and waiting["mean_confidence"] is None
-    assert summary.grounded == 1 and summary.clips == 2
+    assert waiting["objects"] == []
+    assert waiting["mean_confidence"] is None
+    assert summary.grounded == 1
+    assert summary.clips == 2
 
 
 def test_each_exo_camera_has_its_own_predictions_of_both_views(ground):
@@ -155,18 +157,21 @@ def test_each_exo_camera_has_its_own_predictions_of_both_views(ground):
 def test_predictions_more_than_a_second_away_are_not_used(ground):
     rows, _ = ground([("the cup", 2.0)], [to_exo(15), to_ego(16)])
     (cup,) = rows[0]["objects"]
-    assert cup["exo_frame"] == 15 and cup["ego_frame"] is None
+    assert cup["exo_frame"] == 15
+    assert cup["ego_frame"] is None
 
 
 def test_an_empty_mask_has_no_box(ground):
     rows, _ = ground([("the cup", 2.0)], [to_exo(10, mask=square(0, 0, 0))])
     (cup,) = rows[0]["objects"]
-    assert cup["exo_box"] is None and cup["exo_frame"] == 10
+    assert cup["exo_box"] is None
+    assert cup["exo_frame"] == 10
 
 
 def test_takes_that_the_results_lack_have_no_objects(ground, takes):
     rows, summary = ground([("the cup", 2.0)], [to_exo(10, take_uid="another"), to_exo(10, take_uid="zzz")])
-    assert rows[0]["objects"] is None and summary.grounded == 0
+    assert rows[0]["objects"] is None
+    assert summary.grounded == 0
 
 
 def test_a_damaged_file_of_the_results_is_named(takes, ground, tmp_path):

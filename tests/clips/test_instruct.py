@@ -93,11 +93,14 @@ def test_the_format_is_that_of_llava(table, tmp_path):
     records = read(tmp_path / "data.jsonl")
     assert len({record["id"] for record in records}) == len(records)
     for record in records:
-        assert record["video"].startswith(f"videos/{record['take_uid']}/") and record["video"].endswith(".mp4")
+        assert record["video"].startswith(f"videos/{record['take_uid']}/")
+        assert record["video"].endswith(".mp4")
         human, gpt = record["conversations"]
         assert (human["from"], gpt["from"]) == ("human", "gpt")
-        assert human["value"].startswith("<video>\n") and human["value"].count("<video>") == 1
-        assert gpt["value"] and "{" not in human["value"] + gpt["value"]
+        assert human["value"].startswith("<video>\n")
+        assert human["value"].count("<video>") == 1
+        assert gpt["value"]
+        assert "{" not in human["value"] + gpt["value"]
 
 
 def test_answers_are_true(table, tmp_path):
@@ -109,12 +112,15 @@ def test_answers_are_true(table, tmp_path):
         if record["task"] == "describe":
             assert answer == f"{take} does {number}"
         elif record["task"] == "next":
-            assert answer == f"{take} does {number + 1}" and number < 30
+            assert answer == f"{take} does {number + 1}"
+            assert number < 30
         elif record["task"] == "manipulated":
-            assert answer == "The blue mug and the pan." and number % 3 == 0
+            assert answer == "The blue mug and the pan."
+            assert number % 3 == 0
         else:
             shown, best = record["video"].split("/")[2], CAMERAS[number % 3]
-            assert number % 2 and answer.startswith(f"{best}")
+            assert number % 2
+            assert answer.startswith(f"{best}")
             assert answer.endswith("the view in this clip, shows it best.") == (shown == best)
             assert all(camera in record["conversations"][0]["value"] for camera in CAMERAS)
 
@@ -148,7 +154,8 @@ def test_no_take_is_on_both_sides(table, tmp_path):
     done = write_instructions(table, out, InstructConfig(val_share=0.25))
     sides = [{record["take_uid"] for record in read(path)} for path in (out, validation_file(out))]
     assert done.takes == {"train": 15, "val": 5}
-    assert (len(sides[0]), len(sides[1])) == (15, 5) and not sides[0] & sides[1]
+    assert (len(sides[0]), len(sides[1])) == (15, 5)
+    assert not sides[0] & sides[1]
     assert validation_file(out).name == "data.val.jsonl"
 
 
@@ -164,9 +171,11 @@ def test_the_seed_decides(table, tmp_path):
 def test_one_take_and_no_held_out_takes(tmp_path):
     table = write_table(tmp_path / "clips.parquet", [clip("take", 1), clip("take", 2)])
     done = write_instructions(table, tmp_path / "data.jsonl", InstructConfig(val_share=0.0))
-    assert done.takes == {"train": 1} and not (tmp_path / "data.val.jsonl").exists()
+    assert done.takes == {"train": 1}
+    assert not (tmp_path / "data.val.jsonl").exists()
     done = write_instructions(table, tmp_path / "one.jsonl", InstructConfig())
-    assert done.takes == {"train": 1, "val": 0} and read(tmp_path / "one.val.jsonl") == []
+    assert done.takes == {"train": 1, "val": 0}
+    assert read(tmp_path / "one.val.jsonl") == []
 
 
 def test_old_held_out_takes_do_not_stay_beside_a_file_of_all(table, tmp_path):
@@ -175,9 +184,11 @@ def test_old_held_out_takes_do_not_stay_beside_a_file_of_all(table, tmp_path):
     out.unlink()
     with pytest.raises(OutputError, match=r"data\.val\.jsonl exists already"):
         write_instructions(table, out, InstructConfig(val_share=0.0))
-    assert not out.exists() and validation_file(out).exists()
+    assert not out.exists()
+    assert validation_file(out).exists()
     write_instructions(table, out, InstructConfig(val_share=0.0), overwrite=True)
-    assert out.exists() and not validation_file(out).exists()
+    assert out.exists()
+    assert not validation_file(out).exists()
 
 
 @pytest.mark.parametrize("takes", [1, 2, 3])
@@ -244,14 +255,17 @@ def test_the_command(table, tmp_path):
     out = tmp_path / "data.jsonl"
     done = lmeec("clips", "instruct", table, "--out", out)
     assert done.status == 0, done.err
-    assert "720 conversations about 18 takes" in done.out and "data.val.jsonl" in done.out
+    assert "720 conversations about 18 takes" in done.out
+    assert "data.val.jsonl" in done.out
     refused = lmeec("clips", "instruct", table, "--out", out)
-    assert refused.status == 1 and "--overwrite" in refused.err
+    assert refused.status == 1
+    assert "--overwrite" in refused.err
     done = lmeec("clips", "instruct", table, "--out", out, "--overwrite", "--val-share", 0, "--json")
     assert json.loads(done.out)["takes"] == {"train": 20}
     plain = write_table(tmp_path / "plain.parquet", [clip("a", 1), clip("a", 2), clip("b", 1)])
     done = lmeec("clips", "instruct", plain, "--out", tmp_path / "plain.jsonl")
-    assert done.status == 0 and "without --results" in done.err
+    assert done.status == 0
+    assert "without --results" in done.err
 
 
 def test_wrong_input_is_told(table, tmp_path):

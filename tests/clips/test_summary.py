@@ -14,4 +14,5 @@ def test_names_of_scenarios_are_shown_as_they_are(capsys):
     shown = dataclasses.replace(counted, pairs=3, lengths={"1 to 2": 3}, scenarios={"[/b] cooking": 2, "[red]tea": 1})
     show_summary(shown, Path("clips.parquet"))
     out = capsys.readouterr().out
-    assert "[/b] cooking" in out and "[red]tea" in out
+    assert "[/b] cooking" in out
+    assert "[red]tea" in out

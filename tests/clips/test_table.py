@@ -113,7 +113,8 @@ def test_real_shaped_oddities_are_kept_or_counted(make, takes):
     first = {row["text"]: row for row in rows if row["exo_cam"] == "gp02"}
     assert [first["Ça va"][name] for name in ("is_best_exo", "ego_visible", "unsure")] == [None, None, None]
     assert first["他拿起茶碗"]["subject"] == "O"
-    assert first["C nods"]["is_best_exo"] is True and first["C nods"]["ego_visible"] is True
+    assert first["C nods"]["is_best_exo"] is True
+    assert first["C nods"]["ego_visible"] is True
     assert first["C looks"]["is_best_exo"] is False
     assert {row["annotator"] for row in rows} == {None}
     dropped = {reason: count for reason, count in summary.dropped_descriptions.items() if count}
@@ -230,8 +231,10 @@ def test_what_is_damaged_is_named_and_does_not_stop_the_rest(make, takes):
     rows, summary = make({takes.uids[0]: [spoken(1.0)], takes.uids[1]: odd})
     assert {row["exo_cam"] for row in rows} == {"gp02"}
     video, text = sorted(summary.problems, key=lambda problem: takes.uids[1] in problem)
-    assert takes.names[0] in video and "gp01.mp4" in video
-    assert takes.uids[1] in text and "atomic_descriptions_val.json" in text
+    assert takes.names[0] in video
+    assert "gp01.mp4" in video
+    assert takes.uids[1] in text
+    assert "atomic_descriptions_val.json" in text
 
 
 def test_takes_without_a_view_are_counted(make, takes):

@@ -6,14 +6,17 @@ import os
 import signal
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import ray.cloudpickle
 
 from lmeec.config import PredictConfig
 from lmeec.errors import DiskFullError
-from lmeec.inference.progress import Event, Progress
 from lmeec.inference.worker import ModelInfo, PartResult
 from lmeec.tables import PartWriter
+
+if TYPE_CHECKING:
+    from lmeec.inference.progress import Event, Progress
 
 # Workers cannot import test modules.
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])

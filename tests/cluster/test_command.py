@@ -50,7 +50,8 @@ def test_killed_workers_and_a_killed_driver_do_not_change_the_table(arguments, t
     started = ray_processes(process.pid)
     process.kill()
     process.communicate()
-    assert 8 <= len(list_parts(parts_directory(out))) < 24 and not out.exists()
+    assert 8 <= len(list_parts(parts_directory(out))) < 24
+    assert not out.exists()
 
     again = start_lmeec(*arguments, "--workers", 2)
     _, err = again.communicate(timeout=200)
@@ -71,10 +72,12 @@ def test_interrupt_finishes_the_takes_at_hand_and_leaves_no_process(arguments, t
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "run the same command again to go on" in err and "Traceback" not in err
+    assert "run the same command again to go on" in err
+    assert "Traceback" not in err
     wait_until_gone(started, timeout=10)
     status = lmeec("status", out)
-    assert status.status == 0 and f"{len(list_parts(parts_directory(out)))} of 24" in status.out
+    assert status.status == 0
+    assert f"{len(list_parts(parts_directory(out)))} of 24" in status.out
 
 
 def test_without_ray_a_run_stays_in_its_process(arguments, tmp_path):
@@ -86,4 +89,6 @@ def test_without_ray_a_run_stays_in_its_process(arguments, tmp_path):
     other = [*call[:6], str(tmp_path / "other.parquet"), *call[7:], "2"]
     refused = subprocess.run(other, capture_output=True, text=True, check=False)
     assert refused.returncode == 1
-    assert "lmeec[ray]" in refused.stderr and "--workers 0" in refused.stderr and "Traceback" not in refused.stderr
+    assert "lmeec[ray]" in refused.stderr
+    assert "--workers 0" in refused.stderr
+    assert "Traceback" not in refused.stderr

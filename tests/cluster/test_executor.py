@@ -78,9 +78,11 @@ def test_killed_workers_are_replaced_and_their_takes_tried_again(many_takes, rea
     reporter = Watcher(on_update=kill_now_and_then)
     summary = run_on(find_takes(many_takes.root), real_worker, reporter, retries=5)
     assert len(kills) == 3
-    assert summary.failures == () and summary.parts == 24
+    assert summary.failures == ()
+    assert summary.parts == 24
     retried = reporter.of(JobRetried)
-    assert retried and all("its worker died" in event.error for event in retried)
+    assert retried
+    assert all("its worker died" in event.error for event in retried)
     assert_same(read_results(out), undisturbed)
     assert not parts_directory(out).exists()
 
@@ -94,7 +96,8 @@ def test_stalled_take_is_tried_again_on_another_worker(many_takes, real_worker, 
 
     reporter = Watcher(on_update=stall_once)
     summary = run_on(find_takes(many_takes.root), real_worker, reporter, timeout=6.0)
-    assert stalled and summary.failures == ()
+    assert stalled
+    assert summary.failures == ()
     assert any("--take-timeout" in event.error for event in reporter.of(JobRetried))
     assert_same(read_results(out), undisturbed)
 
@@ -146,18 +149,21 @@ def test_stop_finishes_what_is_at_hand_and_a_rerun_the_rest(many_takes, run_on, 
     reporter = Watcher(stop_after_four)
     summary = run_on(found, StubWorker, reporter, stop=stop)
     done = len(list_parts(parts_directory(out)))
-    assert summary.parts == done == len(reporter.of(JobStarted)) and summary.waiting == 24 - done
+    assert summary.parts == done == len(reporter.of(JobStarted))
+    assert summary.waiting == 24 - done
     assert not out.exists()
     again = Watcher()
     assert run_on(found, StubWorker, again).resumed == done
-    assert len(again.of(JobStarted)) >= 24 - done and out.exists()
+    assert len(again.of(JobStarted)) >= 24 - done
+    assert out.exists()
 
 
 def test_full_disk_ends_the_run(many_takes, run_on, out):
     reporter = Watcher()
     with pytest.raises(DiskFullError, match=r"No space left.*make room and run the same command again"):
         run_on(find_takes(many_takes.root), FullDisk, reporter)
-    assert len(reporter.of(JobStarted)) <= 2 and not reporter.of(JobFailed)
+    assert len(reporter.of(JobStarted)) <= 2
+    assert not reporter.of(JobFailed)
 
 
 def test_a_model_that_cannot_be_loaded_is_told_as_it_is(takes, run_on, tmp_path):
@@ -196,6 +202,8 @@ def test_a_lost_node_is_made_up_for_by_the_other(many_takes, real_worker, undist
             summary = run_predictions(executor, find_takes(many_takes.root), out, reporter)
     finally:
         cluster.shutdown()
-    assert lost and summary.failures == () and summary.parts == 24
+    assert lost
+    assert summary.failures == ()
+    assert summary.parts == 24
     assert_same(read_results(out), undisturbed)
     assert not reporter.of(Notice)

@@ -87,7 +87,8 @@ def test_two_workers_equal_one_process_though_one_is_killed(cluster, job, tmp_pa
     steps = KillOnce()
     with ray_session(Wanted(workers=2, address=cluster, device="cpu")) as sizes:
         assert train_on_ray(together, sizes, steps)
-    assert steps.starts == [0, 2] and steps.seen[-1] == (Saved, 4)
+    assert steps.starts == [0, 2]
+    assert steps.seen[-1] == (Saved, 4)
     one, two = state(job.out), state(together.out)
     for name, value in one["model"].items():
         assert_close(two["model"][name], value, rtol=1e-3, atol=1e-5)

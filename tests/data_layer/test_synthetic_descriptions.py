@@ -70,5 +70,7 @@ def test_the_file_is_read_as_the_release_is(rendered_takes):
     file = DescriptionsFile(rendered_takes.root / "annotations" / "atomic_descriptions_val.json")
     assert set(file.uids) == set(rendered_takes.uids)
     columns = file.read(rendered_takes.uids[0])
-    assert set(columns.annotators) == {"synth"} and not any(columns.rejected) and len(columns) > 0
+    assert set(columns.annotators) == {"synth"}
+    assert not any(columns.rejected)
+    assert len(columns) > 0
     assert all(isinstance(seen, bool) for seen in columns.ego_visible)

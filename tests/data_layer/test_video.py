@@ -34,7 +34,7 @@ def with_edits(path: Path, x264: str, *edits: tuple[int, int]) -> Path:
 
 
 VIDEOS = {
-    "b-frames": lambda path: write_video(path),
+    "b-frames": write_video,
     "deep b-frames": lambda path: write_video(path, 80, x264="keyint=40:scenecut=0:bframes=8:b-pyramid=normal:ref=6"),
     "no b-frames": lambda path: write_video(path, x264="keyint=20:bframes=0"),
     "open gop": lambda path: write_video(path, x264=OPEN),

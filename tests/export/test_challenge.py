@@ -88,7 +88,8 @@ def test_two_runs_make_a_valid_submission(runs, rendered_takes, tmp_path):
     document = json.loads(out.read_text())
     assert_valid(document, rendered_takes.relations)
     assert made.takes == {"ego2exo": 2, "exo2ego": 2}
-    assert made.filled["ego2exo"] == 0 and made.filled["exo2ego"] > 0
+    assert made.filled["ego2exo"] == 0
+    assert made.filled["exo2ego"] > 0
 
 
 def test_annotations_may_be_processed_ground_truth(runs, rendered_takes, tmp_path):
@@ -147,12 +148,15 @@ def test_command_says_what_is_missing(runs, rendered_takes, tmp_path):
     out = tmp_path / "out.json"
     done = lmeec("export", runs[0], "--format", "challenge", "--out", out)
     assert (done.status, done.out) == (0, "")
-    assert "no predictions of exo2ego" in done.err and "--annotations" in done.err
+    assert "no predictions of exo2ego" in done.err
+    assert "--annotations" in done.err
     done = lmeec("export", *runs, "--format", "challenge", "--out", out, "--annotations", rendered_takes.relations)
-    assert done.status == 1 and f"{out} exists already" in done.err
+    assert done.status == 1
+    assert f"{out} exists already" in done.err
     call = ("--annotations", rendered_takes.relations, "--overwrite")
     done = lmeec("export", *runs, "--format", "challenge", "--out", out, *call)
-    assert done.status == 0 and "were missing and are written as empty masks" in done.err
+    assert done.status == 0
+    assert "were missing and are written as empty masks" in done.err
     assert_valid(json.loads(out.read_text()), rendered_takes.relations)
 
 

@@ -47,7 +47,8 @@ def test_pycocotools_loads_and_evaluates_it(results, tmp_path):
     (exact,) = (image for image in truth.dataset["images"] if (image["direction"], image["frame"]) == ("ego2exo", 0))
     (annotation,) = truth.loadAnns(truth.getAnnIds(imgIds=[exact["id"]]))
     assert truth.annToMask(annotation).tolist() == square(10, 30).decode().tolist()
-    assert annotation["bbox"] == [30, 10, 20, 20] and annotation["area"] == 400
+    assert annotation["bbox"] == [30, 10, 20, 20]
+    assert annotation["area"] == 400
 
 
 def test_folders_of_others_are_never_replaced(results, tmp_path):

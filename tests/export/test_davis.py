@@ -18,12 +18,14 @@ def test_images_are_the_masks(tmp_path):
     rows = [row(0), row(30, mask=square(40, 7)), row(0, object="Cup_0", mask=square(1, 1))]
     results = write_results(tmp_path / "results.parquet", rows)
     done = lmeec("export", results, "--format", "davis", "--out", tmp_path / "davis")
-    assert done.status == 0 and "3 images of 2 tracks" in done.err
+    assert done.status == 0
+    assert "3 images of 2 tracks" in done.err
     tracks = json.loads((tmp_path / "davis/tracks.json").read_text())
     assert {(track["object"], track["frames"]) for track in tracks} == {("cup_0", 2), ("Cup_0", 1)}
     folder = next(tmp_path / "davis" / track["folder"] for track in tracks if track["object"] == "cup_0")
     with Image.open(folder / "00030.png") as image:
-        assert image.mode == "P" and image.getpalette()[:3] == [0, 0, 0]
+        assert image.mode == "P"
+        assert image.getpalette()[:3] == [0, 0, 0]
         assert (np.asarray(image) == square(40, 7).decode()).all()
 
 

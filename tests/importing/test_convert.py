@@ -136,7 +136,8 @@ def test_names_of_cameras_may_hold_underscores():
 def test_the_run_says_where_it_comes_from(convert, tmp_path):
     convert(simple())
     run = read_metadata(tmp_path / "peers.parquet")
-    assert run.model == "imported from peers.json" and set(run.checkpoints) == {"ego2exo"}
+    assert run.model == "imported from peers.json"
+    assert set(run.checkpoints) == {"ego2exo"}
 
 
 def test_broken_masks_are_named(convert, tmp_path):
@@ -144,7 +145,8 @@ def test_broken_masks_are_named(convert, tmp_path):
     files.prediction("take-1", "cup_0", f"{EGO}_{EXO}", 1, (270, 480, "zz"))
     with pytest.raises(DataError, match=r"peers\.json: take 'take-1', object 'cup_0'.*frame 1"):
         convert(files)
-    assert not list(tmp_path.glob("*.parquet*")) and not list(tmp_path.glob(".*"))
+    assert not list(tmp_path.glob("*.parquet*"))
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,8 @@ def test_steps_are_frames_with_pixels_that_both_videos_have():
         "are left out",
     )
     assert plan.steps == 6
-    assert plan.frames_of("cam01") == [0, 30] and plan.frames_of("aria01") == [0, 30, 60, 90]
+    assert plan.frames_of("cam01") == [0, 30]
+    assert plan.frames_of("aria01") == [0, 30, 60, 90]
 
 
 def test_an_empty_mask_is_no_step():

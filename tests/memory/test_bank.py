@@ -25,7 +25,8 @@ def test_rows_grow_on_their_own_and_full_ones_are_compressed():
     bank.add([0, 1], memory(2, 10))
     bank.add([0], memory(3))
     assert bank.lengths == [2, 1]
-    assert held(bank, 0) == [2, 3] and held(bank, 1) == [10]
+    assert held(bank, 0) == [2, 3]
+    assert held(bank, 1) == [10]
 
 
 def test_a_cleared_row_can_be_filled_again():
@@ -33,7 +34,8 @@ def test_a_cleared_row_can_be_filled_again():
     bank.add([0], memory(1))
     bank.clear(0)
     bank.add([0], memory(5))
-    assert bank.lengths == [1] and held(bank, 0) == [5]
+    assert bank.lengths == [1]
+    assert held(bank, 0) == [5]
 
 
 def step(banks, tracks, streams, number, iou=0.9):
@@ -79,4 +81,5 @@ def test_kmeans_can_choose_an_early_step_again():
         step(banks, [0], [0], number)
     query, target = both(banks, 0)[:2], both(banks, 0)[2:]
     assert query == [-number for number in target]
-    assert target[0] == 1 and target[1] in (49, 50, 51)
+    assert target[0] == 1
+    assert target[1] in (49, 50, 51)

@@ -62,7 +62,8 @@ def test_kmeans_keeps_everything_while_there_is_room():
 
 def test_kmeans_of_a_still_video_neither_fails_nor_warns(recwarn):
     chosen = KeyFrames()(np.ones((9, 4), np.float32), [0.0] * 9, 6)
-    assert chosen == sorted(set(chosen)) and len(chosen) <= 6
+    assert chosen == sorted(set(chosen))
+    assert len(chosen) <= 6
     assert not list(recwarn)
 
 

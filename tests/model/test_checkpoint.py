@@ -46,7 +46,8 @@ def released(weights, tmp_path):
 def test_released_file(released, weights):
     checkpoint = read_checkpoint(released)
     assert set(checkpoint.tensors) == set(weights)
-    assert checkpoint.config is None and config_of(checkpoint) == ModelConfig.nano()
+    assert checkpoint.config is None
+    assert config_of(checkpoint) == ModelConfig.nano()
     assert checkpoint.extra == {"optimizer": "2 entries", "epoch": "12"}
     loaded = load(released, "cpu")
     assert loaded.digest == weights_digest(weights)
@@ -126,7 +127,8 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(write, weights, tmp_path):
     write({"model": {"no_obj_ptr": torch.zeros(1)}, "args": Hostile(trace)}, tmp_path / "hostile.pt")
     with pytest.raises(CheckpointError) as error:
         read_checkpoint(tmp_path / "hostile.pt")
-    assert str(tmp_path / "hostile.pt") in str(error.value) and "refused" in str(error.value)
+    assert str(tmp_path / "hostile.pt") in str(error.value)
+    assert "refused" in str(error.value)
     assert not trace.exists()
 
 

@@ -43,7 +43,8 @@ def test_stills_are_pictures_of_frames_spread_over_the_track(results, rendered_t
     found = find_takes(rendered_takes.root)
     chosen = one_object(rendered_takes)
     done = render(results, found, tmp_path, selection=chosen, mosaic=True, height=120, stills=2)
-    assert done.failures == [] and len(done.files) == 4  # two frames of each direction
+    assert done.failures == []
+    assert len(done.files) == 4
     rows = read_results(results).filter(chosen.expression()).to_pandas()
     for path in done.files:
         frame = int(path.name.split(".")[-2])
@@ -56,10 +57,12 @@ def test_stills_are_pictures_of_frames_spread_over_the_track(results, rendered_t
 def test_track_videos(results, rendered_takes, tmp_path):
     found = find_takes(rendered_takes.root)
     done = render(results, found, tmp_path, selection=one_object(rendered_takes), height=120)
-    assert done.failures == [] and len(done.files) == 4
+    assert done.failures == []
+    assert len(done.files) == 4
     names = {path.name for path in done.files}
     lengths = []
-    assert sum("ego2exo" in name for name in names) == 2 and sum("exo2ego" in name for name in names) == 2
+    assert sum("ego2exo" in name for name in names) == 2
+    assert sum("exo2ego" in name for name in names) == 2
     for path in done.files:
         data = path.read_bytes()
         assert data.index(b"moov") < data.index(b"mdat")  # a browser starts before it has all
@@ -81,7 +84,8 @@ def test_mosaic_command_without_ground_truth(rendered_takes, tmp_path):
     paths = done.out.split()
     assert len(paths) == 2  # the third object is never seen by the ego camera
     image = frames_of(paths[0])[0]
-    assert image.shape[0] > 2 * 100 and image.shape[1] > 100 + 177  # two rows: query and target, target
+    assert image.shape[0] > 2 * 100
+    assert image.shape[1] > 100 + 177
 
 
 def test_missing_video_and_take_are_said(results, takes, tmp_path):
@@ -91,15 +95,18 @@ def test_missing_video_and_take_are_said(results, takes, tmp_path):
         document.pop(takes.uids[1])
     done = lmeec("render", results, takes.root, "--out", tmp_path / "videos", "--mosaic", "--height", 80)
     assert done.status == 1
-    assert len(done.out.split()) == 4 and "have no video" in done.err
-    assert "not rendered: " in done.err and f"take {takes.uids[1]!r}" in done.err
+    assert len(done.out.split()) == 4
+    assert "have no video" in done.err
+    assert "not rendered: " in done.err
+    assert f"take {takes.uids[1]!r}" in done.err
 
 
 def test_names_never_become_paths(rendered_takes, tmp_path):
     table = predict_fairly(rendered_takes.root, tmp_path / "in/r.parquet", object="../../evil/<b>")
     chosen = Selection(takes=[rendered_takes.names[0]], direction="ego2exo")
     done = render(table, find_takes(rendered_takes.root), tmp_path / "in/v", selection=chosen, height=64)
-    assert done.files and all(path.resolve().is_relative_to(tmp_path / "in/v") for path in done.files)
+    assert done.files
+    assert all(path.resolve().is_relative_to(tmp_path / "in/v") for path in done.files)
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
@@ -110,5 +117,8 @@ def test_unknown_names_are_an_error(results, rendered_takes, tmp_path):
 
 def test_long_names_are_cut_to_fit():
     cut = shortened("a very long name of a take with the number 17", 20, 200)
-    assert text_width(cut, 20) <= 200 and cut.startswith("a ") and cut.endswith("17") and "…" in cut
+    assert text_width(cut, 20) <= 200
+    assert cut.startswith("a ")
+    assert cut.endswith("17")
+    assert "…" in cut
     assert shortened("bad\x1b[31m", 20, 500) == "bad\\x1b[31m"

@@ -56,7 +56,8 @@ def test_browser_shows_everything_and_runs_nothing_of_the_names(page, tmp_path):
     assert elements.text.count(EVIL) >= 2
     assert "script" not in {tag for tag, _ in elements.found}
     assert not any(name.startswith("on") for _, attributes in elements.found for name in attributes)
-    assert elements.count("svg") == 5 and elements.count("img") == 6
+    assert elements.count("svg") == 5
+    assert elements.count("img") == 6
     for tag, attributes in elements.found:  # it works offline
         for name in ("src", "href", "xlink:href"):
             assert attributes.get(name, "#").startswith(("#", "data:")), (tag, attributes)
@@ -75,7 +76,8 @@ def test_it_is_legible_in_light_and_dark(page, tmp_path):
     light = brightness(page, tmp_path, "light")
     dark = brightness(page, tmp_path, "dark", "--blink-settings=preferredColorScheme=0")
     paper = light[5, 5], dark[5, 5]
-    assert paper[0] > 240 and paper[1] < 40
+    assert paper[0] > 240
+    assert paper[1] < 40
     # Text and drawings stand out from the paper in every stretch of the page before the pictures.
     for image, background in zip((light, dark), paper, strict=True):
         for top in range(0, 1000, 250):
@@ -86,15 +88,18 @@ def test_it_is_legible_in_light_and_dark(page, tmp_path):
 def test_it_prints(page, tmp_path):
     run_browser(page, tmp_path / "profile", "--no-pdf-header-footer", f"--print-to-pdf={tmp_path / 'report.pdf'}")
     data = (tmp_path / "report.pdf").read_bytes()
-    assert data.startswith(b"%PDF") and len(re.findall(rb"/Type\s*/Page\b", data)) >= 2
+    assert data.startswith(b"%PDF")
+    assert len(re.findall(rb"/Type\s*/Page\b", data)) >= 2
 
 
 def test_without_ground_truth_it_says_so(rendered_takes, tmp_path):
     results = predict_fairly(rendered_takes.root, tmp_path / "blind.parquet", ground_truth=False)
     done = lmeec("report", results, rendered_takes.root, "--out", tmp_path / "report.html")
-    assert done.status == 0 and "no ground truth" in done.err
+    assert done.status == 0
+    assert "no ground truth" in done.err
     elements = Elements((tmp_path / "report.html").read_text())
-    assert "has no ground truth" in elements.text and "By mean confidence" in elements.text
+    assert "has no ground truth" in elements.text
+    assert "By mean confidence" in elements.text
     assert (elements.count("svg"), elements.count("img")) == (0, 6)
 
 
@@ -119,16 +124,19 @@ def test_reliability_counts_annotated_frames_by_confidence(tmp_path):
     rows += [row(frame, object_score=4.0) for frame in range(4, 9)]
     curve = collect(write_results(tmp_path / "results.parquet", rows)).reliability["ego2exo"]
     assert curve.frames.tolist() == [4, *[0] * 9]
-    assert curve.visible[0] == 0.25 and curve.confidence[0] == pytest.approx(0.0474, abs=1e-4)
+    assert curve.visible[0] == 0.25
+    assert curve.confidence[0] == pytest.approx(0.0474, abs=1e-4)
     assert curve.error == pytest.approx(0.25 - 0.0474, abs=1e-4)
 
 
 def test_bad_inputs_are_explained(tmp_path):
     (tmp_path / "cut.parquet").write_bytes(b"PAR1")
     done = lmeec("report", tmp_path / "cut.parquet", "--out", tmp_path / "report.html")
-    assert done.status == 1 and "cut.parquet is not a whole Parquet file" in done.err
+    assert done.status == 1
+    assert "cut.parquet is not a whole Parquet file" in done.err
     results = write_results(tmp_path / "results.parquet", [row(0)])
     (tmp_path / "report.html").write_text("mine")
     done = lmeec("report", results, "--out", tmp_path / "report.html")
-    assert done.status == 1 and "exists already" in done.err
+    assert done.status == 1
+    assert "exists already" in done.err
     assert (tmp_path / "report.html").read_text() == "mine"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lmeec.masks import RunLengthMask
 from lmeec.tables import PartWriter, ResultRow, RunMetadata, list_parts, merge_parts, parts_directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RUN = RunMetadata(
     model="nano",

@@ -160,7 +160,8 @@ def test_any_take_name_gives_its_own_plain_file_name(tmp_path_factory, names):
     assert len({path.name.lower() for path in paths}) == len(paths)
     for path in paths:
         assert path.parent == folder
-        assert path.name.isascii() and len(path.name) < 120
+        assert path.name.isascii()
+        assert len(path.name) < 120
         assert path.name[0] != "."
 
 

@@ -60,7 +60,8 @@ def test_confidence_passes_one_half_exactly_where_the_score_passes_zero():
     scores = [-1024.0, -1e-7, 0.0, 1e-7, 1024.0]
     confidences = rows_to_batch([row(object_score=score) for score in scores])["confidence"].to_pylist()
     assert [confidence > 0.5 for confidence in confidences] == [False, False, False, True, True]
-    assert confidences[0] == 0 and confidences[-1] == 1
+    assert confidences[0] == 0
+    assert confidences[-1] == 1
 
 
 def test_no_rows_are_a_batch_of_none():

@@ -76,7 +76,8 @@ def test_parts_are_written_listed_joined_and_removed(base):
         ("b/ü", 0),
         ("b/ü", 30),
     ]
-    assert read_metadata(out) == RUN and read_contents(out).count == 2
+    assert read_metadata(out) == RUN
+    assert read_contents(out).count == 2
     assert evaluate(out)["ego2exo"].takes == 2
     remove_parts(parts_directory(out))
     assert list_parts(parts_directory(out)) == []
@@ -97,7 +98,8 @@ def test_a_folder_holds_a_file_a_take_and_replaces_an_older_one(base):
     parts = write_parts(out)
     merge_parts(parts, out)
     whole = read_results(out)
-    assert whole.num_rows == 4 and read_contents(out).count == 2
+    assert whole.num_rows == 4
+    assert read_contents(out).count == 2
     assert evaluate(out)["ego2exo"].takes == 2
     with pytest.raises(OutputError, match="exists already"):
         merge_parts(parts, out)
@@ -151,7 +153,8 @@ def test_parts_of_target_cameras_join_to_what_one_part_gives(tmp_path):
 
 
 def test_a_slash_at_the_end_means_a_folder(tmp_path):
-    assert Output.of("s3://bucket/night/").partitioned and not Output.of("s3://bucket/night.parquet").partitioned
+    assert Output.of("s3://bucket/night/").partitioned
+    assert not Output.of("s3://bucket/night.parquet").partitioned
     assert Output.of(tmp_path).partitioned
     assert str(Output.of("s3://bucket/night/").failures) == "s3://bucket/night.failures.json"
 

@@ -64,8 +64,10 @@ def test_crops_show_the_object_in_both_views(clip):
     )
     for seed in range(20):
         cut = crop(first, 32, (1.0, 1.5), 0.2, np.random.default_rng(seed))
-        assert cut is not None and cut.query.shape == (3, 32, 32, 3)
-        assert cut.query_masks.any((2, 3)).all() and cut.target_masks.any()
+        assert cut is not None
+        assert cut.query.shape == (3, 32, 32, 3)
+        assert cut.query_masks.any((2, 3)).all()
+        assert cut.target_masks.any()
 
 
 def test_crops_leave_out_objects_that_the_query_does_not_show(clip):

@@ -55,7 +55,9 @@ def test_schedule_warms_up_and_falls_to_a_tenth():
     config = OptimiserConfig(warmup=4)
     shares = [schedule(step, 105, config) for step in range(105)]
     assert shares[:4] == pytest.approx([0.2, 0.4, 0.6, 0.8])
-    assert shares[4] == 1 and shares[54] == pytest.approx(0.55) and shares[104] == pytest.approx(0.1)
+    assert shares[4] == 1
+    assert shares[54] == pytest.approx(0.55)
+    assert shares[104] == pytest.approx(0.1)
     assert shares[4:] == sorted(shares[4:], reverse=True)
 
 

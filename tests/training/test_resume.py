@@ -171,9 +171,11 @@ def test_a_validation_that_was_given_up_is_done_first_when_going_on():
     assert (state["step"], state["judged"]) == (1, 0)
     again = Trainer(build_model(TINY, seed=1), CONFIG, steps=1)
     again.restore(state)
-    assert not again.finished(validated=True) and again.finished(validated=False)
+    assert not again.finished(validated=True)
+    assert again.finished(validated=False)
     assert again.run(MovingClips(3), Silent(), validate=judge)
-    assert len(judge.steps) == 2 and again.judged == 1
+    assert len(judge.steps) == 2
+    assert again.judged == 1
 
 
 def test_a_damaged_state_is_named(tmp_path):

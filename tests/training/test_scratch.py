@@ -59,9 +59,8 @@ def test_correspondence_losses_fall_when_features_name_the_objects():
 def test_sizes_share_parameters():
     model = build_model(TINY, seed=1).train()
     smaller = model.at_size(TINY.image_size - 32)
-    assert smaller.config == replace(TINY, image_size=TINY.image_size - 32) and smaller is model.at_size(
-        smaller.config.image_size
-    )
+    assert smaller.config == replace(TINY, image_size=TINY.image_size - 32)
+    assert smaller is model.at_size(smaller.config.image_size)
     assert {id(p) for p in model.parameters()} == {id(p) for p in smaller.parameters()}
     assert model.state_dict().keys() == smaller.state_dict().keys()
     assert all(torch.equal(value, smaller.state_dict()[name]) for name, value in model.state_dict().items())

@@ -26,7 +26,8 @@ def test_a_step_has_the_same_clips_whenever_it_is_asked_for():
     for one, same, different in zip(straight, later, other, strict=True):
         for name in ("query", "target", "query_masks", "target_masks"):
             assert np.array_equal(getattr(one, name), getattr(same, name))
-        assert one.query.shape == (2, SIZE, SIZE, 3) and not np.array_equal(one.query, different.query)
+        assert one.query.shape == (2, SIZE, SIZE, 3)
+        assert not np.array_equal(one.query, different.query)
         assert one.query_masks.any((2, 3)).all()
 
 
@@ -48,7 +49,8 @@ def test_absent_and_strange_clips_lack_objects():
     assert not any(clip.target_masks.any() for clip in batch)
     (batch,) = clips([0], Phase(frames=1, clips=8), absent=1.0, strange=0.0)
     seen = np.concatenate([clip.target_masks.any((1, 2, 3)) for clip in batch])
-    assert seen.any() and not seen.all()
+    assert seen.any()
+    assert not seen.all()
 
 
 def test_what_does_not_fit_is_refused():

@@ -91,7 +91,8 @@ def test_workers_divide_the_same_clips(rendered_takes, tmp_path):
             parts.append(source.batch(3))
     for clip, part in zip(whole, [parts[0][0], parts[1][0], parts[0][1], parts[1][1]], strict=True):
         assert clip.origin == part.origin
-        assert np.array_equal(clip.query, part.query) and np.array_equal(clip.target_masks, part.target_masks)
+        assert np.array_equal(clip.query, part.query)
+        assert np.array_equal(clip.target_masks, part.target_masks)
 
 
 def hide(takes, frame, annotated):
@@ -125,7 +126,8 @@ def test_frames_that_nobody_looked_at_are_marked(takes, tmp_path):
         clips = [
             clip for clip in source.batch(0) if f"'{takes.names[0]}'" in clip.origin and f"{EGO} to" in clip.origin
         ]
-    assert clips and not any(clip.annotated.all() for clip in clips)
+    assert clips
+    assert not any(clip.annotated.all() for clip in clips)
     assert not any(clip.target_masks[~clip.annotated].any() for clip in clips)
 
 
@@ -148,11 +150,14 @@ def test_tracks_without_a_clip_are_counted(rendered_takes, tmp_path):
     notes = Notes()
     found = prepared(rendered_takes.root, tmp_path, replace(CONFIG, clips=ClipConfig(frames=4)), notes)
     tracks = [track for take in found for track in take.tracks]
-    assert tracks and all(len(track.frames) >= 4 for track in tracks)
+    assert tracks
+    assert all(len(track.frames) >= 4 for track in tracks)
     whole = prepared(rendered_takes.root, tmp_path, replace(CONFIG, clips=ClipConfig(frames=2)))
     short = {(track.query.object, *track.pair) for take in whole for track in take.tracks if len(track.frames) < 4}
-    assert short and int(notes.texts[0].split()[0]) >= len(short)
-    assert "tracks" in notes.texts[0] and "4 successive frames" in notes.texts[0]
+    assert short
+    assert int(notes.texts[0].split()[0]) >= len(short)
+    assert "tracks" in notes.texts[0]
+    assert "4 successive frames" in notes.texts[0]
 
 
 def test_nothing_to_train_on_is_an_error(rendered_takes, tmp_path):
@@ -185,7 +190,8 @@ def test_trainings_on_copies_of_a_video_share_a_cache(takes, tmp_path):
     copy = replace(camera, source=Path(shutil.copy(camera.source, tmp_path / "copy.mp4")))
     cache = FrameCache(tmp_path / "cache", SIZE)
     frames = training_take(take, CONFIG.clips).frames[EGO]
-    assert cache.fill(take, camera, frames) and cache.fill(take, copy, frames)
+    assert cache.fill(take, camera, frames)
+    assert cache.fill(take, copy, frames)
     assert np.array_equal(cache.read(take, camera, frames, frames), cache.read(take, copy, frames, frames))
 
 

@@ -6,14 +6,17 @@ static camera shows it best, and whether the ego camera shows it at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from lmeec.data.synthetic.motion import FETCH, INSPECT, MOVE, STASH, Event
-from lmeec.data.synthetic.scene import Scene
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lmeec.data.synthetic.scene import Scene
 
 MIN_VISIBLE_PIXELS = 8
 """Fewer of an object count as not visible."""

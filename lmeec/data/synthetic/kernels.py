@@ -123,7 +123,7 @@ def _room_hit(room: np.ndarray, ox, oy, oz, dx, dy, dz):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def shade(
+def shade(  # noqa: PLR0915 -- one loop, which numba compiles whole
     prims: np.ndarray,
     materials: np.ndarray,
     room: np.ndarray,
@@ -158,9 +158,9 @@ def shade(
                 t, side = _room_hit(room, ox, oy, oz, dx, dy, dz)
                 px, py, pz = ox + t * dx, oy + t * dy, oz + t * dz
                 nx, ny, nz = 0.0, 0.0, 0.0
-                if side == 0 or side == 2:
+                if side in {0, 2}:
                     nx, u, v = (-1.0 if side == 0 else 1.0), py, pz
-                elif side == 1 or side == 3:
+                elif side in {1, 3}:
                     ny, u, v = (-1.0 if side == 1 else 1.0), px, pz
                 else:
                     nz, u, v = (-1.0 if side == 5 else 1.0), px, py

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from lmeec.data.synthetic import kernels
 from lmeec.data.synthetic.geometry import unit
-from lmeec.data.synthetic.scene import Camera, Scene
 from lmeec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lmeec.data.synthetic.scene import Camera, Scene
 
 MIN_SIDE, MAX_SIDE = 16, 4096
 _SHADOW_CELLS = 384

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lmeec.data.synthetic.geometry import BOX, CAPSULE, ELLIPSOID, FRUSTUM, TORUS, rotation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _IDENTITY = np.eye(3)
 _UPRIGHT_RING = rotation("x", np.pi / 2)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from types import TracebackType
+from typing import TYPE_CHECKING
 
 import av
-import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    import numpy as np
 
 KEY_FRAME_SECONDS = 2
 

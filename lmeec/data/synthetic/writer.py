@@ -11,12 +11,10 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import cv2
@@ -31,6 +29,10 @@ from lmeec.data.synthetic.scene_builder import make_scene
 from lmeec.data.synthetic.video import VideoWriter
 from lmeec.errors import ConfigError, OutputError
 from lmeec.masks import RunLengthMask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 MARKER = "synthetic.json"
 DOWNSCALED_SIDE = 448

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
-from sam2.modeling.memory_attention import MemoryAttentionLayer
 from torch import Tensor
 
 from lmeec.model.memory_attention import MemoryAttention
+
+if TYPE_CHECKING:
+    from sam2.modeling.memory_attention import MemoryAttentionLayer
 
 _KEY_BLOCK = 768
 """Keys whose scores are held at once: with 900 queries they take 2.8 MB, which stays in the cache."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
-from sam2.modeling.backbones.hieradet import Hiera
 from sam2.modeling.memory_attention import MemoryAttentionLayer
 from sam2.modeling.memory_encoder import CXBlock
 from sam2.modeling.sam2_utils import MLP
@@ -14,7 +13,11 @@ from torch import nn
 from lmeec.model.cpu.attention import CpuMemoryAttention
 from lmeec.model.cpu.packed import Activation, PackedLinear, PackedPointwise, can_pack
 from lmeec.model.cpu.windows import EdgeAwareBlock
-from lmeec.model.lmeec import LMEEC
+
+if TYPE_CHECKING:
+    from sam2.modeling.backbones.hieradet import Hiera
+
+    from lmeec.model.lmeec import LMEEC
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -43,7 +46,7 @@ def _keep_position(hiera: Hiera, grid: int) -> None:
     """Interpolate the position embedding once; it depends on the image size alone."""
     with torch.no_grad():
         position = hiera._get_pos_embed((grid, grid)).contiguous()
-    hiera._get_pos_embed = lambda size: position
+    hiera._get_pos_embed = lambda _size: position
 
 
 def _pack(model: LMEEC) -> None:

@@ -8,12 +8,15 @@ token in their place, windows at the edge need no padding, and the result is the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from sam2.modeling.backbones.hieradet import MultiScaleBlock, do_pool
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class EdgeAwareBlock(nn.Module):
