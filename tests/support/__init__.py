@@ -1,0 +1,1 @@
+"""Helpers of several test files: `from tests.support.NAME import ...`; fixtures are in `tests/conftest.py`."""
