@@ -98,6 +98,7 @@ class Extraction:
 def _executor(wanted: Wanted) -> Iterator[Executor]:
     from lmeec.cluster.resources import in_process_reason
     from lmeec.errors import ClusterError
+    from lmeec.extras import how_to_install
 
     reason = in_process_reason(wanted, needs_workers=False)
     if reason is not None:
@@ -108,7 +109,7 @@ def _executor(wanted: Wanted) -> Iterator[Executor]:
         from lmeec.cluster.tasks import RayTasks
     except ImportError as error:
         raise ClusterError(
-            f"workers need ray, which cannot be imported ({error}): pip install 'lmeec[ray]', or use --workers 0"
+            f"workers need ray, which cannot be imported ({error}): {how_to_install('ray')}, or use --workers 0"
         ) from error
     with ray_session(wanted) as sizes:
         typer.echo(f"cutting clips with {sizes.workers} workers, each with {sizes.cpus} CPUs", err=True)

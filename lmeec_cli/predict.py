@@ -236,6 +236,7 @@ def _executor(
 
     from lmeec.cluster.resources import in_process_reason
     from lmeec.errors import ClusterError
+    from lmeec.extras import how_to_install
     from lmeec.inference.work import InProcess
     from lmeec.inference.worker import Worker
 
@@ -250,7 +251,7 @@ def _executor(
         from lmeec.cluster.session import ray_session
     except ImportError as error:
         raise ClusterError(
-            f"workers need ray, which cannot be imported ({error}): pip install 'lmeec[ray]', or use --workers 0"
+            f"workers need ray, which cannot be imported ({error}): {how_to_install('ray')}, or use --workers 0"
         ) from error
 
     absolute = {direction: _absolute(source) for direction, source in sources.items()}

@@ -227,6 +227,7 @@ def start(
 
 def _train(job: TrainJob, wanted: Wanted, log_format: LogFormat, stop: Stop) -> bool:
     from lmeec.errors import ClusterError
+    from lmeec.extras import how_to_install
     from lmeec.training.run import run_training
     from lmeec_cli.train_progress import training_reporter
 
@@ -238,7 +239,7 @@ def _train(job: TrainJob, wanted: Wanted, log_format: LogFormat, stop: Stop) -> 
         from lmeec.cluster.train import train_on_ray
     except ImportError as error:
         raise ClusterError(
-            f"workers need Ray Train, which cannot be imported ({error}): pip install 'lmeec[ray]', or use --workers 1"
+            f"workers need Ray Train, which cannot be imported ({error}): {how_to_install('ray')}, or use --workers 1"
         ) from error
     with ray_session(wanted) as sizes, training_reporter(log_format) as reporter:
         return train_on_ray(job, sizes, reporter, lambda: stop.requested)

@@ -11,6 +11,7 @@ import torch
 
 from lmeec.config import Device
 from lmeec.errors import ConfigError
+from lmeec.extras import how_to_install
 
 _CPUS_A_WORKER = 2
 """Without a GPU. More threads a worker bring little; more workers take more memory."""
@@ -124,5 +125,5 @@ def in_process_reason(wanted: Wanted, *, needs_workers: bool) -> str | None:
     if sizes(wanted, [this_machine()]).workers == 1:
         return "there would be one worker only"
     if importlib.util.find_spec("ray") is None:
-        return "ray is not installed, which runs several workers: pip install 'lmeec[ray]'"
+        return f"ray is not installed, which runs several workers: {how_to_install('ray')}"
     return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from lmeec.errors import OutputError
+from lmeec.extras import how_to_install
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,7 @@ def location(where: Location | str) -> Location:
         _ = place.fs
     except ImportError as error:
         extra = _EXTRAS.get(scheme)
-        hint = f"pip install 'lmeec[{extra}]'" if extra else "install the fsspec package for it"
+        hint = how_to_install(extra) if extra else "install the fsspec package for it"
         raise OutputError(f"{where}: the file system of {scheme}:// is not installed ({error}); {hint}") from error
     except ValueError as error:
         raise OutputError(f"{where}: {scheme}:// is not a known file system ({error})") from error

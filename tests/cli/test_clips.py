@@ -138,4 +138,4 @@ def test_without_ray_clips_are_cut_in_the_process(many, tmp_path, monkeypatch):
     assert len(list((tmp_path / "out" / "videos").rglob("*.mp4"))) == 8 * 3 * 3
     refused = lmeec(*arguments(many, tmp_path, "--workers", 2))
     assert refused.status == 1
-    assert "lmeec[ray]" in refused.err
+    assert "'.[ray]'" in refused.err

@@ -89,6 +89,6 @@ def test_without_ray_a_run_stays_in_its_process(arguments, tmp_path):
     other = [*call[:6], str(tmp_path / "other.parquet"), *call[7:], "2"]
     refused = subprocess.run(other, capture_output=True, text=True, check=False)
     assert refused.returncode == 1
-    assert "lmeec[ray]" in refused.stderr
+    assert "'.[ray]'" in refused.stderr
     assert "--workers 0" in refused.stderr
     assert "Traceback" not in refused.stderr
