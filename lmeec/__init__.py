@@ -1,6 +1,7 @@
 """Ego-exo correspondence with long-term memory: segment the same object across views of Ego-Exo4D.
 
-The names below load on first use, so that importing `lmeec` costs nothing.
+The names below and the library's modules (`lmeec.masks`, `lmeec.tables`, ...) load on first use, so that importing `lmeec`
+costs nothing.
 """
 
 from __future__ import annotations
@@ -47,9 +48,16 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'lmeec' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    module = f"{__name__}.{name}"
+    try:
+        if not name.startswith("_"):
+            return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:  # the module is there, something that it needs is not
+            raise
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -65,7 +65,7 @@ class TakeSet:
         warnings: What the user should know, in words.
 
     Example:
-        >>> takes = find_takes(Path("egoexo4d"))  # doctest: +SKIP
+        >>> takes = find_takes("egoexo4d")  # doctest: +SKIP
         >>> for take in takes:  # doctest: +SKIP
         ...     print(take.name, take.objects, list(take.cameras))
     """
@@ -90,7 +90,7 @@ class TakeSet:
 
 
 def find_takes(
-    root: Path, *, annotations: Path | None = None, video: Video = "auto", names: Sequence[str] = ()
+    root: Path | str, *, annotations: Path | str | None = None, video: Video = "auto", names: Sequence[str] = ()
 ) -> TakeSet:
     """Find takes, whichever layout they are in.
 
@@ -107,6 +107,8 @@ def find_takes(
     Raises:
         DataError: No takes are there, a name is unknown, or an annotation file cannot be read.
     """
+    root = Path(root)
+    annotations = None if annotations is None else Path(annotations)
     if not root.is_dir():
         raise DataError(f"{root}: there is no such folder; give the folder of the data set")
     if annotations is not None and not annotations.is_file():

@@ -58,7 +58,7 @@ def predict_take(
         DataError: a video or an annotation cannot be used.
 
     Example:
-        >>> takes = lmeec.find_takes(Path("takes"))  # doctest: +SKIP
+        >>> takes = lmeec.find_takes("takes")  # doctest: +SKIP
         >>> batches = list(lmeec.predict_take(model, next(iter(takes)), "ego2exo"))  # doctest: +SKIP
         >>> pyarrow.Table.from_batches(batches).to_pandas()  # doctest: +SKIP
     """

@@ -243,3 +243,10 @@ def test_annotations_without_any_take_on_disk_say_so(release):
     shutil.rmtree(release / "takes")
     with pytest.raises(DataError, match=r"none of the 1 takes.*'cooking_01'"):
         find_takes(release)
+
+
+def test_paths_may_be_text(release):
+    relations = release / "annotations/relations_val.json"
+    found = find_takes(str(release), annotations=str(relations))
+    assert [take.name for take in found] == ["cooking_01"]
+    assert found.annotations == (relations,)
