@@ -1,0 +1,49 @@
+"""Memory that some work takes, measured in a process of its own.
+
+Other tests of the same process have taken memory before, which would hide what the work takes, or count as its own.
+"""
+
+from __future__ import annotations
+
+import tracemalloc
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+
+
+def peak_of_process(work: Callable[P, object], *arguments: P.args, **options: P.kwargs) -> int:
+    """Bytes by which the work, a function of a module, makes a process grow at most; imports come before."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(_growth, work, *arguments, **options).result()
+
+
+def peak_of_objects(work: Callable[P, object], *arguments: P.args, **options: P.kwargs) -> int:
+    """Bytes of the Python objects that the work, a function of a module, holds at most."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(_traced, work, *arguments, **options).result()
+
+
+def _growth(work: Callable[P, object], *arguments: P.args, **options: P.kwargs) -> int:
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew at what the process has now
+    before = _peak()
+    work(*arguments, **options)
+    return _peak() - before
+
+
+def _peak() -> int:
+    """Not `ru_maxrss`, which a process takes over from the one that started it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (peak,) = (line.split() for line in lines if line.startswith("VmHWM:"))
+    return int(peak[1]) * 1024
+
+
+def _traced(work: Callable[P, object], *arguments: P.args, **options: P.kwargs) -> int:
+    tracemalloc.start()
+    work(*arguments, **options)
+    return tracemalloc.get_traced_memory()[1]
