@@ -250,7 +250,8 @@ def _sampled(source: int, target: int) -> NDArray[np.int64]:
     """Indices of the `source` rows or columns that make up the `target` ones."""
     # OpenCV inverts the scale twice; source / target rounds differently for some sizes (1408 to 480 is one).
     scale = 1.0 / (target / source)
-    return np.minimum(np.floor(np.arange(target) * scale).astype(np.int64), source - 1)
+    indices: NDArray[np.int64] = np.minimum(np.floor(np.arange(target) * scale).astype(np.int64), source - 1)
+    return indices
 
 
 def _checked_size(height: int, width: int) -> tuple[int, int]:
@@ -272,11 +273,13 @@ def _merge_equal(positions: NDArray[np.int64], end: int) -> NDArray[np.int64]:
         return positions
     first = np.flatnonzero(np.concatenate(([True], positions[1:] != positions[:-1])))
     times = np.diff(np.append(first, positions.size))
-    return positions[first[times % 2 == 1]]
+    kept: NDArray[np.int64] = positions[first[times % 2 == 1]]
+    return kept
 
 
 def _lengths_between(toggles: NDArray[np.int64], end: int) -> NDArray[np.int64]:
-    return np.diff(toggles, prepend=0, append=end)
+    lengths: NDArray[np.int64] = np.diff(toggles, prepend=0, append=end)
+    return lengths
 
 
 def _parse(counts: str, pixels: int) -> NDArray[np.int64]:

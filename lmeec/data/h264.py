@@ -31,7 +31,7 @@ class DisposablePictures:
             return cls(0)
         return cls((header[4] & 3) + 1)
 
-    def __contains__(self, packet: Packet) -> bool:
+    def __contains__(self, packet: Packet[VideoStream]) -> bool:
         if self.length_bytes == 0:
             return False
         data = memoryview(packet)

@@ -140,11 +140,11 @@ class NumberedPacket(NamedTuple):
 
     place: int
     number: int | None
-    packet: Packet
+    packet: Packet[VideoStream]
 
 
 def number_packets(
-    packets: Iterable[Packet], first: int, index: PacketIndex, hidden_at_start: int
+    packets: Iterable[Packet[VideoStream]], first: int, index: PacketIndex, hidden_at_start: int
 ) -> Iterator[NumberedPacket]:
     """Number packets in the file's order by when they are shown.
 
@@ -157,7 +157,7 @@ def number_packets(
         index: The file's packets; those past its end are left out.
         hidden_at_start: Shown packets at the beginning of the file that give no frame.
     """
-    waiting: deque[tuple[int, Packet]] = deque()
+    waiting: deque[tuple[int, Packet[VideoStream]]] = deque()
     unnumbered: list[tuple[int, int]] = []  # heap of (presentation time, place)
     numbers: dict[int, int | None] = {}
     next_number = int(index.shown_before[first]) - hidden_at_start
@@ -181,10 +181,10 @@ def number_packets(
             return
 
 
-def _time_shown(packet: Packet) -> int:
+def _time_shown(packet: Packet[VideoStream]) -> int:
     time = packet.pts if packet.pts is not None else packet.dts
     return 0 if time is None else time
 
 
-def _time_decoded(packet: Packet) -> float:
+def _time_decoded(packet: Packet[VideoStream]) -> float:
     return -math.inf if packet.dts is None else packet.dts

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
     from numpy.typing import NDArray
 
 _ORDER_SAMPLE = 32  # packets or frames; more than can be out of order at once
@@ -248,7 +249,7 @@ class VideoReader:
     def _packets_from(self, key: int) -> tuple[NumberedPacket | None, Iterator[NumberedPacket]]:
         """Give the packets from a key packet on, or from the beginning where seeking leads elsewhere."""
         landed: int | None = None
-        packets: Iterator[Packet] = iter(())
+        packets: Iterator[Packet[VideoStream]] = iter(())
         with suppress(av.FFmpegError, StopIteration):
             if len(self._index):
                 self._container.seek(self._index.seek_time(key), stream=self._stream)

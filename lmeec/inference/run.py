@@ -90,7 +90,8 @@ def run_metadata(models: Mapping[Direction, ModelInfo], takes: TakeSet, config: 
 
 
 def _json_values(settings: Any) -> Mapping[str, Any]:
-    return json.loads(json.dumps(asdict(settings)))
+    values: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
+    return values
 
 
 def check_output(out: Location | str | Output, *, overwrite: bool) -> None:

@@ -232,4 +232,5 @@ class InProcess:
             try:
                 advanced(next(steps))
             except StopIteration as end:
-                return end.value
+                result: PartResult = end.value
+                return result

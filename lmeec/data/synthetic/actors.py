@@ -42,7 +42,9 @@ class _Parts:
         half = 0.5 * float(np.linalg.norm(end - start))
         self._rows.append((CAPSULE, radius, half, 0.0, slot, own))
 
-    def ellipsoid(self, centre: np.ndarray, along: np.ndarray, radii: tuple, slot: int, own: bool = True) -> None:
+    def ellipsoid(
+        self, centre: np.ndarray, along: np.ndarray, radii: tuple[float, float, float], slot: int, own: bool = True
+    ) -> None:
         self._ends.append((centre - along, centre + along))
         self._rows.append((ELLIPSOID, *radii, slot, own))
 

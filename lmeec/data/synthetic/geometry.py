@@ -31,7 +31,8 @@ def rotation(axis: str, angle: float) -> np.ndarray:
 
 def unit(vector: np.ndarray) -> np.ndarray:
     """Vectors [..., 3] at length one."""
-    return vector / np.maximum(np.linalg.norm(vector, axis=-1, keepdims=True), 1e-12)
+    result: np.ndarray = vector / np.maximum(np.linalg.norm(vector, axis=-1, keepdims=True), 1e-12)
+    return result
 
 
 def axis_frames(direction: np.ndarray) -> np.ndarray:
@@ -47,7 +48,8 @@ def look_at(position: np.ndarray, target: np.ndarray, roll: float = 0.0) -> np.n
     forward = unit(np.asarray(target, float) - position)
     right = unit(np.cross(forward, [0.0, 0.0, 1.0]))
     frame = np.stack([right, np.cross(forward, right), forward], axis=1)
-    return frame @ rotation("z", roll)
+    rolled: np.ndarray = frame @ rotation("z", roll)
+    return rolled
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -64,7 +66,7 @@ def half_extent(kind: int, s0: float, s1: float, s2: float) -> tuple[float, floa
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _box(s0, s1, s2, ox, oy, oz, dx, dy, dz):  # noqa: ANN001, ANN202
+def _box(s0: float, s1: float, s2: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
     ax, ay, az = 1.0 / dx, 1.0 / dy, 1.0 / dz
     x0, x1 = (-s0 - ox) * ax, (s0 - ox) * ax
     y0, y1 = (-s1 - oy) * ay, (s1 - oy) * ay
@@ -77,7 +79,9 @@ def _box(s0, s1, s2, ox, oy, oz, dx, dy, dz):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _ellipsoid(s0, s1, s2, cut, ox, oy, oz, dx, dy, dz):  # noqa: ANN001, ANN202
+def _ellipsoid(
+    s0: float, s1: float, s2: float, cut: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float
+) -> float:
     px, py, pz = ox / s0, oy / s1, oz / s2
     qx, qy, qz = dx / s0, dy / s1, dz / s2
     a = qx * qx + qy * qy + qz * qz
@@ -96,7 +100,9 @@ def _ellipsoid(s0, s1, s2, cut, ox, oy, oz, dx, dy, dz):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _frustum(r0, r1, h, opened, ox, oy, oz, dx, dy, dz):  # noqa: ANN001, ANN202
+def _frustum(
+    r0: float, r1: float, h: float, opened: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float
+) -> float:
     mean, slope = 0.5 * (r0 + r1), (r1 - r0) / (2.0 * h)
     best = MISS
     radius, grow = mean + slope * oz, slope * dz
@@ -119,7 +125,7 @@ def _frustum(r0, r1, h, opened, ox, oy, oz, dx, dy, dz):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _capsule(r, h, ox, oy, oz, dx, dy, dz):  # noqa: ANN001, ANN202
+def _capsule(r: float, h: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
     best = MISS
     a = dx * dx + dy * dy
     b = ox * dx + oy * dy
@@ -141,7 +147,7 @@ def _capsule(r, h, ox, oy, oz, dx, dy, dz):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _torus(ring, tube, ox, oy, oz, dx, dy, dz):  # noqa: ANN001, ANN202
+def _torus(ring: float, tube: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
     # Sphere tracing: simpler and steadier than the quartic, and tori cover few pixels.
     length = math.sqrt(dx * dx + dy * dy + dz * dz)
     dx, dy, dz = dx / length, dy / length, dz / length
@@ -164,7 +170,19 @@ def _torus(ring, tube, ox, oy, oz, dx, dy, dz):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def intersect(kind, s0, s1, s2, s3, ox, oy, oz, dx, dy, dz):  # noqa: ANN001, ANN201
+def intersect(
+    kind: int,
+    s0: float,
+    s1: float,
+    s2: float,
+    s3: float,
+    ox: float,
+    oy: float,
+    oz: float,
+    dx: float,
+    dy: float,
+    dz: float,
+) -> float:
     """Distance along the ray (in units of d) to the nearest surface, or MISS; all in the primitive's frame."""
     if kind == BOX:
         return _box(s0, s1, s2, ox, oy, oz, dx, dy, dz)
@@ -178,7 +196,9 @@ def intersect(kind, s0, s1, s2, s3, ox, oy, oz, dx, dy, dz):  # noqa: ANN001, AN
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def surface(kind, s0, s1, s2, s3, x, y, z):  # noqa: ANN001, ANN201
+def surface(
+    kind: int, s0: float, s1: float, s2: float, s3: float, x: float, y: float, z: float
+) -> tuple[float, float, float, float, float]:
     """Outward unit normal (3 numbers) and surface coordinates u, v in metres at a point of the primitive."""
     if kind == BOX:
         ax, ay, az = abs(x) / s0, abs(y) / s1, abs(z) / s2

@@ -110,7 +110,7 @@ def draw(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _room_hit(room: np.ndarray, ox, oy, oz, dx, dy, dz):  # noqa: ANN001, ANN202
+def _room_hit(room: np.ndarray, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> tuple[float, int]:
     """Distance to the room's inside, the side met (0 to 5: +x, +y, -x, -y, floor, ceiling)."""
     tx = ((room[0] if dx > 0 else -room[0]) - ox) / dx
     ty = ((room[1] if dy > 0 else -room[1]) - oy) / dy
@@ -222,7 +222,7 @@ def _light_share(shadow: np.ndarray, u: float, v: float, far: float) -> float:
     far -= 0.004
     above = (1 - fu) * (shadow[j, i] >= far) + fu * (shadow[j, i + 1] >= far)
     below = (1 - fu) * (shadow[j + 1, i] >= far) + fu * (shadow[j + 1, i + 1] >= far)
-    return (1 - fv) * above + fv * below
+    return float((1 - fv) * above + fv * below)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -135,7 +135,7 @@ class Renderer:
         kernels.soften_edges(index, self._colours, picture)
         scale = self._size[0] / 448
         if self._camera.photometry.blur * scale > 0.25:
-            picture = cv2.GaussianBlur(picture, (0, 0), self._camera.photometry.blur * scale)
+            picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), self._camera.photometry.blur * scale))
         if self._camera.is_ego:
             picture = self._motion_blur(picture, frame)
         shifts = np.random.default_rng([self._scene.seed, frame]).integers(0, _NOISE_MARGIN, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -32,6 +33,8 @@ from lmeec.data.synthetic.textures import (
     plain_material,
     room_material,
 )
+
+_Triple = Sequence[float] | np.ndarray
 
 
 def make_scene(seed: int, config: SceneConfig | None = None) -> Scene:
@@ -95,7 +98,7 @@ class _SceneBuilder:
         self._materials.append(material)
         return len(self._materials) - 1
 
-    def _box(self, centre: tuple, half: tuple, material: int, turn: float = 0.0) -> None:
+    def _box(self, centre: _Triple, half: _Triple, material: int, turn: float = 0.0) -> None:
         size = np.array([[*half, 0.0]])
         frame = rotation("z", turn)[None]
         self._static.append(primitive_rows(np.array([BOX]), 0, np.array([material]), size, np.array([centre]), frame))
@@ -144,18 +147,16 @@ class _SceneBuilder:
                 along, deep = rng.uniform(-0.8, 0.8) * width, rng.uniform(0.15, 0.25)
                 wide, tall = rng.uniform(0.25, 0.6), rng.choice([0.4, 0.45, 0.95])
                 front = self._add(room_material(rng, "furniture"))
-                self._box(tuple(turn @ [reach - deep, along, tall]), (deep, wide, tall), front, angle)
+                self._box(turn @ [reach - deep, along, tall], (deep, wide, tall), front, angle)
                 if tall < 0.9:
                     for _ in range(int(rng.integers(1, 4))):
                         size = rng.uniform(0.05, 0.16, 3)
                         at = turn @ [reach - deep, along + rng.uniform(-0.8, 0.8) * wide, 2 * tall + size[2]]
-                        self._box(
-                            tuple(at), tuple(size), self._add(object_material(rng)), angle + rng.uniform(-0.5, 0.5)
-                        )
+                        self._box(at, size, self._add(object_material(rng)), angle + rng.uniform(-0.5, 0.5))
             for _ in range(int(rng.integers(0, 3))):
                 at = turn @ [reach, rng.uniform(-0.8, 0.8) * width, rng.uniform(1.5, 1.9)]
-                size = (0.015, *rng.uniform(0.15, 0.45, 2))
-                self._box(tuple(at), size, self._add(_enlarged(object_material(rng), 4.0)), angle)
+                flat = (0.015, *rng.uniform(0.15, 0.45, 2))
+                self._box(at, flat, self._add(_enlarged(object_material(rng), 4.0)), angle)
 
     def _clutter(self, theme: str) -> np.ndarray:
         """Unannotated things on the table, two of them tall enough to hide others; returns their circles [K, 3]."""
@@ -170,7 +171,7 @@ class _SceneBuilder:
                 if spot is None:
                     continue
                 label = self._add(_enlarged(object_material(rng), 1.5))
-                self._box((*spot, self._top + half[2]), tuple(half), label, rng.uniform(-0.6, 0.6))
+                self._box((*spot, self._top + half[2]), half, label, rng.uniform(-0.6, 0.6))
                 circles = np.concatenate([circles, [[*spot, 0.085]]])
                 continue
             shape = makers[int(rng.integers(len(makers)))](rng)
@@ -240,7 +241,8 @@ class _SceneBuilder:
             looks = {SKIN: plain_material(skin, 0.1), HAIR: plain_material(from_hsv(0.07, 0.5, rng.uniform(0.05, 0.5)))}
             looks[SLEEVE] = _enlarged(object_material(rng), 1.5)
             looks[TROUSERS] = plain_material(from_hsv(rng.uniform(), 0.3, rng.uniform(0.1, 0.5)))
-            dressed.append(tuple(self._add(looks[slot]) for slot in (SKIN, SLEEVE, HAIR, TROUSERS)))
+            body, arms, top, legs = (self._add(looks[slot]) for slot in (SKIN, SLEEVE, HAIR, TROUSERS))
+            dressed.append((body, arms, top, legs))
         return tuple(actors), tuple(dressed)
 
     def _head(self, eye: np.ndarray, events: list[Event], number: int) -> HeadPath:

@@ -48,7 +48,7 @@ def mug(rng: np.random.Generator) -> Shape:
     """An open mug with a ring for a handle."""
     r, h = rng.uniform(0.035, 0.05), rng.uniform(0.08, 0.12)
     flare = r * rng.uniform(0.85, 1.1)
-    handle = _part(TORUS, (0.3 * h, 0.007), (flare + 0.012, 0, h * 0.5), rng.integers(0, 2), _UPRIGHT_RING)
+    handle = _part(TORUS, (0.3 * h, 0.007), (flare + 0.012, 0, h * 0.5), int(rng.integers(0, 2)), _UPRIGHT_RING)
     return Shape("mug", (_part(FRUSTUM, (flare, r, h / 2, 1.0), (0, 0, h / 2)), handle), r + 0.045, h)
 
 

@@ -63,6 +63,20 @@ def from_hsv(hue: float, saturation: float, value: float) -> Colour:
     return r**2.2, g**2.2, b**2.2
 
 
+_HUES = (
+    (0.04, "red"),
+    (0.11, "orange"),
+    (0.19, "yellow"),
+    (0.45, "green"),
+    (0.54, "turquoise"),
+    (0.70, "blue"),
+    (0.81, "purple"),
+    (0.94, "pink"),
+    (1.01, "red"),
+)
+"""Where each word's hues end."""
+
+
 def colour_name(colour: Colour) -> str:
     """An everyday word for a linear-light colour."""
     h, s, v = colorsys.rgb_to_hsv(*(c ** (1 / 2.2) for c in colour))
@@ -70,9 +84,7 @@ def colour_name(colour: Colour) -> str:
         return "black" if v < 0.3 else "grey" if v < 0.72 else "white"
     if 0.02 < h < 0.12 and v < 0.6:
         return "brown"
-    bounds = ((0.04, "red"), (0.11, "orange"), (0.19, "yellow"), (0.45, "green"), (0.54, "turquoise"))
-    bounds += ((0.70, "blue"), (0.81, "purple"), (0.94, "pink"), (1.01, "red"))
-    return next(name for bound, name in bounds if h < bound)
+    return next(name for bound, name in _HUES if h < bound)
 
 
 def object_material(rng: np.random.Generator) -> Material:
@@ -188,7 +200,9 @@ def _label(u: float, v: float, band: float, seed: int) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def blend_weights(pattern: int, u: float, v: float, w: float, angle: float, share: float, seed: int):  # noqa: ANN201
+def blend_weights(
+    pattern: int, u: float, v: float, w: float, angle: float, share: float, seed: int
+) -> tuple[float, float]:
     """How much of the second and of the third colour shows at (u, v), in units of the pattern's scale."""
     if pattern == STRIPES:
         s = u * math.cos(angle) + v * math.sin(angle)
@@ -228,7 +242,7 @@ def blend_weights(pattern: int, u: float, v: float, w: float, angle: float, shar
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def colour_at(m: np.ndarray, u: float, v: float, w: float, footprint: float):  # noqa: ANN201
+def colour_at(m: np.ndarray, u: float, v: float, w: float, footprint: float) -> tuple[float, float, float]:
     """Linear-light colour of material row `m` at surface point (u, v).
 
     w shifts grain between faces; footprint is the size of a pixel on the surface in metres: patterns finer than
