@@ -96,6 +96,20 @@ class RunLengthMask:
         mask.run_lengths()
         return mask
 
+    @classmethod
+    def empty(cls, height: int, width: int) -> RunLengthMask:
+        """A mask without foreground.
+
+        Raises:
+            DataError: the size is not positive or over `MAX_PIXELS`.
+
+        Example:
+            >>> RunLengthMask.empty(270, 480).area
+            0
+        """
+        height, width = _checked_size(height, width)
+        return cls(height, width, _compress(np.array([height * width])))
+
     def run_lengths(self) -> NDArray[np.int64]:
         """Return the lengths of the runs, int64 [runs]: background, foreground, background, and so on.
 

@@ -12,12 +12,13 @@ from lmeec.tables.parts import (
     remove_parts,
 )
 from lmeec.tables.read import count_rows, read_contents, read_metadata, read_results, scan_results
-from lmeec.tables.schema import SCHEMA, SCHEMA_VERSION, ResultRow, rows_to_batch
+from lmeec.tables.schema import SCHEMA, SCHEMA_VERSION, Missing, ResultRow, rows_to_batch
 from lmeec.tables.storage import Output, location
 from lmeec.tables.takes import scan_takes
 
 __all__ = [
     "Contents",
+    "Missing",
     "Output",
     "PartInfo",
     "PartWriter",

@@ -19,6 +19,8 @@ METADATA_KEY = b"lmeec"
 VERSION_KEY = b"lmeec.schema_version"
 CONTENTS_KEY = b"lmeec.contents"
 
+_READABLE_VERSIONS = ("1", str(SCHEMA_VERSION))
+
 
 @dataclass(frozen=True)
 class RunMetadata:
@@ -31,7 +33,7 @@ class RunMetadata:
         predict: prediction settings that change results, as JSON values (not the device or the workers).
         annotation_digest: digest of the annotations.
         lmeec_version: version that computed the rows.
-        schema_version: version of the table's columns.
+        schema_version: version of the columns that its rows were computed for.
 
     Example:
         >>> run = RunMetadata("nano", {"ego2exo": "1f"}, {"policy": "drop"}, {"video": "auto"}, "a0")
@@ -122,8 +124,8 @@ def digest_of_files(paths: Iterable[Path]) -> str:
 
 
 def file_metadata(run: RunMetadata) -> dict[bytes, bytes]:
-    """Return the key-value metadata of a file of this run."""
-    return {METADATA_KEY: run.to_json().encode(), VERSION_KEY: str(run.schema_version).encode()}
+    """Return the key-value metadata of a file of this run; its columns are today's also where its parts' were not."""
+    return {METADATA_KEY: run.to_json().encode(), VERSION_KEY: str(SCHEMA_VERSION).encode()}
 
 
 def run_of(metadata: Mapping[bytes, bytes] | None, name: str) -> RunMetadata:
@@ -139,10 +141,10 @@ def run_of(metadata: Mapping[bytes, bytes] | None, name: str) -> RunMetadata:
     if not metadata or METADATA_KEY not in metadata:
         raise OutputError(f"{name} is a Parquet file, but not a results table: give a file that `lmeec predict` wrote")
     version = metadata.get(VERSION_KEY, b"").decode(errors="replace")
-    if version != str(SCHEMA_VERSION):
+    if version not in _READABLE_VERSIONS:
         raise OutputError(
-            f"{name} has columns of version {version or 'unknown'}, this lmeec ({__version__}) reads version "
-            f"{SCHEMA_VERSION}: read it with the lmeec that wrote it, or predict again"
+            f"{name} has columns of version {version or 'unknown'}, this lmeec ({__version__}) reads versions "
+            f"{' and '.join(_READABLE_VERSIONS)}: read it with the lmeec that wrote it, or predict again"
         )
     try:
         return RunMetadata.from_json(metadata[METADATA_KEY])

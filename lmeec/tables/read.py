@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lmeec.errors import OutputError
-from lmeec.tables.metadata import Contents, RunMetadata, contents_of, run_of
-from lmeec.tables.schema import SCHEMA
+from lmeec.tables.metadata import VERSION_KEY, Contents, RunMetadata, contents_of, run_of
+from lmeec.tables.schema import ADDED_COLUMNS, SCHEMA
 from lmeec.tables.storage import Output, is_local, names_in
 
 if TYPE_CHECKING:
@@ -44,8 +44,26 @@ def scan_results(path: Location | str, columns: Sequence[str] | None = None) -> 
     schema = _selected(columns)
     for one in result_files(path):
         with open_results(one) as file, _explaining(one):
-            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=schema.names):
-                yield batch.select(schema.names).cast(schema)
+            stored = [name for name in schema.names if name in file.schema_arrow.names]
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=stored or SCHEMA.names[:1]):
+                yield with_all_columns(batch, schema)
+
+
+def with_all_columns(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Select and order columns; those that tables of version 1 lack are null.
+
+    Args:
+        batch: rows of a results table.
+        schema: columns out of `SCHEMA`.
+
+    Raises:
+        pyarrow.ArrowException: a column is of another type.
+    """
+    columns = [
+        batch[field.name].cast(field.type) if field.name in batch.schema.names else pa.nulls(batch.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.record_batch(columns, schema=schema)
 
 
 def read_metadata(path: Location | str) -> RunMetadata:
@@ -118,10 +136,16 @@ def open_results(path: Location) -> Iterator[pq.ParquetFile]:
             source = path if is_local(path) else stack.enter_context(path.open("rb"))
             file = stack.enter_context(pq.ParquetFile(source))
         run_of(file.schema_arrow.metadata, str(path))
-        missing = [name for name in SCHEMA.names if name not in file.schema_arrow.names]
+        lacking = {name for name in SCHEMA.names if name not in file.schema_arrow.names}
+        missing = [name for name in SCHEMA.names if name in lacking.difference(_added(file.schema_arrow))]
         if missing:
             raise OutputError(f"{path} lacks the columns {', '.join(missing)}: it was changed after it was written")
         yield file
+
+
+def _added(schema: pa.Schema) -> tuple[str, ...]:
+    """Columns that a table of this version need not have."""
+    return ADDED_COLUMNS if schema.metadata[VERSION_KEY] == b"1" else ()
 
 
 @contextlib.contextmanager

@@ -45,6 +45,21 @@ def row(frame: int = 0, **changes) -> ResultRow:
     return ResultRow(**values | changes)
 
 
+MISSING = {
+    "missing": "video",
+    "size": (270, 480),
+    "mask": None,
+    "step": None,
+    "object_score": None,
+    "predicted_iou": None,
+}
+
+
+def missing_row(frame: int = 0, **changes) -> ResultRow:
+    """A frame without a prediction."""
+    return row(frame, **MISSING | changes)
+
+
 def write_part(directory: Path, rows: list[ResultRow], run: RunMetadata = RUN) -> Path:
     with PartWriter(directory, run, rows[0].take_uid, rows[0].direction) as part:
         part.write(rows)

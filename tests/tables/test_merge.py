@@ -111,7 +111,7 @@ def test_parts_of_different_runs_are_not_joined(parts, tmp_path):
         {"predict": {"video": "448"}},
         {"annotation_digest": "x"},
         {"lmeec_version": "9"},
-        {"schema_version": 2},
+        {"schema_version": 1},
     ],
     ids=lambda change: next(iter(change)),
 )

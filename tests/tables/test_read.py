@@ -70,7 +70,7 @@ def rewritten(path, table):
 def test_a_table_of_another_version(results):
     table = pq.read_table(results)
     changed = table.replace_schema_metadata(table.schema.metadata | {b"lmeec.schema_version": b"99"})
-    with pytest.raises(OutputError, match=r"version 99, this lmeec \(.*\) reads version 1"):
+    with pytest.raises(OutputError, match=r"version 99, this lmeec \(.*\) reads versions 1 and 2"):
         read_results(rewritten(results, changed))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 
 import duckdb
 import numpy as np
@@ -14,7 +15,7 @@ from lmeec.errors import DataError
 from lmeec.masks import RunLengthMask
 from lmeec.metrics import frame_metrics
 from lmeec.tables import SCHEMA, rows_to_batch
-from tests.tables.rows import row, square, write_results
+from tests.tables.rows import MISSING, missing_row, row, square, write_results
 
 
 def test_columns_follow_from_the_row():
@@ -31,6 +32,8 @@ def test_columns_follow_from_the_row():
         "direction": "ego2exo",
         "frame": 60,
         "step": 2,
+        "target_frame": None,
+        "missing": None,
         "height": 270,
         "width": 480,
         "mask_rle": one.mask.counts,
@@ -39,13 +42,29 @@ def test_columns_follow_from_the_row():
         "object_score": 2.5,
         "confidence": pytest.approx(1 / (1 + math.exp(-2.5)), abs=1e-15),
         "predicted_iou": 0.75,
+        "cycle_iou": None,
+        "cycle_score": None,
         "gt_state": "visible",
         "gt_rle": one.gt.counts,
         "iou": metrics.iou,
         "location_error": metrics.location_error,
         "contour_accuracy": metrics.contour_accuracy,
+        "source_run": None,
     }
     assert 0 < values["iou"] < 1
+
+
+@pytest.mark.parametrize("why", ["empty_query", "video", "camera", "failed"])
+def test_a_missing_prediction_has_what_an_empty_mask_gets(why):
+    one = missing_row(60, missing=why, gt_state="visible", gt=square(10, 40))
+    (values,) = rows_to_batch([one]).to_pylist()
+    for name in ("step", "mask_rle", "area", "bbox", "object_score", "predicted_iou"):
+        assert values[name] is None, name
+    assert (values["missing"], values["confidence"], values["height"], values["width"]) == (why, 0, 270, 480)
+    assert (values["gt_state"], values["gt_rle"]) == ("visible", one.gt.counts)
+    expected = frame_metrics(RunLengthMask.encode(np.zeros((270, 480), bool)), one.gt)
+    assert {name: values[name] for name in ("iou", "location_error", "contour_accuracy")} == asdict(expected)
+    assert values["iou"] == values["contour_accuracy"] == 0
 
 
 @pytest.mark.parametrize("state", ["absent", "unannotated"])
@@ -76,6 +95,15 @@ def test_no_rows_are_a_batch_of_none():
         ({"gt_state": "visible"}, "goes with gt_state 'visible' only"),
         ({"gt_state": "absent", "gt": square(0, 0)}, "not with 'absent'"),
         ({"gt_state": "visible", "gt": RunLengthMask.encode(np.ones((480, 480), bool))}, "480x480 does not go"),
+        ({"mask": None}, "a prediction has a mask"),
+        ({"step": None}, "a prediction has a mask"),
+        ({"object_score": None}, "either an object score or a confidence"),
+        ({"confidence": 0.5}, "either an object score or a confidence"),
+        ({"missing": "video"}, "without a prediction has a size, and neither mask"),
+        (MISSING | {"missing": "lost"}, "'lost' is not one of empty_query, video, camera, failed"),
+        (MISSING | {"size": None}, "without a prediction has a size"),
+        (MISSING | {"confidence": 0.0}, "nor confidence"),
+        (MISSING | {"gt_state": "visible", "gt": RunLengthMask.empty(480, 480)}, "480x480 does not go"),
     ],
 )
 def test_rows_that_contradict_themselves_are_refused(changes, words):
@@ -87,6 +115,7 @@ def test_pandas_duckdb_and_polars_read_the_file_as_it_is(tmp_path):
     rows = [
         row(0, gt_state="visible", gt=square(10, 40)),
         row(30, gt_state="absent", scenario=None, mask=RunLengthMask.encode(np.zeros((270, 480), bool))),
+        missing_row(45),
         row(60, object="sauté/カップ\t0"),
     ]
     path = write_results(tmp_path / "r.parquet", rows)
@@ -95,8 +124,9 @@ def test_pandas_duckdb_and_polars_read_the_file_as_it_is(tmp_path):
     frame = pd.read_parquet(path)
     assert list(frame.columns) == SCHEMA.names
     assert frame["bbox"][0].tolist() == [30, 10, 20, 20]
-    assert frame["iou"].notna().tolist() == [True, False, False]
-    assert frame["scenario"].isna().tolist() == [False, True, False]
+    assert frame["iou"].notna().tolist() == [True, False, False, False]
+    assert frame["scenario"].isna().tolist() == [False, True, False, False]
+    assert frame["missing"].isna().tolist() == [True, True, False, True]
 
     assert polars.read_parquet(path).to_dicts() == expected
 
