@@ -20,6 +20,7 @@ Policy = Literal["drop", "merge", "fifo", "kmeans", "iou"]
 Direction = Literal["ego2exo", "exo2ego"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16"]
+Pixels = Literal["fast", "released"]
 
 STRIDE = 16
 """Pixels of the network's input per cell of the feature grid that memories live on."""
@@ -269,6 +270,9 @@ class PredictConfig:
         device: where to compute.
         dtype: arithmetic; `auto` is bfloat16 on a GPU and float32 on a CPU.
         video: which videos to read: `auto` prefers downscaled/448 where it exists.
+        pixels: how frames of videos become the network's input: `fast` resizes them while they are converted from YUV;
+            `released` takes them through the released code's chain (`lmeec.video.pixels`), which needs videos of full
+            size. Frames in JPEG files are resized as the released code does it in any case.
         objects: only these objects; empty means all.
         batch_tracks: at most this many tracks go through the network at once; results do not depend on it.
         decoder: where to decode videos; `gpu` falls back to the CPU where no GPU can.
@@ -282,6 +286,7 @@ class PredictConfig:
     device: Device = "auto"
     dtype: Precision = "auto"
     video: Literal["auto", "full", "448"] = "auto"
+    pixels: Pixels = "fast"
     objects: tuple[str, ...] = ()
     batch_tracks: int | Literal["auto"] = "auto"
     decoder: Literal["cpu", "gpu"] = "cpu"
@@ -303,3 +308,15 @@ class PredictConfig:
             self.batch_tracks,
             "auto or at least 1",
         )
+        require(self.pixels in get_args(Pixels), "pixels", self.pixels, f"one of {', '.join(get_args(Pixels))}")
+        require(
+            self.pixels == "fast" or self.video != "448",
+            "video",
+            self.video,
+            "full or auto with pixels as released, which are made from frames of full size",
+        )
+
+    @property
+    def video_size(self) -> Literal["auto", "full", "448"]:
+        """Which videos to look for; released pixels need those of full size."""
+        return "full" if self.pixels == "released" else self.video

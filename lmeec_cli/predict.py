@@ -77,6 +77,13 @@ def predict(
     video: Annotated[
         Literal["auto", "full", "448"], typer.Option(help="Videos to read; auto prefers downscaled/448 where it is.")
     ] = "auto",
+    pixels: Annotated[
+        Literal["fast", "released"],
+        typer.Option(
+            help="How frames of videos are resized: quickly, or through the released code's JPEG files (without writing "
+            "any), which takes videos of full size and more time."
+        ),
+    ] = "fast",
     decoder: Annotated[
         Literal["cpu", "gpu"],
         typer.Option(help="Where to decode videos; gpu is an NVIDIA GPU's decoder, or the CPU where there is none."),
@@ -159,6 +166,10 @@ def predict(
 
         lmeec predict takes/ --out results.parquet --checkpoint weights/
 
+    The pixels that the released code sees, from videos of full size:
+
+        lmeec predict takes/ --out results.parquet --checkpoint weights/ --pixels released
+
     One direction, one take, two objects:
 
         lmeec predict takes/ -o one.parquet --direction ego2exo --take bike_5 --object wrench_0 --object "tire lever_1"
@@ -190,6 +201,7 @@ def predict(
         device=device,
         dtype=dtype,
         video=video,
+        pixels=pixels,
         objects=tuple(objects or ()),
         batch_tracks=auto_or_number(batch_tracks, "--batch-tracks"),
         decoder=decoder,
@@ -206,7 +218,7 @@ def predict(
     output = Output.of(out).absolute()
     check_output(output, overwrite=overwrite)
     sources = checkpoint_sources(checkpoint or ["nano"], config.directions)
-    found = find_takes(takes.absolute(), annotations=annotations, video=video, names=take or ())
+    found = find_takes(takes.absolute(), annotations=annotations, video=config.video_size, names=take or ())
     for warning in found.warnings:
         typer.echo(f"warning: {warning}", err=True)
     stop = Stop()

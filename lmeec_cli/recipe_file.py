@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from lmeec.config import Device, Direction, Policy, Precision
+from lmeec.config import Device, Direction, Pixels, Policy, Precision
 from lmeec.errors import ConfigError
 from lmeec_cli.train_file import TrainConfig
 from lmeec_cli.yaml_file import messages, read_yaml
@@ -35,6 +35,7 @@ class Predict(_Strict):
     device: Device = "auto"
     dtype: Precision = "auto"
     video: Literal["auto", "full", "448"] = "auto"
+    pixels: Pixels = "fast"
     calibration: Path | None = None
     batch_tracks: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"

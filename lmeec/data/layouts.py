@@ -15,7 +15,7 @@ from lmeec.data import processed
 from lmeec.data.jsonfile import decode_file
 from lmeec.data.names import path_component_problem, show
 from lmeec.data.relations import RelationsFile, TakeHead
-from lmeec.data.take import Camera, check_views
+from lmeec.data.take import DOWNSCALED, Camera, check_views
 from lmeec.data.tracks import MaskTrack
 from lmeec.errors import DataError
 
@@ -25,6 +25,8 @@ _SPLITS = ("train", "val", "test")
 _VIDEOS = "frame_aligned_videos"
 _NOT_CAMERAS = re.compile(r"best_exo|collage|aria\d+_(?!214-1$)\d+-\d+")
 """Videos beside the cameras' own: compilations, and Aria's grey-scale and eye-tracking streams."""
+
+_ONLY_SMALL = ", only one of 448 pixels where full size is asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,18 @@ def read_release(folder: Path, annotations: Path | None, video: Video, wanted: f
                 )
                 kept.append(uid)
         relations.keep(kept)
+    if video == "full":
+        _refuse_small_only(folder, inventory)
     return inventory
+
+
+def _refuse_small_only(folder: Path, inventory: Inventory) -> None:
+    cameras = [camera for take in inventory.takes for camera in take.cameras.values()]
+    if not any(camera.source for camera in cameras) and any(_ONLY_SMALL in (camera.problem or "") for camera in cameras):
+        raise DataError(
+            f"{folder}: has videos of 448 pixels only, and those of full size are asked for, from which pixels as "
+            "released are made; download them (`egoexo --parts takes --benchmarks relations`), or go without"
+        )
 
 
 def is_processed(root: Path) -> bool:
@@ -223,7 +236,7 @@ def _videos(folder: Path, video: Video) -> dict[str, Path]:
 
 def _video_folders(folder: Path, video: Video) -> list[Path]:
     full = folder / _VIDEOS
-    small = full / "downscaled" / "448"
+    small = full / DOWNSCALED
     return {"auto": [full, small], "full": [full], "448": [small]}[video]
 
 
@@ -231,8 +244,14 @@ def _release_cameras(folder: Path, annotated: list[str], video: Video) -> dict[s
     videos = _videos(folder, video)
     others = [name for name in videos if name not in annotated and not _NOT_CAMERAS.fullmatch(name)]
     places = " or ".join(str(place.relative_to(folder)) for place in _video_folders(folder, video))
+    left_out = _videos(folder, "448") if video == "full" else {}
     return {
-        name: _camera(name, videos.get(name), f"there is no {show(f'{name}.mp4')} in {places}")
+        name: _camera(
+            name,
+            videos.get(name),
+            f"there is no {show(f'{name}.mp4')} in {places}"
+            + (_ONLY_SMALL if name in left_out else ""),
+        )
         for name in [*annotated, *others]
     }
 

@@ -22,6 +22,7 @@ from lmeec.data.jsonfile import decode_file
 from lmeec.data.relations import FrameNumber
 from lmeec.data.tracks import EncodedMask, MaskTrack, as_written
 from lmeec.errors import DataError
+from lmeec.video.pixels import resize_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -84,7 +85,7 @@ class FrameFolder:
 
     Args:
         folder: The folder.
-        size: Height and width that frames are resized to (antialiased bilinear); None keeps their own.
+        size: Height and width that frames are resized to, as the released code does it; None keeps their own.
 
     Attributes:
         folder: The folder.
@@ -155,10 +156,7 @@ class FrameFolder:
                 rgb = image.convert("RGB")
             except (OSError, SyntaxError, ValueError) as error:
                 raise DataError(f"{path}: is a broken JPEG file ({error}); extract or download it again") from error
-        if self._size is not None:
-            height, width = self._size
-            rgb = rgb.resize((width, height), Image.Resampling.BILINEAR)
-        return np.array(rgb)
+        return np.array(rgb) if self._size is None else resize_picture(rgb, self._size)
 
     def _neighbours(self, index: int) -> str:
         place = bisect_left(self._frames, index)

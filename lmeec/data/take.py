@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from lmeec.data.names import show
@@ -12,11 +12,16 @@ from lmeec.data.processed import FrameFolder
 from lmeec.data.tracks import MaskTrack
 from lmeec.data.video import VideoReader
 from lmeec.errors import DataError
+from lmeec.video.pixels import EGO_REDUCTION, EXO_REDUCTION, ReleasedPixels
 
 if TYPE_CHECKING:
+    from lmeec.config import Pixels
     from lmeec.data.frames import FrameReader
 
 EGO_PREFIX = "aria"
+
+DOWNSCALED = PurePath("downscaled", "448")
+"""Folder of the videos of 448 pixels, in that of the videos of full size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +43,34 @@ class Camera:
         """Whether it is worn by the person that acts (an Aria headset)."""
         return self.name.startswith(EGO_PREFIX)
 
-    def open(self, size: tuple[int, int] | None = None, threads: int = 0, *, gpu: bool = False) -> FrameReader:
+    def open(
+        self, size: tuple[int, int] | None = None, threads: int = 0, *, gpu: bool = False, pixels: Pixels = "fast"
+    ) -> FrameReader:
         """Open the camera's frames.
 
         Args:
             size: Height and width that frames are resized to, antialiased; None keeps their own.
             threads: Threads that decode a video; 0 takes one a core.
             gpu: Decode a video on a GPU where there is one.
+            pixels: How frames of a video are resized: "fast", or as the "released" code does it.
 
         Raises:
-            DataError: The camera has no source, or it is not a video or folder of frames.
+            DataError: The camera has no source, it is not a video or folder of frames, or released pixels are asked
+                for and it is not of full size.
         """
         if self.source is None:
             raise DataError(f"camera {show(self.name)}: {self.problem}")
         if self.source.is_dir():
             return FrameFolder(self.source, size)
-        return VideoReader(self.source, size, threads, gpu=gpu)
+        if size is None or pixels == "fast":
+            return VideoReader(self.source, size, threads, gpu=gpu)
+        if self.source.parent.match(str(DOWNSCALED)):
+            raise DataError(
+                f"{self.source}: is a video of 448 pixels; pixels as released are made from the one of full size, which "
+                'find_takes(..., video="full") finds'
+            )
+        reduction = EGO_REDUCTION if self.is_ego else EXO_REDUCTION
+        return ReleasedPixels(VideoReader(self.source, threads=threads, gpu=gpu), reduction, size)
 
 
 @dataclass(frozen=True, slots=True)

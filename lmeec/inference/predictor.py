@@ -139,7 +139,8 @@ class TakePredictor:
         with ExitStack() as opening:
             size, gpu = (self.model.config.image_size,) * 2, self.config.decoder == "gpu"
             for camera in self._cameras():
-                self._videos[camera] = opening.enter_context(self.take.cameras[camera].open(size, gpu=gpu))
+                video = self.take.cameras[camera].open(size, gpu=gpu, pixels=self.config.pixels)
+                self._videos[camera] = opening.enter_context(video)
             self.plan = plan_take(self.take, self.direction, self._videos, self.config.objects)
             self._truth = GroundTruth(self.take, self._videos)
             self._opened = opening.pop_all()

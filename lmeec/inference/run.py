@@ -81,7 +81,8 @@ def run_metadata(models: Mapping[Direction, ModelInfo], takes: TakeSet, config: 
         memory=_json_values(config.memory),
         predict={
             "dtype": ", ".join(dict.fromkeys(model.dtype for model in models.values())),
-            "video": config.video,
+            "video": config.video_size,
+            "pixels": config.pixels,
             "objects": sorted(config.objects),
             **({} if config.calibration is None else {"calibration": config.calibration.digest}),
         },

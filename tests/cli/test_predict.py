@@ -374,3 +374,42 @@ def test_a_released_pair_in_one_folder(takes, tiny, out, tmp_path):
     assert done.status == 1
     assert "exo2ego" in done.err
     assert "ExoEgo_checkpoint" in done.err
+
+
+def test_released_pixels_are_of_full_size_videos_and_another_run(tiny, takes, out, predict):
+    """The small videos are not looked at, and rows of both kinds of pixels never share a table."""
+    for video in takes.videos(0).glob("*.mp4"):
+        small = takes.videos(0) / "downscaled/448"
+        small.mkdir(parents=True, exist_ok=True)
+        shutil.copy(takes.videos(1) / video.name, small)
+    one = ("--take", takes.names[0], "--pixels", "released")
+    assert predict(*one).status == 0
+    assert read_metadata(out).predict | {"dtype": "float32"} == {
+        "dtype": "float32",
+        "video": "full",
+        "pixels": "released",
+        "objects": [],
+    }
+    masks = read_results(out)["mask_rle"].to_pylist()
+    shutil.rmtree(takes.videos(0) / "downscaled")
+    assert predict(*one, "--overwrite", "--video", "full").status == 0
+    assert read_results(out)["mask_rle"].to_pylist() == masks
+    refused = predict("--take", takes.names[0])
+    assert refused.status != 0
+    assert "predict.pixels: 'released' and 'fast'" in refused.err
+
+
+def test_released_pixels_of_small_videos_are_refused(predict, takes, out):
+    refused = predict("--pixels", "released", "--video", "448")
+    assert refused.status != 0
+    assert "video" in refused.err
+    assert "frames of full size" in refused.err
+    for take in (0, 1):
+        small = takes.videos(take) / "downscaled/448"
+        small.mkdir(parents=True)
+        for video in takes.videos(take).glob("*.mp4"):
+            video.rename(small / video.name)
+    refused = predict("--pixels", "released")
+    assert refused.status != 0
+    assert "videos of 448 pixels only" in refused.err
+    assert not out.exists()

@@ -1,0 +1,1 @@
+"""Frames of camera videos as the network sees them."""

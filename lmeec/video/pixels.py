@@ -1,0 +1,101 @@
+"""Frames resized as the released code does it, from JPEG files or, without files, from full-size video.
+
+The released scripts reduce every full-size frame by a half (ego) or a quarter (exo) with OpenCV's bilinear filter, store
+it as a JPEG file of quality 95 (OpenCV's default, chroma halved both ways), and squash that to the network's square with
+Pillow's default filter, the bicubic one.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Self
+
+import cv2
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+    from lmeec.data.frames import FrameReader
+
+EGO_REDUCTION, EXO_REDUCTION = 2, 4
+"""By how much the released scripts reduce the sides of a full-size frame before they store it."""
+
+
+def resize_picture(picture: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize a decoded JPEG file with Pillow's bicubic filter, as the released inference does.
+
+    Args:
+        picture: RGB.
+        size: Height and width of the result.
+
+    Returns:
+        uint8 RGB [height, width, 3].
+    """
+    height, width = size
+    return np.array(picture.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def released_pixels(frame: NDArray[np.uint8], reduction: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Take a frame through the released chain.
+
+    Args:
+        frame: uint8 RGB [H, W, 3], at the video's full size.
+        reduction: `EGO_REDUCTION` or `EXO_REDUCTION`.
+        size: Height and width of the result.
+
+    Returns:
+        uint8 RGB [height, width, 3].
+    """
+    height, width = (max(1, side // reduction) for side in frame.shape[:2])
+    small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
+    _, file = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+    with Image.open(io.BytesIO(file.tobytes()), formats=["JPEG"]) as picture:
+        return resize_picture(picture, size)
+
+
+class ReleasedPixels:
+    """Frames of a full-size video that went through the released chain; a `FrameReader`.
+
+    Args:
+        video: The video, which gives frames at its own size; is closed with this.
+        reduction: `EGO_REDUCTION` or `EXO_REDUCTION`.
+        size: Height and width that frames come at.
+
+    Attributes:
+        height: Rows of the video in pixels.
+        width: Columns of the video in pixels.
+        num_frames: Frames that can be decoded.
+    """
+
+    def __init__(self, video: FrameReader, reduction: int, size: tuple[int, int]) -> None:
+        self._video, self._reduction, self._size = video, reduction, size
+        self.height, self.width, self.num_frames = video.height, video.width, video.num_frames
+
+    def has_frame(self, index: int) -> bool:
+        """Say whether a frame can be read."""
+        return self._video.has_frame(index)
+
+    def read(self, indices: Iterable[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Decode frames as the iterator is advanced; see `FrameReader.read`."""
+        for index, frame in self._video.read(indices):
+            yield index, released_pixels(frame, self._reduction, self._size)
+
+    def close(self) -> None:
+        """Close the video."""
+        self._video.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

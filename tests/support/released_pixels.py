@@ -1,0 +1,27 @@
+"""What the released scripts make of frames and masks: an excerpt of the vectors that the project was given.
+
+Of each image every 16th row is kept (`rows`), and the CRC-32 of the whole.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_FILE = Path(__file__).parents[1] / "assets" / "pixels_small.npz"
+
+BLOCKS = Path(__file__).parents[1] / "data" / "video" / "03_blocks.mp4"
+"""The video that the frames of `blocks` come from."""
+
+
+@cache
+def released() -> dict[str, NDArray[Any]]:
+    """The vectors by name."""
+    with np.load(_FILE) as arrays:
+        return {name: arrays[name] for name in arrays.files}
