@@ -20,7 +20,7 @@ from sam2.modeling.position_encoding import PositionEmbeddingSine
 from sam2.modeling.sam.mask_decoder import MaskDecoder
 from sam2.modeling.sam.prompt_encoder import PromptEncoder
 from sam2.modeling.sam.transformer import TwoWayTransformer
-from sam2.modeling.sam2_utils import MLP, get_1d_sine_pe
+from sam2.modeling.sam2_utils import MLP, DropPath, get_1d_sine_pe
 from torch import Tensor, nn
 
 from lmeec.model.memory_attention import MemoryAttention, PreparedTarget
@@ -85,6 +85,8 @@ class LMEEC(nn.Module):
     image_std: Tensor
     compute_dtype: torch.dtype = torch.float32
     """Arithmetic of matrix products and convolutions; parameters stay in float32."""
+    drop_path: float = 0.0
+    """See `set_drop_path`."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -136,6 +138,8 @@ class LMEEC(nn.Module):
             self._at_sizes[image_size] = self._sharing(replace(self.config, image_size=image_size))
         other = self._at_sizes[image_size]
         other.compute_dtype = self.compute_dtype
+        if other.drop_path != self.drop_path:
+            other.set_drop_path(self.drop_path)
         return other.train(self.training)
 
     def _sharing(self, config: ModelConfig) -> LMEEC:
@@ -148,6 +152,18 @@ class LMEEC(nn.Module):
             if name in self.state_dict():
                 other.get_buffer(name).copy_(value)
         return other
+
+    def set_drop_path(self, rate: float) -> None:
+        """Let frames skip residual branches of the image encoder by chance in training (stochastic depth).
+
+        Args:
+            rate: chance at the trunk's last block; falls evenly to zero at the first.
+        """
+        self.drop_path = rate
+        blocks = self.image_encoder.trunk.blocks
+        for place, block in enumerate(blocks):
+            chance = rate * place / max(len(blocks) - 1, 1)
+            block.drop_path = DropPath(chance) if chance else nn.Identity()
 
     @property
     def device(self) -> torch.device:

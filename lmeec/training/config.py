@@ -10,6 +10,7 @@ from lmeec.checks import require
 from lmeec.config import PRESETS, Device, Direction, Policy, Precision
 from lmeec.training.augment import AugmentConfig
 from lmeec.training.losses import LossWeights
+from lmeec.training.rules import RULES, Preset, Rules
 from lmeec.training.synthetic import SyntheticConfig
 
 
@@ -23,7 +24,7 @@ class OptimiserConfig:
         layer_decay: factor from one block of the encoder's trunk to the one before; 1 trains all alike.
         final: share of the learning rate that is left at the end.
         warmup: steps over which the learning rate grows to its full value.
-        weight_decay: of all parameters but biases, norms and other vectors.
+        weight_decay: of all parameters but biases and those of layer norms (see `lmeec.training.optimiser`).
         clip_norm: gradients are shortened to this norm.
         betas: AdamW's decay rates.
     """
@@ -119,6 +120,7 @@ class TrainConfig:
     """A training.
 
     Attributes:
+        preset: names the rules that a step follows (see `lmeec.training.rules`).
         model: sizes of the network, by name; a checkpoint that is started from brings its own.
         seed: every draw depends on it and the step's number alone.
         epochs: an epoch has one clip of every track (object, query camera and target camera) of the takes.
@@ -128,6 +130,8 @@ class TrainConfig:
         recompute: compute activations again for the gradients instead of keeping them: several times less memory for
             a third more time.
         mask_stride: masks are compared at a resolution of image size / stride; 1 as in SAM 2.
+        drop_path: chance that a frame skips a residual branch of the image encoder's last block; falls evenly to zero
+            at the first (stochastic depth).
         save_every: steps between saved states.
         device: where to compute.
         dtype: arithmetic; `auto` is bfloat16 on a GPU and float32 on a CPU.
@@ -135,6 +139,7 @@ class TrainConfig:
         optimiser: see there; so are the following.
     """
 
+    preset: Preset = "finetune"
     model: str = "base_plus"
     seed: int = 0
     epochs: float = 60
@@ -143,6 +148,7 @@ class TrainConfig:
     micro_batch: int = 1
     recompute: bool = True
     mask_stride: int = 1
+    drop_path: float = 0.1
     save_every: int = 200
     device: Device = "auto"
     dtype: Precision = "auto"
@@ -154,6 +160,7 @@ class TrainConfig:
     validation: ValidationConfig = field(default_factory=ValidationConfig)
 
     def __post_init__(self) -> None:
+        require(self.preset in RULES, "preset", self.preset, f"one of {', '.join(RULES)}")
         require(self.model in PRESETS, "model", self.model, f"one of {', '.join(PRESETS)}")
         require(self.seed >= 0, "seed", self.seed, "zero or more")
         require(0 < self.epochs < math.inf, "epochs", self.epochs, "positive and no infinity")
@@ -161,4 +168,10 @@ class TrainConfig:
         require(self.batch >= 1, "batch", self.batch, "at least 1")
         require(self.micro_batch >= 1, "micro_batch", self.micro_batch, "at least 1")
         require(self.mask_stride in (1, 2, 4), "mask_stride", self.mask_stride, "1, 2 or 4")
+        require(0 <= self.drop_path < 1, "drop_path", self.drop_path, "in [0, 1)")
         require(self.save_every >= 1, "save_every", self.save_every, "at least 1")
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of the preset."""
+        return RULES[self.preset]

@@ -42,7 +42,12 @@ class ClipOutputs:
 
 
 def run_clips(
-    model: LMEEC, batch: ClipBatch, *, annotated_memory: Tensor | None = None, recompute: bool = False
+    model: LMEEC,
+    batch: ClipBatch,
+    *,
+    annotated_memory: Tensor | None = None,
+    recompute: bool = False,
+    slots_by_recency: bool = False,
 ) -> ClipOutputs:
     """Follow the objects of a batch of clips.
 
@@ -53,13 +58,14 @@ def run_clips(
             bool [R]; None means none.
         recompute: keep only the inputs of each part and compute the rest again for the gradients: several times
             less memory for a third more time.
+        slots_by_recency: see `lmeec.training.rules.Rules`.
 
     Raises:
         ConfigError: see `check_frames`.
     """
     check_frames(batch.steps, model.config)
     model = model.at_size(batch.query.shape[2])
-    return _ClipRun(model, batch, annotated_memory, recompute).run()
+    return _ClipRun(model, batch, annotated_memory, recompute, slots_by_recency).run()
 
 
 def check_frames(frames: int, config: ModelConfig) -> None:
@@ -79,10 +85,13 @@ def check_frames(frames: int, config: ModelConfig) -> None:
 class _ClipRun:
     """State of one pass: features of all frames, and the memories made so far."""
 
-    def __init__(self, model: LMEEC, batch: ClipBatch, annotated_memory: Tensor | None, recompute: bool) -> None:
+    def __init__(
+        self, model: LMEEC, batch: ClipBatch, annotated_memory: Tensor | None, recompute: bool, by_recency: bool
+    ) -> None:
         self._model, self._batch = model, batch
         self._forced = annotated_memory
         self._recompute = recompute
+        self._by_recency = by_recency
         self._views: list[Tensor] = []
         self._targets: list[Tensor] = []
         self._pointers: list[Tensor] = []
@@ -121,7 +130,7 @@ class _ClipRun:
     def _attend_memory(self, k: int, prepared: PreparedTarget) -> Tensor:
         entries = min(k, self._model.config.num_maskmem - 1)
         banks = torch.stack([*self._views[-entries:], *self._targets[-entries:]], dim=1)
-        slots = self._model.slot_positions(entries, by_recency=False)
+        slots = self._model.slot_positions(entries, by_recency=self._by_recency)
         count = min(k, self._model.config.max_object_pointers - 1)
         pointers = torch.stack(self._pointers[: -count - 1 : -1], dim=1)
         return self._saving(

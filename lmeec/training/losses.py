@@ -120,7 +120,7 @@ def step_losses(
     """Losses of one instant.
 
     Args:
-        decoded: predictions, not gated by the object score, R rows.
+        decoded: predictions, R rows.
         masks: the truth at the image size, bool [R, S, S]; empty where the object is not visible.
         annotated: whether the object was annotated here, bool [R]; the rest is left out.
         stride: compare masks at a resolution of S / stride; 1 as in SAM 2, 2 for a quarter of the time.

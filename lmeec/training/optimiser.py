@@ -19,7 +19,7 @@ def make_optimiser(model: LMEEC, config: OptimiserConfig) -> torch.optim.AdamW:
     """AdamW over all parameters; each group carries its full learning rate as `base_lr`."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        key = (base_rate(model, name, config), weight_decay(parameter, config))
+        key = (base_rate(model, name, config), weight_decay(model, name, config))
         groups.setdefault(key, []).append(parameter)
     return torch.optim.AdamW(
         [
@@ -46,21 +46,28 @@ def base_rate(model: LMEEC, name: str, config: OptimiserConfig) -> float:
     return config.encoder_lr * config.layer_decay ** (trunk.get_num_layers() + 1 - depth)
 
 
-def weight_decay(parameter: nn.Parameter, config: OptimiserConfig) -> float:
-    """Weight decay of a parameter: none for vectors, which are biases, norms' weights and scales."""
-    return config.weight_decay if parameter.ndim > 1 else 0.0
+def weight_decay(model: LMEEC, name: str, config: OptimiserConfig) -> float:
+    """Weight decay of a parameter: none for biases and layer norms.
+
+    As SAM 2 has it, its two-dimensional norms (`LayerNorm2d`), layer scales and embeddings do decay.
+    """
+    owner = model.get_submodule(name.rpartition(".")[0])
+    return 0.0 if "bias" in name or isinstance(owner, nn.LayerNorm) else config.weight_decay
 
 
 def schedule(step: int, steps: int, config: OptimiserConfig) -> float:
-    """Share of the learning rate at a step, counted from 0: a straight warm-up, then a cosine down to `final`.
+    """Share of the learning rate at a step, counted from 0: a straight warm-up, then a cosine.
+
+    It reaches `final` where the training ends, which is after the last step (as in SAM 2).
 
     Example:
-        >>> [round(schedule(step, 5, OptimiserConfig()), 3) for step in range(5)]
-        [1.0, 0.868, 0.55, 0.232, 0.1]
+        >>> from lmeec.training.config import OptimiserConfig
+        >>> [round(schedule(step, 4, OptimiserConfig()), 3) for step in range(4)]
+        [1.0, 0.868, 0.55, 0.232]
     """
     if step < config.warmup:
         return (step + 1) / (config.warmup + 1)
-    way = (step - config.warmup) / max(steps - 1 - config.warmup, 1)
+    way = (step - config.warmup) / max(steps - config.warmup, 1)
     return config.final + (1 - config.final) * (1 + math.cos(math.pi * way)) / 2
 
 

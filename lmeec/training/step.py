@@ -52,9 +52,9 @@ def accumulate_gradients(
 ) -> dict[str, float] | None:
     """Add the gradients of a batch's loss to the parameters'.
 
-    The loss is the mean over the clips' instants of the mean over the objects annotated there, in the whole batch: it
-    does not depend on how the batch is divided among processes and passes. Only the correspondence loss does, which
-    compares the objects of a pass with each other.
+    The loss is the mean over the clips' instants (or their sum, see `Rules.over_steps`) of the mean over the objects
+    annotated there, in the whole batch: it does not depend on how the batch is divided among processes and passes. Only
+    the correspondence loss does, which compares the objects of a pass with each other.
 
     Args:
         model: in training mode.
@@ -116,11 +116,12 @@ def _losses(
             batch,
             annotated_memory=None if forced is None else forced.to(model.device),
             recompute=config.recompute,
+            slots_by_recency=config.rules.slots_by_recency,
         )
-    weights = config.losses
+    weights, rules = config.losses, config.rules
     found = [
         step_losses(
-            decoded,
+            rules.seen_by_losses(model, decoded),
             batch.target_masks[:, k],
             batch.annotated[:, k],
             stride=config.mask_stride,
@@ -131,10 +132,11 @@ def _losses(
     correspondence = objects.new_zeros(())
     if weights.correspondence:
         correspondence = correspondence_loss(outputs.query, outputs.target, batch) * part
-    total = torch.stack([one.total(weights) for one in found]).mean() + weights.correspondence * correspondence
-    means = [torch.stack([getattr(one, name) for one in found]).mean() for name in LOSSES[:-1]]
+    total = rules.over_steps(torch.stack([one.total(weights) for one in found]))
+    total = total + weights.correspondence * correspondence
+    parts = [rules.over_steps(torch.stack([getattr(one, name) for one in found])) for name in LOSSES[:-1]]
     reached = torch.stack([one.reached for one in found]).sum()
-    return torch.stack([total, *means, correspondence, reached, (batch.visible & batch.annotated).sum()])
+    return torch.stack([total, *parts, correspondence, reached, (batch.visible & batch.annotated).sum()])
 
 
 def _origins(clips: Sequence[Clip]) -> str:

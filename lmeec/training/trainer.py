@@ -49,6 +49,7 @@ class Trainer:
 
     def __init__(self, model: LMEEC, config: TrainConfig, steps: int, group: Group | None = None) -> None:
         self.model, self.config, self.steps = model.train(), config, steps
+        model.set_drop_path(config.drop_path)
         self.group = group or Group()
         self.optimiser = make_optimiser(model, config.optimiser)
         self.step = self.judged = 0

@@ -115,3 +115,32 @@ def test_one_batch_is_learned_by_heart():
     clips = [moving_clip(1, frames=2, objects=1, absent=False), moving_clip(2, frames=2, objects=1, absent=False)]
     trainer.run(OneBatch(clips), Watches(), stopping=lambda: bool(reached) and reached[-1] > 0.9)
     assert reached[-1] > 0.9, reached[::10]
+
+
+def test_frames_skip_branches_of_the_encoder_by_chance_in_training_only():
+    """More often the later the block, never in the first."""
+    model = build_model(TINY, seed=1)
+    pictures = torch.randn(64, 3, TINY.image_size, TINY.image_size)
+    with torch.inference_mode():
+        plain = model.encode(pictures).coarse
+        model.set_drop_path(0.5)
+        assert_close(model.eval().encode(pictures).coarse, plain)
+        torch.manual_seed(0)
+        skipped = (model.train().encode(pictures).coarse != plain).flatten(1).any(1).float().mean()
+    assert 0.9 < skipped <= 1
+    chances = [getattr(block.drop_path, "drop_prob", 0.0) for block in model.image_encoder.trunk.blocks]
+    assert chances == [0, 0.125, 0.25, 0.375, 0.5]
+    smaller = model.at_size(TINY.image_size - 32)
+    assert smaller.image_encoder.trunk.blocks[-1].drop_path.drop_prob == 0.5
+    assert model.state_dict().keys() == build_model(TINY, seed=1).state_dict().keys()
+
+
+def test_a_trainer_sets_drop_path_and_steps_repeat_with_it():
+    weights = []
+    for _ in range(2):
+        config = TrainConfig(micro_batch=3, drop_path=0.5)
+        trainer = Trainer(build_model(STEADY, seed=1), config, steps=1)
+        assert trainer.model.image_encoder.trunk.blocks[-1].drop_path.drop_prob == 0.5
+        trainer.run(MovingClips(3), Silent())
+        weights.append(trainer.model.image_encoder.trunk.blocks[-1].attn.qkv.weight.detach().clone())
+    assert torch.equal(*weights)
