@@ -46,6 +46,7 @@ test: browser install-dev
 lint: install-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy lmeec lmeec_cli
 
 # From the source distribution, so that both are known to be whole.
 dist: install-dev

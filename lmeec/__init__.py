@@ -1,7 +1,7 @@
 """Ego-exo correspondence with long-term memory: segment the same object across views of Ego-Exo4D.
 
-The names below and the library's modules (`lmeec.masks`, `lmeec.tables`, ...) load on first use, so that importing `lmeec`
-costs nothing.
+The names below and the library's modules (`lmeec.masks`, `lmeec.tables`, ...) load on first use, so that importing
+`lmeec` costs nothing.
 """
 
 from __future__ import annotations

@@ -73,7 +73,8 @@ class Decision:
             values: float64 [frames, features].
         """
         logit = (values - self.mean) / self.scale @ np.asarray(self.coefficients) + self.intercept
-        return 1 / (1 + np.exp(-np.clip(logit, -700, 700)))
+        probability: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(logit, -700, 700)))
+        return probability
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,8 @@ def feature_values(rows: pa.RecordBatch | pa.Table, features: tuple[str, ...]) -
 def _feature(rows: pa.RecordBatch | pa.Table, name: str) -> NDArray[np.float64]:
     if name == "log_area_share":
         pixels = np.asarray(rows["height"]).astype(np.float64) * np.asarray(rows["width"])
-        return np.log10(np.maximum(np.asarray(rows["area"]) / pixels, _SMALLEST_SHARE))
+        shares: NDArray[np.float64] = np.maximum(np.asarray(rows["area"]) / pixels, _SMALLEST_SHARE)
+        return np.log10(shares)
     if rows[name].null_count:
         raise DataError(
             f"the calibration needs {name}, which rows of this table lack: use a calibration that was fitted on a "

@@ -33,7 +33,7 @@ class TakesOrCommand(TyperGroup):
         """Leave the words of a command below to that command."""
         if args and args[0] in self.commands:
             ctx.args = list(args)
-            return ctx.args
+            return list(args)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:

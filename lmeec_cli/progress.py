@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import IO, TYPE_CHECKING, Literal
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -67,7 +67,7 @@ class LogReporter:
 class JsonReporter:
     """A JSON object a line: every event with its time, and where the run stands now and then."""
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: IO[str]) -> None:
         self._file = file
         self._last = time.monotonic()
 
@@ -78,7 +78,7 @@ class JsonReporter:
     def update(self, progress: Progress) -> None:
         """See `Reporter`."""
         if time.monotonic() - self._last > _LOG_EVERY_S:
-            numbers = {
+            numbers: dict[str, object] = {
                 "jobs": progress.jobs,
                 "jobs_done": progress.jobs_done,
                 "frames": progress.frames,

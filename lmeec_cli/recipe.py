@@ -128,7 +128,8 @@ def _run_ablation(wanted: Ablation) -> None:
     folder = location(wanted.predict.out)
     if isinstance(folder, Path):
         folder.mkdir(parents=True, exist_ok=True)
-    status, scores = 0, {}
+    status = 0
+    scores: dict[str, Mapping[str, DirectionScore]] = {}
     for policy in wanted.policies:
         out = folder / f"{policy}.parquet"
         typer.echo(f"memory policy {policy}", err=True)

@@ -12,7 +12,7 @@ from ruamel.yaml.error import YAMLError
 
 from lmeec.config import Device, Direction, Pixels, Policy, Precision
 from lmeec.errors import ConfigError
-from lmeec_cli.train_file import TrainConfig
+from lmeec.training.config import TrainConfig
 from lmeec_cli.yaml_file import messages, read_yaml
 
 

@@ -96,10 +96,11 @@ def score(
     needed = {name for crossing in crossings for name in crossing}
     frames = [load_frames(one, needed, calibration=decides, numbers=len(results) > 1) for one in results]
     common = None
+    tables: Tables
     if len(frames) == 1:
         from lmeec.analysis.groups import score_groups
 
-        tables: Tables = {crossing: score_groups(frames[0], crossing, average=average) for crossing in crossings}
+        tables = {crossing: score_groups(frames[0], crossing, average=average) for crossing in crossings}
     else:
         from lmeec.analysis.compare import common_frames, compare_groups
 
@@ -152,15 +153,12 @@ def _counts_of(common: CommonFrames) -> dict[str, int]:
 
 
 def _show(results: Sequence[str], tables: Tables) -> None:
-    from lmeec_cli.score_tables import show_comparison, show_scores
+    from lmeec_cli.score_tables import show_groups
 
     if len(results) == 2:
         typer.echo(f"A: {results[0]}\nB: {results[1]}")
     for by, ones in tables.items():
-        if len(results) == 1:
-            show_scores(by, ones)
-        else:
-            show_comparison(by, ones)
+        show_groups(by, ones)
 
 
 def _note_what_is_missing(tables: Tables, calibration: Calibration | None) -> None:

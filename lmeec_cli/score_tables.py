@@ -24,26 +24,32 @@ _UNBOUNDED = 1_000
 _LONGEST_LABEL = 30  # longer ones are folded
 
 
-def show_scores(by: Sequence[str], scores: Sequence[GroupScore]) -> None:
-    """Print one line a group, with its intervals below."""
-    table = _table(by)
-    for one in scores:
-        cells = [_estimate(getattr(one, name), scale, digits) for name, (_, scale, digits) in _SHOWN.items()]
-        table.add_row(*one.group.values(), *cells, *_counts(one))
-    _print(table)
+def show_groups(by: Sequence[str], groups: Sequence[GroupScore] | Sequence[GroupComparison]) -> None:
+    """Print one line a group, with its intervals below; of two runs three lines, with that of their difference."""
+    from lmeec.analysis.compare import GroupComparison
 
-
-def show_comparison(by: Sequence[str], groups: Sequence[GroupComparison]) -> None:
-    """Print three lines a group: both runs, and their difference with its interval."""
-    table = _table([*by, "run"])
+    comparing = any(isinstance(one, GroupComparison) for one in groups)
+    table = _table([*by, "run"] if comparing else by)
     for one in groups:
-        for which, run in (("first", "A"), ("second", "B"), ("difference", "B - A")):
-            cells = [_compared(getattr(one, name), which, scale, digits) for name, (_, scale, digits) in _SHOWN.items()]
-            first = which == "first"
-            labels = one.group.values() if first else [""] * len(one.group)
-            table.add_row(*labels, run, *cells, *(_counts(one) if first else [""] * len(_COUNTS)))
-        table.add_section()
+        if isinstance(one, GroupComparison):
+            _add_comparison(table, one)
+        else:
+            _add_score(table, one)
     _print(table)
+
+
+def _add_score(table: Table, one: GroupScore) -> None:
+    cells = [_estimate(getattr(one, name), scale, digits) for name, (_, scale, digits) in _SHOWN.items()]
+    table.add_row(*one.group.values(), *cells, *_counts(one))
+
+
+def _add_comparison(table: Table, one: GroupComparison) -> None:
+    for which, run in (("first", "A"), ("second", "B"), ("difference", "B - A")):
+        cells = [_compared(getattr(one, name), which, scale, digits) for name, (_, scale, digits) in _SHOWN.items()]
+        first = which == "first"
+        labels = one.group.values() if first else [""] * len(one.group)
+        table.add_row(*labels, run, *cells, *(_counts(one) if first else [""] * len(_COUNTS)))
+    table.add_section()
 
 
 def _table(labels: Sequence[str]) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from lmeec.errors import ConfigError
 from lmeec.training.augment import AugmentConfig
@@ -25,7 +25,7 @@ for _part in (
     ValidationConfig,
 ):
     # Without this, pydantic passes over keys that a dataclass does not know.
-    _part.__pydantic_config__ = ConfigDict(extra="forbid")
+    with_config(ConfigDict(extra="forbid"))(_part)
 
 
 def read_settings(path: Path) -> TrainConfig:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedBase
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from lmeec.errors import ConfigError
@@ -65,7 +65,7 @@ def _line(document: Any, keys: tuple[int | str, ...]) -> int:
     """The line, from 1, of the last of the keys that is in the file."""
     line, place = 1, document
     for key in keys:
-        if not isinstance(place, CommentedBase):
+        if not isinstance(place, CommentedMap | CommentedSeq):
             break
         known = place.lc.data or {}
         if key in known:

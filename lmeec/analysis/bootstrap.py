@@ -55,7 +55,8 @@ def metrics_of(sums: NDArray[np.float64], average: Average = "frame") -> NDArray
         >>> metrics_of(np.array([[2, 1.5, 0.1, 1.0, 2, 2, 1], [1, 0, 0.5, 0, 1, 0, 0]]), "take").round(3).tolist()
         [0.375, 0.275, 0.25, 0.875]
     """
-    return drawn_metrics(sums, np.ones((1, len(sums))), average)[0]
+    metrics: NDArray[np.float64] = drawn_metrics(sums, np.ones((1, len(sums))), average)[0]
+    return metrics
 
 
 def drawn_metrics(
@@ -101,9 +102,10 @@ def _metrics(sums: NDArray[np.float64], has: tuple[bool, bool]) -> NDArray[np.fl
     visible, *values, visible_right, absent, absent_right = sums.T
     shares = [_ratio(visible_right, visible), _ratio(absent_right, absent)]
     counted = [share for share, wanted in zip(shares, has, strict=True) if wanted]
-    balanced = sum(counted) / len(counted) if counted else np.full(len(sums), np.nan)
+    balanced = np.mean(counted, axis=0) if counted else np.full(len(sums), np.nan)
     return np.stack([*(_ratio(value, visible) for value in values), balanced], axis=1)
 
 
 def _ratio(value: NDArray[np.float64], count: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(value, count, out=np.full(np.shape(value), np.nan), where=count > 0)
+    ratio: NDArray[np.float64] = np.divide(value, count, out=np.full(np.shape(value), np.nan), where=count > 0)
+    return ratio

@@ -137,7 +137,7 @@ def compare_groups(
     ]
 
 
-def _keys(track: NDArray[np.int64], frame: NDArray[np.int32]) -> NDArray[np.int64]:
+def _keys(track: NDArray[np.integer], frame: NDArray[np.int32]) -> NDArray[np.int64]:
     return track.astype(np.int64) << 32 | frame
 
 
@@ -147,13 +147,16 @@ def _compare(frames: FrameTable, cells: Cells, average: Average, resamples: int,
         estimates_of(sums, less, average, resamples, seed)
         for sums, less in ((first, None), (second, None), (second, first))
     ]
-    compared = [Compared(*of_metric) for of_metric in zip(*estimates, strict=True)]
+    iou, location_error, contour_accuracy, balanced_accuracy = map(Compared, *estimates)
     if "size" in cells.group:
-        compared[-1] = Compared(Estimate(None), Estimate(None), Estimate(None))
+        balanced_accuracy = Compared(Estimate(None), Estimate(None), Estimate(None))
     totals = first.sum(axis=0)
     return GroupComparison(
         cells.group,
-        *compared,
+        iou=iou,
+        location_error=location_error,
+        contour_accuracy=contour_accuracy,
+        balanced_accuracy=balanced_accuracy,
         frames=cells.rows.size,
         visible=int(totals[SUMS.index("visible")]),
         absent=int(totals[SUMS.index("absent")]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Grouping = Literal["direction", "scenario", "object", "size", "length", "camera"]
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
+
+_Number = TypeVar("_Number", bound=np.generic)
 
 METRICS = ("iou", "location_error", "contour_accuracy")
 
@@ -225,7 +227,9 @@ class _Reader:
         labels = {name: encoder.finish() for name, encoder in self._labels.items()}
         take = labels["take_uid"]
         frame = _joined(self._frame, np.int32)
-        groupings = {name: labels[name] for name in ("direction", "scenario", "object") if name in labels}
+        groupings: dict[str, Labels] = {
+            name: labels[name] for name in ("direction", "scenario", "object") if name in labels
+        }
         groupings["camera"] = labels["target_cam"]
         if "size" in by:
             groupings["size"] = Labels(tuple(SIZE_BINS), _joined(self._size, np.int32))
@@ -243,7 +247,7 @@ class _Reader:
         )
 
 
-def _joined(pieces: list[NDArray], kind: type) -> NDArray:
+def _joined(pieces: list[NDArray[_Number]], kind: type[_Number]) -> NDArray[_Number]:
     return np.concatenate(pieces) if pieces else np.zeros(0, dtype=kind)
 
 

@@ -163,7 +163,8 @@ def cells_of(frames: FrameTable, sums: NDArray[np.float64], by: Sequence[str]) -
         keep &= labels.codes >= 0
     rows = np.flatnonzero(keep)
     cells, cell_of_row = np.unique(group[rows] * len(frames.take.names) + frames.take.codes[rows], return_inverse=True)
-    summed = np.stack([np.bincount(cell_of_row, one[rows], cells.size) for one in sums], axis=1)
+    columns = [np.bincount(cell_of_row, one[rows], cells.size) for one in sums]
+    summed = np.stack(columns, axis=1).astype(np.float64, copy=False)
     group_of_cell = cells // max(len(frames.take.names), 1)
     order = rows[np.argsort(cell_of_row, kind="stable")]
     row_ends = np.cumsum(np.bincount(cell_of_row, minlength=cells.size))
@@ -183,13 +184,14 @@ def _runs(values: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
 
 
 def _score(frames: FrameTable, cells: Cells, average: Average, resamples: int, seed: int) -> GroupScore:
-    estimates = estimates_of(cells.sums, None, average, resamples, seed)
-    if "size" in cells.group:
-        estimates[-1] = Estimate(None)
+    iou, location_error, contour_accuracy, balanced_accuracy = estimates_of(cells.sums, None, average, resamples, seed)
     totals = cells.sums.sum(axis=0)
     return GroupScore(
         cells.group,
-        *estimates,
+        iou=iou,
+        location_error=location_error,
+        contour_accuracy=contour_accuracy,
+        balanced_accuracy=Estimate(None) if "size" in cells.group else balanced_accuracy,
         frames=cells.rows.size,
         visible=int(totals[SUMS.index("visible")]),
         absent=int(totals[SUMS.index("absent")]),

@@ -6,7 +6,8 @@ conversations.
 
 from lmeec.clips.bounds import LengthConfig
 from lmeec.clips.config import ClipsConfig
+from lmeec.clips.read import read_clips_metadata
 from lmeec.clips.summary import ClipsSummary
-from lmeec.clips.table import make_clips, read_clips_metadata, read_source
+from lmeec.clips.table import make_clips, read_source
 
 __all__ = ["ClipsConfig", "ClipsSummary", "LengthConfig", "make_clips", "read_clips_metadata", "read_source"]

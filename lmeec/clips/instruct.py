@@ -131,7 +131,9 @@ def write_instructions(table: Path, out: Path, config: InstructConfig, *, overwr
         DataError: The table holds no clips.
         OutputError: The table cannot be read, or a file is there or cannot be written.
     """
-    files: dict[Side, Path] = {"train": out} | ({"val": validation_file(out)} if config.val_share else {})
+    files: dict[Side, Path] = {"train": out}
+    if config.val_share:
+        files["val"] = validation_file(out)
     for path in (out, validation_file(out)):
         if path.exists() and not overwrite:
             raise OutputError(f"{path} exists already: name another file, or pass --overwrite to replace what is there")
@@ -253,11 +255,7 @@ def _records(uid: str, moments: list[_Moment], draws: Mapping[Task, _Draw]) -> I
                 video, question, answer = _best_view(moment, question, coin, random)
             else:
                 video = _view(moment, coin, random)
-                answer = {
-                    "describe": moment.text,
-                    "manipulated": _sentence(moment.objects),
-                    "next": moment.following,
-                }[task]
+                answer = _answer(moment, task)
             yield {
                 "id": f"{moment.clip_id}-{task}",
                 "video": video,
@@ -268,6 +266,15 @@ def _records(uid: str, moments: list[_Moment], draws: Mapping[Task, _Draw]) -> I
                 "task": task,
                 "take_uid": uid,
             }
+
+
+def _answer(moment: _Moment, task: Task) -> str:
+    if task == "describe":
+        return moment.text
+    if task == "manipulated":
+        return _sentence(moment.objects)
+    assert moment.following is not None  # what comes next is asked of no other moment
+    return moment.following
 
 
 def _view(moment: _Moment, ego: bool, random: np.random.Generator) -> str:

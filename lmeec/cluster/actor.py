@@ -8,7 +8,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-import ray
 import torch
 
 from lmeec.config import Direction
@@ -46,7 +45,6 @@ Message: TypeAlias = int | PartResult | JobError | Unfit
 """Predictions made, or how a job ended."""
 
 
-@ray.remote
 class WorkerActor:
     """A worker in a process of its own.
 
@@ -92,7 +90,8 @@ def _seldom(steps: Generator[int, None, PartResult]) -> Generator[int, None, Par
         try:
             made += next(steps)
         except StopIteration as end:
-            return end.value
+            result: PartResult = end.value
+            return result
         if time.monotonic() - sent > _MESSAGE_EVERY_S:
             yield made
             made, sent = 0, time.monotonic()

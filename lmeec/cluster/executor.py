@@ -7,7 +7,7 @@ left to do here is which job a free worker gets, and what a job's end means for 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import ray
 from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
@@ -58,7 +58,9 @@ class RayExecutor:
         self._models: Mapping[Direction, ModelInfo] | None = None
         self._why_given_up = ""
         options = {"num_cpus": sizes.cpus, "num_gpus": sizes.gpus, "max_restarts": -1}
-        make_actor = lambda: WorkerActor.options(**options).remote(make_worker, sizes.cpus)  # noqa: E731
+        actors = ray.remote(WorkerActor).options(**options)
+        # Ray's types say that it may be the class itself.
+        make_actor = lambda: cast("ActorHandle[WorkerActor]", actors.remote(make_worker, sizes.cpus))  # noqa: E731
         self._slots = [_Slot(str(number), make_actor) for number in range(sizes.workers)]
 
     def __enter__(self) -> Self:
@@ -209,7 +211,6 @@ class _Slot:
 
     Attributes:
         name: of the worker.
-        pending: what is awaited: the start of the actor or messages of its job; None if nothing is.
         assignment: its job.
         heard: when it last sent a message, in seconds of the monotonic clock.
         strikes: how often in a row it failed to start.
@@ -217,13 +218,19 @@ class _Slot:
 
     def __init__(self, name: str, make_actor: Callable[[], ActorHandle[Any]]) -> None:
         self.name = name
-        self.pending: ObjectRef[Ready] | ObjectRefGenerator | None = None
         self.assignment: Assignment | None = None
         self.heard = time.monotonic()
         self.strikes = 0
         self._make_actor = make_actor
         self._actor: ActorHandle[Any] | None = make_actor()
+        self._starting: ObjectRef[Ready] | None = None
+        self._messages: ObjectRefGenerator | None = None
         self._start()
+
+    @property
+    def pending(self) -> ObjectRef[Ready] | ObjectRefGenerator | None:
+        """What is awaited: the start of the actor or messages of its job; None if nothing is."""
+        return self._starting if self._starting is not None else self._messages
 
     @property
     def idle(self) -> bool:
@@ -236,22 +243,26 @@ class _Slot:
         self.assignment = assignment
         self.heard = time.monotonic()
         work.started(self.name, assignment.job)
-        predict = self._actor.predict.options(num_returns="streaming", max_task_retries=0)
-        self.pending = predict.remote(assignment.take, assignment.job, work.directory, work.run)
+        self._messages = self._actor.predict.options(num_returns="streaming", max_task_retries=0).remote(
+            assignment.take, assignment.job, work.directory, work.run
+        )
 
     def started(self) -> Ready:
         """The outcome of starting, when it is there."""
-        pending, self.pending = self.pending, None
-        return ray.get(pending)
+        assert self._starting is not None
+        starting, self._starting = self._starting, None
+        return ray.get(starting)
 
     def message(self) -> Message:
         """The next message, when it is there."""
+        assert self._messages is not None
         self.heard = time.monotonic()
-        return ray.get(next(self.pending))
+        message: Message = ray.get(next(self._messages))
+        return message
 
     def free(self) -> None:
         """The job has ended."""
-        self.pending = self.assignment = None
+        self._starting = self._messages = self.assignment = None
 
     def recover(self, *, replace: bool) -> None:
         """Await the actor's restart by Ray, or put another in its place."""
@@ -271,7 +282,7 @@ class _Slot:
     def _start(self) -> None:
         # Retried by Ray for as long as it takes to place the actor again, on another node if its own is lost.
         assert self._actor is not None
-        self.pending = self._actor.start.options(max_task_retries=-1).remote()
+        self._starting = self._actor.start.options(max_task_retries=-1).remote()
 
 
 def _of_results(models: Mapping[Direction, ModelInfo]) -> dict[str, tuple[str, str]]:

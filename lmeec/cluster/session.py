@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from contextlib import contextmanager
@@ -50,11 +51,23 @@ def ray_session(wanted: Wanted) -> Iterator[Sizes]:
         ray.shutdown()
 
 
-def _init(**options: object) -> None:
+def _init(
+    address: str,
+    *,
+    num_cpus: int | None = None,
+    object_store_memory: int | None = None,
+    include_dashboard: bool | None = None,
+) -> None:
     try:
-        ray.init(log_to_driver=False, logging_level="ERROR", **options)
+        ray.init(
+            address,
+            num_cpus=num_cpus,
+            object_store_memory=object_store_memory,
+            include_dashboard=include_dashboard,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
-        address = options["address"]
         what = "start a Ray cluster here" if address == "local" else f"join the Ray cluster at {address}"
         raise ClusterError(f"cannot {what}: {error}") from error
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import ray
 import ray.train
@@ -27,6 +27,9 @@ from lmeec.training.run import TrainJob, run_training
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ray import ObjectRef
+    from ray.actor import ActorHandle
 
     from lmeec.cluster.resources import Sizes
 
@@ -53,7 +56,8 @@ def train_on_ray(
     """
     # Here, as on another machine it would be lost with that machine, and the training with it.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    mailbox = ray.remote(num_cpus=0, scheduling_strategy=here)(_Mailbox).remote()
+    made = ray.remote(_Mailbox).options(num_cpus=0, scheduling_strategy=here).remote()
+    mailbox = cast("ActorHandle[_Mailbox]", made)  # Ray's types say that it may be the class itself
     scratch = job.out / SCRATCH
     trainer = TorchTrainer(
         _work,
@@ -73,7 +77,8 @@ def train_on_ray(
             if stopping():
                 mailbox.stop.remote()
             _deliver(mailbox, reporter)
-        outcome: _Outcome = ray.get(mailbox.outcome.remote())
+        reference: ObjectRef[_Outcome] = mailbox.outcome.remote()
+        outcome = ray.get(reference)
     except RayError as error:
         raise ClusterError(f"the Ray cluster was lost: {_reason(error)}; the last saved state is kept") from error
     finally:
@@ -183,7 +188,8 @@ def _work(settings: dict[str, Any]) -> None:
     group = Group(context.get_world_rank(), context.get_world_size())
 
     def stopping() -> bool:
-        return ray.get(mailbox.stopping.remote())
+        wanted: bool = ray.get(mailbox.stopping.remote())
+        return wanted
 
     try:
         finished = run_training(job, _ToDriver(mailbox, group.leads), group, stopping)

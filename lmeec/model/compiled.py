@@ -25,7 +25,7 @@ def compile_for_gpu(model: LMEEC, backend: str | Callable[..., object] = "induct
         model: in evaluation mode, on its device, with its weights loaded.
         backend: of torch.compile.
     """
-    encoder = torch.compile(model.image_encoder.forward, backend=backend)
+    encoder: Callable[[Tensor], object] = torch.compile(model.image_encoder.forward, backend=backend)
     attend = torch.compile(model.memory_attention.attend, backend=backend)
     fuse = torch.compile(model.MV_MoE.forward, backend=backend)
 

@@ -316,7 +316,8 @@ class LMEEC(nn.Module):
             [count, D].
         """
         distance = torch.arange(1, count + 1, device=self.device) / reach
-        return self.obj_ptr_tpos_proj(get_1d_sine_pe(distance, dim=self.config.hidden_dim))
+        codes: Tensor = self.obj_ptr_tpos_proj(get_1d_sine_pe(distance, dim=self.config.hidden_dim))
+        return codes
 
     def decode(self, fused: Tensor, target: ViewFeatures) -> Decoded:
         """Predict masks from fused features.
@@ -359,7 +360,8 @@ class LMEEC(nn.Module):
         )
 
     def _to_grid(self, tokens: Tensor) -> Tensor:
-        return tokens.transpose(1, 2).unflatten(2, (self.config.grid, self.config.grid))
+        features: Tensor = tokens.transpose(1, 2).unflatten(2, (self.config.grid, self.config.grid))
+        return features
 
 
 def _to_tokens(grid: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ class PreparedTarget:
         return PreparedTarget(self.tokens.index_select(0, index))
 
 
-class MemoryAttention(Sam2MemoryAttention):
+class MemoryAttention(Sam2MemoryAttention):  # type: ignore[misc] # sam2 comes without types
     """SAM 2's memory attention, split where the memory enters.
 
     Args:
@@ -46,6 +46,9 @@ class MemoryAttention(Sam2MemoryAttention):
         grid: side h = w of the feature grid.
         config: layers, feed-forward width, dropout and RoPE base.
     """
+
+    rope_cos: Tensor
+    rope_sin: Tensor
 
     def __init__(self, hidden_dim: int, memory_dim: int, grid: int, config: MemoryAttentionConfig) -> None:
         rope = {
@@ -102,7 +105,8 @@ class MemoryAttention(Sam2MemoryAttention):
             tokens = tokens + layer.dropout2(self._cross_attend(layer, tokens, keys, memory, num_pointer_tokens))
             hidden = layer.dropout(layer.activation(layer.linear1(layer.norm3(tokens))))
             tokens = tokens + layer.dropout3(layer.linear2(hidden))
-        return self.norm(tokens)
+        normed: Tensor = self.norm(tokens)
+        return normed
 
     def _self_attend(self, layer: MemoryAttentionLayer, tokens: Tensor) -> Tensor:
         attention = layer.self_attn
@@ -110,7 +114,8 @@ class MemoryAttention(Sam2MemoryAttention):
         query = self._rotate(attention.q_proj(normed))
         key = self._rotate(attention.k_proj(normed))
         mixed = self._attention(layer, query, key, attention.v_proj(normed))
-        return tokens + layer.dropout1(attention.out_proj(mixed))
+        attended: Tensor = tokens + layer.dropout1(attention.out_proj(mixed))
+        return attended
 
     def _cross_attend(
         self,
@@ -125,8 +130,8 @@ class MemoryAttention(Sam2MemoryAttention):
         key = attention.k_proj(keys)
         spatial = key.shape[1] - num_pointer_tokens
         key = torch.cat([self._rotate(key[:, :spatial]), key[:, spatial:]], dim=1)
-        mixed = self._attention(layer, query, key, attention.v_proj(values))
-        return attention.out_proj(mixed)
+        attended: Tensor = attention.out_proj(self._attention(layer, query, key, attention.v_proj(values)))
+        return attended
 
     def _attention(self, layer: MemoryAttentionLayer, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         dropout = layer.dropout_value if self.training else 0.0
@@ -138,7 +143,7 @@ class MemoryAttention(Sam2MemoryAttention):
         """Rotary position encoding of whole grids, [B, k*h*w, C]: channel pairs turn by their cell's angle."""
         batch, length, channels = x.shape
         grid = x.view(batch, -1, self.rope_cos.shape[0], channels)
-        pairs = grid.unflatten(-1, (-1, 2))
+        pairs: Tensor = grid.unflatten(-1, (-1, 2))
         turned = torch.stack([-pairs[..., 1], pairs[..., 0]], dim=-1).flatten(-2)
         rotated = grid * self.rope_cos + turned * self.rope_sin
         return rotated.to(x.dtype).view(batch, length, channels)

@@ -34,7 +34,8 @@ class MemoryViewMoE(nn.Module):
         memory = memory * (1 + self.mlp1(pooled))[..., None, None]
         view = view * (1 + self.mlp2(pooled))[..., None, None]
         both = torch.cat([memory, view], dim=1)
-        return memory * (1 + self.conv1(both)) + view * (1 + self.conv2(both))
+        fused: Tensor = memory * (1 + self.conv1(both)) + view * (1 + self.conv2(both))
+        return fused
 
 
 def _channel_gate(channels: int) -> nn.Sequential:

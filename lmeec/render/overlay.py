@@ -63,7 +63,8 @@ def draw_ground_truth(image: Image, mask: Mask, width: int | None = None) -> Non
 
 def line_width(image: Image) -> int:
     """Width of lines in pixels that are seen at the image's size."""
-    return max(1, round(min(image.shape[:2]) / 200))
+    shorter: int = min(image.shape[:2])
+    return max(1, round(shorter / 200))
 
 
 def _fitted(mask: Mask, image: Image) -> Mask:

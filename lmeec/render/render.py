@@ -18,7 +18,7 @@ from lmeec.render.panels import panels_of, pictures
 from lmeec.render.tracks import PredictedTrack, Selection, scan_tracks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -128,7 +128,7 @@ class _Drawing:
         """Width and height of the drawn images."""
         return self._layout.size
 
-    def images(self, frames: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    def images(self, frames: Sequence[int]) -> Generator[tuple[int, NDArray[np.uint8]], None, None]:
         """Draw these frames, ascending."""
         with ExitStack() as stack:
             views = [stack.enter_context(closing(pictures(self._take, panel, frames))) for panel in self._panels]

@@ -233,4 +233,5 @@ def _ranking(frames: FrameTable, confidence: NDArray[np.float64], scored: bool) 
 
 
 def _ratio(value: NDArray[Any], count: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.divide(value, count, out=np.full(value.shape, np.nan), where=count > 0)
+    ratio: NDArray[np.float64] = np.divide(value, count, out=np.full(value.shape, np.nan), where=count > 0)
+    return ratio

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from lmeec.checks import require
-from lmeec.data.synthetic.writer import MIN_VISIBLE_PIXELS
+from lmeec.data.synthetic.descriptions import MIN_VISIBLE_PIXELS
 
 if TYPE_CHECKING:
     from lmeec.training.clip import Clip
@@ -76,7 +76,7 @@ def augment(clip: Clip, config: AugmentConfig, rng: np.random.Generator, *, apar
     size = clip.query.shape[1]
     moves = [_affine(config, rng, size, mirrored) for mirrored in flips]
     query_masks = _warp_masks(clip.query_masks, moves[0], size)
-    kept = query_masks.any((2, 3)).all(1)
+    kept = _seen_throughout(query_masks)
     if kept.any():
         clip = replace(
             clip,
@@ -109,7 +109,7 @@ def crop(
         _window(masks[chosen], size, magnification, jitter, rng) for masks in (clip.query_masks, clip.target_masks)
     )
     query_masks = drop_specks(_warp_masks(clip.query_masks, query, size))
-    kept = query_masks.any((2, 3)).all(1)
+    kept = _seen_throughout(query_masks)
     if not kept.any():
         return None
     return replace(
@@ -124,7 +124,14 @@ def crop(
 
 def drop_specks(masks: np.ndarray) -> np.ndarray:
     """Empty the masks of which next to nothing shows, as annotations have them; [K, T, H, W]."""
-    return masks & (masks.sum((2, 3), keepdims=True) >= MIN_VISIBLE_PIXELS)
+    kept: np.ndarray = masks & (masks.sum((2, 3), keepdims=True) >= MIN_VISIBLE_PIXELS)
+    return kept
+
+
+def _seen_throughout(masks: np.ndarray) -> np.ndarray:
+    """Which objects show at every instant, bool [K], of masks [K, T, S, S]."""
+    seen: np.ndarray = np.any(masks, (2, 3)).all(1)
+    return seen
 
 
 def _window(
@@ -173,4 +180,5 @@ def _recolour(frames: np.ndarray, config: AugmentConfig, rng: np.random.Generato
     grey = colours @ _GREY
     colours = grey[..., None] + (colours - grey[..., None]) * np.float32(saturation)
     middle = grey.mean((1, 2))[:, None, None, None]
-    return (middle + (colours - middle) * np.float32(contrast)).round().clip(0, 255).astype(np.uint8)
+    changed: np.ndarray = (middle + (colours - middle) * np.float32(contrast)).round().clip(0, 255).astype(np.uint8)
+    return changed

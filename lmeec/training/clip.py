@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -83,9 +83,10 @@ class ClipBatch:
 
     def to(self, device: torch.device) -> ClipBatch:
         """The batch on another device."""
-        return ClipBatch(
-            *(x.to(device, non_blocking=True) if isinstance(x, Tensor) else x for x in vars(self).values())
-        )
+        moved: dict[str, Any] = {
+            name: x.to(device, non_blocking=True) for name, x in vars(self).items() if isinstance(x, Tensor)
+        }
+        return replace(self, **moved)
 
 
 def collate(clips: Sequence[Clip]) -> ClipBatch:

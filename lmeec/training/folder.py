@@ -73,12 +73,13 @@ class TrainingFolder:
         if not path.exists():
             return None
         try:
-            return torch.load(path, map_location="cpu", weights_only=True)
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
             raise OutputError(
                 f"{path}: is no state of a training that can be read ({str(error).splitlines()[0]}); begin anew "
                 f"in another --out, perhaps with --checkpoint {self.path / LAST}"
             ) from error
+        return state
 
     def write_state(self, state: Mapping[str, Any]) -> None:
         """Replace the saved state in one step; the one before stays until the new one is whole.

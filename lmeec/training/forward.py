@@ -7,7 +7,7 @@ step of such a clip leaves an entry out, the earliest.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 import torch
 from torch import Tensor
@@ -17,9 +17,14 @@ from lmeec.errors import ConfigError
 from lmeec.model.lmeec import LMEEC, Decoded, ViewFeatures
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lmeec.config import ModelConfig
     from lmeec.model.memory_attention import PreparedTarget
     from lmeec.training.clip import ClipBatch
+
+_Given = TypeVarTuple("_Given")
+_Made = TypeVar("_Made")
 
 _CERTAIN_LOGIT = 10.0
 """Mask logit that stands for an annotated pixel where memories are made from annotations."""
@@ -167,7 +172,8 @@ class _ClipRun:
         self._targets.append(self._saving(self._model.target_memory, target.coarse, gated))
         self._pointers.append(gated.object_pointer)
 
-    def _saving(self, function, *arguments):  # noqa: ANN001, ANN002, ANN202 - whatever the function takes and gives
+    def _saving(self, function: Callable[[*_Given], _Made], *arguments: *_Given) -> _Made:
         if self._recompute and torch.is_grad_enabled():
-            return checkpoint(function, *arguments, use_reentrant=False)
+            made: _Made = checkpoint(function, *arguments, use_reentrant=False)
+            return made
         return function(*arguments)

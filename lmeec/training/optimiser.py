@@ -42,8 +42,9 @@ def base_rate(model: LMEEC, name: str, config: OptimiserConfig) -> float:
     if not name.startswith(_TRUNK) or "pos_embed" in name:
         return config.encoder_lr
     trunk = model.image_encoder.trunk
-    depth = trunk.get_layer_id(name.removeprefix(_TRUNK))
-    return config.encoder_lr * config.layer_decay ** (trunk.get_num_layers() + 1 - depth)
+    depth: int = trunk.get_layer_id(name.removeprefix(_TRUNK))
+    after: int = trunk.get_num_layers() + 1 - depth
+    return config.encoder_lr * config.layer_decay**after
 
 
 def weight_decay(model: LMEEC, name: str, config: OptimiserConfig) -> float:

@@ -27,12 +27,19 @@ def memory_generator(seed: int, step: int, place: int) -> np.random.Generator:
 
 def random_state() -> dict[str, Any]:
     """State of the global generators, as plain values and tensors."""
-    name, keys, position, has_gauss, gauss = np.random.get_state()
+    numpy = np.random.get_state(legacy=False)
+    words = numpy["state"]
     version, internal, gauss_next = random.getstate()
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "numpy": (name, keys.tolist(), int(position), int(has_gauss), float(gauss)),
+        "numpy": (
+            numpy["bit_generator"],
+            words["key"].tolist(),
+            int(words["pos"]),
+            int(numpy["has_gauss"]),
+            float(numpy["gauss"]),
+        ),
         "python": (version, list(internal), gauss_next),
     }
 

@@ -52,7 +52,9 @@ def _prepare_memory_encoder(model: LMEEC, appearance: int) -> Tensor:
     encoder, channels = model.memory_encoder, model.config.hidden_dim
     features = channels - _FLAGS
     # Keeps the length of a feature that is projected to fewer channels.
-    projection = torch.linalg.qr(torch.randn(features, features))[0][:appearance] * (features / appearance) ** 0.5
+    projection: Tensor = (
+        torch.linalg.qr(torch.randn(features, features))[0][:appearance] * (features / appearance) ** 0.5
+    )
     encoder.pix_feat_proj.weight.zero_()
     encoder.pix_feat_proj.weight[:features, :features, 0, 0] = torch.eye(features)
     last = encoder.mask_downsampler.encoder[-1]
@@ -69,11 +71,15 @@ def _close_gates(model: LMEEC) -> None:
     """Let the Memory-View MoE start as little more than a sum, whose size the mask decoder knows from first steps."""
     moe = model.MV_MoE
     for channel_gate, spatial_gate in ((moe.mlp1, moe.conv1), (moe.mlp2, moe.conv2)):
-        channel_gate[-2].bias.fill_(_CLOSED)
+        channel, spatial = channel_gate[-2], spatial_gate[-2]
+        assert isinstance(channel, nn.Linear)
+        assert isinstance(spatial, nn.Conv2d)
+        channel.bias.fill_(_CLOSED)
         # It has no bias and its inputs are not negative, so negative weights close it.
-        spatial_gate[-2].weight.copy_(-5 * spatial_gate[-2].weight.abs())
+        spatial.weight.copy_(-5 * spatial.weight.abs())
 
 
-def _zero_biases(*layers: nn.Module) -> None:
+def _zero_biases(*layers: nn.Linear | nn.Conv2d) -> None:
     for layer in layers:
+        assert layer.bias is not None
         layer.bias.zero_()

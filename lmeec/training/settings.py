@@ -16,7 +16,8 @@ FREE = ("device", "micro_batch", "recompute", "save_every", "validation")
 
 def plain(config: TrainConfig) -> dict[str, Any]:
     """All settings as JSON values."""
-    return json.loads(json.dumps(dataclasses.asdict(config)))
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return values
 
 
 def binding(config: TrainConfig) -> dict[str, Any]:

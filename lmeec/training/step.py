@@ -70,7 +70,9 @@ def accumulate_gradients(
     """
     size = config.micro_batch
     device = model.device
-    objects = run.group.sum(sum(_judged(clip) for clip in clips).to(device)).clamp(min=1) / run.group.workers
+    objects = (
+        run.group.sum(torch.stack([_judged(clip) for clip in clips]).sum(0).to(device)).clamp(min=1) / run.group.workers
+    )
     sums = torch.zeros(len(LOSSES) + 3, device=device)
     for first in range(0, len(clips), size):
         if run.interrupted():

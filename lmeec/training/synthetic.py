@@ -15,10 +15,11 @@ import cv2
 import numpy as np
 
 from lmeec.checks import require
+from lmeec.data.synthetic.descriptions import MIN_VISIBLE_PIXELS
 from lmeec.data.synthetic.render import Renderer
 from lmeec.data.synthetic.scene import MAX_OBJECTS, Camera, Scene, SceneConfig
 from lmeec.data.synthetic.scene_builder import make_scene
-from lmeec.data.synthetic.writer import MIN_VISIBLE_PIXELS, frame_size
+from lmeec.data.synthetic.writer import frame_size
 from lmeec.errors import ConfigError
 from lmeec.training.augment import AugmentConfig, augment, crop, drop_specks
 from lmeec.training.clip import Clip
@@ -208,7 +209,7 @@ class SyntheticClips:
         followed = self._followed(seen, hidden, here.lacking[target], rng)
         if not len(followed):
             return None
-        clip: Clip | None = Clip(
+        clip = Clip(
             query=here.frames[query, span],
             target=target_frames,
             query_masks=_masks(seen, followed),
@@ -217,8 +218,11 @@ class SyntheticClips:
             track_length=max(frames, int(rng.integers(*self._config.track_length, endpoint=True))),
         )
         if phase.crop is not None:
-            clip = crop(clip, phase.crop, _MAGNIFICATION, _JITTER, rng)
-        return clip and augment(clip, self._config.augment if real else _APART, rng, apart=not real)
+            cut = crop(clip, phase.crop, _MAGNIFICATION, _JITTER, rng)
+            if cut is None:
+                return None
+            clip = cut
+        return augment(clip, self._config.augment if real else _APART, rng, apart=not real)
 
     def _target(self, here: _Pictures, query: int, rng: np.random.Generator) -> int:
         lacking = rng.uniform() < self._config.absent
@@ -279,4 +283,5 @@ def _without(scene: Scene, number: int) -> Scene:
 
 def _masks(objects: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """Masks [K, T, S, S] of some objects in a map of objects [T, S, S]."""
-    return objects[None] == numbers.astype(objects.dtype)[:, None, None, None]
+    masks: np.ndarray = objects[None] == numbers.astype(objects.dtype)[:, None, None, None]
+    return masks

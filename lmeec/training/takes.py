@@ -148,7 +148,7 @@ def _masks(masks: MaskTrack, frames: Sequence[int], size: int) -> NDArray[np.boo
 def _annotated(track: TrainingTrack, frames: Sequence[int], shown: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Frames to learn from, [T]: annotated ones, unless the object is so small that nothing of it is left."""
     looked_at = dict(zip(track.frames, track.annotated, strict=True))
-    found = shown.any((1, 2))
+    found: NDArray[np.bool_] = np.any(shown, (1, 2))
     return np.array(
         [looked_at[frame] and found[place] == shows(track.target, frame) for place, frame in enumerate(frames)]
     )

@@ -75,7 +75,8 @@ class CpuMemoryAttention(MemoryAttention):
             key = attention.k_proj(row_keys)
             key[:spatial] = self._rotate(key[None, :spatial])[0]
             mixed.append(blockwise_attention(query, key, memory.to(key.dtype)))
-        return attention.out_proj(attention.v_proj(torch.stack(mixed)))
+        attended: Tensor = attention.out_proj(attention.v_proj(torch.stack(mixed)))
+        return attended
 
     def _rotate(self, x: Tensor) -> Tensor:
         """Rotate whole grids [B, k*h*w, C]; float32 in place."""

@@ -36,9 +36,10 @@ class PackedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., in] to [..., out]."""
-        return torch.ops.mkldnn._linear_pointwise(
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(
             x.to(self.dtype), self._packed, self._packed_bias, self.activation, [], self._formula
         )
+        return result
 
 
 class PackedPointwise(nn.Module):
@@ -62,7 +63,8 @@ class PackedPointwise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, in, h, w] to [B, out, h, w], channels last in memory."""
-        return self._linear[0](x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        result: Tensor = self._linear[0](x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return result
 
 
 def can_pack() -> bool:

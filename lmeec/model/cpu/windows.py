@@ -41,7 +41,8 @@ class EdgeAwareBlock(nn.Module):
         if self.proj is not None:
             shortcut = do_pool(self.proj(x), self.pool)
         x = shortcut + self.attn.proj(self._attend(self.attn.qkv(x)))
-        return x + self.mlp(self.norm2(x))
+        result: Tensor = x + self.mlp(self.norm2(x))
+        return result
 
     def _attend(self, qkv: Tensor) -> Tensor:
         """[B, H, W, 3 * dim_out], projected, to [B, H / stride, W / stride, dim_out]."""
