@@ -37,7 +37,7 @@ def status(
     """
     from lmeec.inference.status import read_status
 
-    found = read_status(out)
+    found = read_status(out, watching=lambda text: typer.echo(text, err=True))
     if as_json:
         import dataclasses
         import json
@@ -72,7 +72,8 @@ def _print_heartbeat(console: Console, found: RunStatus) -> None:
 
     beat = found.heartbeat
     assert beat is not None
-    silent = f", last heard of {duration(found.silent_s or 0)} ago" if found.state != "running" else ""
+    heard = found.state == "running" or found.silent_s is None
+    silent = "" if heard else f", last heard of {duration(found.silent_s or 0)} ago"
     console.print(f"driver: process {beat.pid} on {beat.host}, at work for {duration(beat.seconds)}{silent}")
     left = f", {duration(beat.seconds_left)} left" if found.state == "running" and beat.seconds_left else ""
     console.print(f"frames: {beat.frames_done:,} of about {beat.frames:,}, {beat.rate:.1f} frames/s{left}")

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import socket
+import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 import msgspec
 
 from lmeec.errors import OutputError
+from lmeec.inference.claim import HEARTBEAT_FILE, SILENT_AFTER_S, Claim
 from lmeec.inference.jobs import Job
 from lmeec.inference.progress import Failure, Progress
+from lmeec.tables import remove_parts
 from lmeec.tables.files import written_whole
 from lmeec.tables.storage import is_local
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
 
     from lmeec.tables import Output
     from lmeec.tables.storage import Location
 
 PLAN_FILE = "run.json"
-HEARTBEAT_FILE = "progress.json"
 
 _BEAT_EVERY_S = {True: 2.0, False: 15.0}
-_SILENT_AFTER_S = 90.0
 
 State = Literal["running", "stopped", "finished"]
 T = TypeVar("T")
@@ -59,7 +60,7 @@ class Heartbeat:
         state: what the driver does.
         host: the driver's machine.
         pid: the driver's process.
-        time: seconds since 1970.
+        time: seconds since 1970, by that machine's clock.
         seconds: how long it had worked.
         frames: predictions to make.
         frames_done: of these, made or no longer needed.
@@ -83,55 +84,112 @@ class Heartbeat:
     failures: list[Failure] = field(default_factory=list)
     workers: list[WorkerBeat] = field(default_factory=list)
 
-    @property
-    def alive(self) -> bool:
-        """Whether the driver runs, as far as can be told from here."""
-        if self.state != "running":
-            return False
-        if self.host == socket.gethostname():
-            return self.pid != os.getpid() and _process_exists(self.pid)
-        return time.time() - self.time < _SILENT_AFTER_S
-
 
 class RunRecord:
-    """Writes the files of one run; owns them while the run goes.
+    """Writes the files of one run and owns its output while the run goes; a context manager.
+
+    A thread says every few seconds where the run stands, whatever the driver is busy with: others take an output that
+    says nothing for theirs.
 
     Args:
         directory: folder of the parts.
+        progress: what beats tell of.
+        notice: is told, in words, when it takes a while to see whether another owner lives.
+
+    Raises:
+        OutputError: on entering, when another run owns the output, or it cannot be written to.
     """
 
-    def __init__(self, directory: Location) -> None:
+    def __init__(self, directory: Location, progress: Progress, notice: Callable[[str], None]) -> None:
         self._directory = directory
-        self._next_beat = 0.0
+        self._progress = progress
+        self._notice = notice
         self._every = _BEAT_EVERY_S[is_local(directory)]
+        self._ending = threading.Event()
+        self._lost = False
+        self._last: State | None = "stopped"
 
-    def claim(self, jobs: Sequence[Job]) -> None:
-        """Begin a run.
+    def __enter__(self) -> Self:
+        self._claim = Claim(self._directory, self._notice)
+        self._thread = threading.Thread(target=self._beat_on, name="lmeec-heartbeat", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ending.set()
+        self._thread.join()
+        if not self._lost:
+            if self._last is not None:
+                with suppress(OutputError):  # a full disk, which is told of already
+                    self._beat(self._last)
+            self._claim.release()
+
+    def plan(self, jobs: Sequence[Job]) -> None:
+        """Say what the run is about.
 
         Raises:
-            OutputError: another run is writing to the same place.
+            OutputError: it cannot be written.
         """
-        other = read_heartbeat(self._directory)
-        if other is not None and other.alive:
-            raise OutputError(
-                f"{self._directory}: another run is writing there (process {other.pid} on {other.host}, last heard of "
-                f"{time.time() - other.time:.0f} s ago); wait until it ends, stop it, or name another output"
-            )
         with written_whole(self._directory / PLAN_FILE) as file:
             file.write(msgspec.json.encode(Plan(list(jobs))))
-        self.beat(Progress(), "running")
 
-    def beat(self, progress: Progress, state: State = "running") -> None:
-        """Say where the run stands, if it is time to or the state is a last one."""
-        now = time.monotonic()
-        if state == "running" and now < self._next_beat:
-            return
-        self._next_beat = now + self._every
-        workers = [WorkerBeat(w.name, w.state, w.job, w.frames, w.done, w.rate) for w in progress.workers.values()]
+    def check(self) -> None:
+        """Make sure that the output is still this run's.
+
+        Raises:
+            OutputError: another driver took it over, as this one had given no sign of life.
+        """
+        if self._lost or not self._claim.held():
+            self._lost = True
+            raise OutputError(
+                f"{self._directory}: another run took this output over, as this one had given no sign of life for "
+                f"{SILENT_AFTER_S:.0f} s; it goes on there"
+            )
+
+    @property
+    def lost(self) -> bool:
+        """Whether the last beat found that another driver took the output over."""
+        return self._lost
+
+    def remove_files(self) -> None:
+        """The run is over and whole, nobody needs its files any more.
+
+        Raises:
+            OutputError: one cannot be removed.
+        """
+        remove_parts(self._directory)
+        self._ending.set()
+        self._thread.join()
+        self._last = None
+        remove_parts(self._directory, also=(PLAN_FILE, HEARTBEAT_FILE))
+
+    def finish(self) -> None:
+        """The run is over, but its files are needed for a rerun."""
+        self._last = "finished"
+
+    def _beat_on(self) -> None:
+        while True:
+            try:
+                if not self._claim.held():
+                    self._lost = True
+                    return
+                self._beat("running")
+            except Exception:  # a disk or network that may be back for the next beat
+                pass
+            if self._ending.wait(self._every):
+                return
+
+    def _beat(self, state: State) -> None:
+        progress = self._progress
+        workers = [
+            WorkerBeat(w.name, w.state, w.job, w.frames, w.done, w.rate) for w in list(progress.workers.values())
+        ]
         beat = Heartbeat(
             state=state,
-            host=socket.gethostname(),
-            pid=os.getpid(),
+            host=self._claim.owner.host,
+            pid=self._claim.owner.pid,
             time=time.time(),
             seconds=progress.seconds,
             frames=progress.frames,
@@ -139,7 +197,7 @@ class RunRecord:
             rate=progress.rate,
             seconds_left=progress.seconds_left,
             retries=progress.retries,
-            failures=progress.failures,
+            failures=list(progress.failures),
             workers=workers,
         )
         with written_whole(self._directory / HEARTBEAT_FILE) as file:
@@ -193,13 +251,3 @@ def _read(path: Location, kind: type[T]) -> T | None:
         return None
     except (msgspec.DecodeError, OSError) as error:
         raise OutputError(f"{path} cannot be read ({error}): remove it") from error
-
-
-def _process_exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

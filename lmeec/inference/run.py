@@ -12,8 +12,8 @@ from lmeec.data.names import first_few
 from lmeec.errors import DataError, DiskFullError, OutputError
 from lmeec.inference.jobs import Job, jobs_of, remaining
 from lmeec.inference.pipeline import Profile
-from lmeec.inference.progress import Failure, Notice, Reporter
-from lmeec.inference.record import HEARTBEAT_FILE, PLAN_FILE, read_heartbeat, write_failures
+from lmeec.inference.progress import Failure, Notice, Progress, Reporter
+from lmeec.inference.record import PLAN_FILE, RunRecord, write_failures
 from lmeec.inference.work import Executor, Stop, Work
 from lmeec.tables import (
     Contents,
@@ -148,27 +148,35 @@ def run_predictions(
     check_output(out, overwrite=overwrite)
     run = run_metadata(executor.describe(), takes, executor.config)
     jobs = list(_checked_jobs(takes, executor.config))
-    if overwrite:
-        _discard(out)
-    elif out.path.exists() and _is_finished(out, run, jobs):
-        reporter.event(Notice(f"{out} holds all of this run already: nothing to do"))
-        return RunSummary(len(jobs), len(jobs), count_rows(out.path), 0, time.monotonic() - start)
-    parts = _Parts(out.parts, run, jobs)
-    work = Work(takes, out.parts, run, reporter, retries, stop)
-    work.begin(jobs, remaining(jobs, parts.done()), executor.workers)
-    try:
+    if not overwrite and (done := _done_before(out, run, jobs, reporter, start)) is not None:
+        return done
+    progress = Progress()
+    with RunRecord(out.parts, progress, lambda text: reporter.event(Notice(text))) as record:
+        # Asked again, as another run may have ended before this one owned the output.
+        if overwrite:
+            _discard(out)
+        elif (done := _done_before(out, run, jobs, reporter, start)) is not None:
+            return done
+        parts = _Parts(out.parts, run, jobs)
+        work = Work(takes, out.parts, run, record, progress, reporter, retries=retries, stop=stop)
+        work.begin(jobs, remaining(jobs, parts.done()), executor.workers)
         executor.run(work)
         if work.fatal is not None:
             raise DiskFullError(f"{work.fatal}. Finished takes are kept; make room and run the same command again")
-        waiting = work.progress.jobs - work.progress.jobs_done - _failed(work.progress.failures)
+        waiting = progress.jobs - progress.jobs_done - _failed(progress.failures)
         if waiting > 0:
-            write_failures(out, work.progress.failures)
-            return _summary(work, start, parts=work.progress.jobs_done, waiting=waiting)
-        summary = _join(out, parts, work, start)
-    except BaseException:
-        work.record.beat(work.progress, "stopped")
-        raise
-    return summary
+            write_failures(out, progress.failures)
+            return _summary(work, start, parts=progress.jobs_done, waiting=waiting)
+        return _join(out, parts, work, record, start)
+
+
+def _done_before(
+    out: Output, run: RunMetadata, jobs: Sequence[Job], reporter: Reporter, start: float
+) -> RunSummary | None:
+    if not (out.path.exists() and _is_finished(out, run, jobs)):
+        return None
+    reporter.event(Notice(f"{out} holds all of this run already: nothing to do"))
+    return RunSummary(len(jobs), len(jobs), count_rows(out.path), 0, time.monotonic() - start)
 
 
 def _checked_jobs(takes: TakeSet, config: PredictConfig) -> Iterator[Job]:
@@ -187,10 +195,7 @@ def _checked_jobs(takes: TakeSet, config: PredictConfig) -> Iterator[Job]:
 
 
 def _discard(out: Output) -> None:
-    other = read_heartbeat(out.parts)
-    if other is not None and other.alive:
-        raise OutputError(f"{out}: another run is writing there (process {other.pid} on {other.host}); stop it first")
-    remove_parts(out.parts, also=(PLAN_FILE, HEARTBEAT_FILE))
+    remove_parts(out.parts, also=(PLAN_FILE,))
     write_failures(out, [])
 
 
@@ -225,6 +230,9 @@ def _refuse_other_run(theirs: RunMetadata, mine: RunMetadata, path: object) -> N
 class _Parts:
     """The whole parts of this run's jobs; damaged ones are left out, to be done again.
 
+    Attributes:
+        jobs: the jobs, by take and direction.
+
     Raises:
         OutputError: there is a part of another run, or of a take that is not in this one.
     """
@@ -232,7 +240,7 @@ class _Parts:
     def __init__(self, directory: Location, run: RunMetadata, jobs: Sequence[Job]) -> None:
         self._directory = directory
         self._run = run
-        self._jobs = {(job.take_uid, job.direction): job for job in jobs}
+        self.jobs = {(job.take_uid, job.direction): job for job in jobs}
 
     def done(self) -> dict[_Key, set[str | None]]:
         """For a take and direction, the target cameras that parts hold; None stands for all."""
@@ -244,10 +252,10 @@ class _Parts:
     def whole(self) -> dict[_Key, list[Location]]:
         """The parts of every take and direction that is done."""
         done = self.done()
-        missing = {(job.take_uid, job.direction) for job in remaining(self._jobs.values(), done)}
+        missing = {(job.take_uid, job.direction) for job in remaining(self.jobs.values(), done)}
         return {
             (uid, direction): [part_path(self._directory, uid, job.direction, camera) for camera in cameras]
-            for (uid, direction), job in self._jobs.items()
+            for (uid, direction), job in self.jobs.items()
             if (uid, direction) in done and (uid, direction) not in missing
             for cameras in [[None] if None in done[uid, direction] else [share.camera for share in job.shares]]
         }
@@ -255,7 +263,7 @@ class _Parts:
     def _infos(self) -> Iterator[PartInfo]:
         for info in read_part_infos(list_parts(self._directory), skip_damaged=True):
             _refuse_other_run(info.run, self._run, info.path)
-            if (info.take_uid, info.direction) not in self._jobs:
+            if (info.take_uid, info.direction) not in self.jobs:
                 raise OutputError(
                     f"{info.path} holds take {info.take_uid} ({info.direction}), which is not among the takes of this "
                     "run: give the same takes again, name another output, or pass --overwrite to discard it"
@@ -267,22 +275,37 @@ def _failed(failures: Sequence[Failure]) -> int:
     return len({(failure.take_uid, failure.direction) for failure in failures})
 
 
-def _join(out: Output, parts: _Parts, work: Work, start: float) -> RunSummary:
-    """Make the table; keep the parts while something is missing, so that a rerun needs to do only that."""
+def _join(out: Output, parts: _Parts, work: Work, record: RunRecord, start: float) -> RunSummary:
+    """Make the table; keep the parts while something is missing, so that a rerun needs to do only that.
+
+    Raises:
+        OutputError: a part that was there is gone, or another driver has taken the output over.
+    """
     failures = work.progress.failures
     whole = parts.whole()
+    _check_none_lost(out, parts, whole, failures)
+    record.check()
     rows = merge_parts([path for paths in whole.values() for path in paths], out, overwrite=True) if whole else 0
+    record.check()
     write_failures(out, failures)
     if not failures:
-        remove_parts(out.parts, also=(PLAN_FILE, HEARTBEAT_FILE))
+        record.remove_files()
     else:
-        work.record.beat(work.progress, "finished")
+        record.finish()
     return _summary(work, start, parts=len(whole), rows=rows)
 
 
+def _check_none_lost(out: Output, parts: _Parts, whole: Mapping[_Key, object], failures: Sequence[Failure]) -> None:
+    failed = {(failure.take_uid, failure.direction) for failure in failures}
+    lost = [job.label for key, job in parts.jobs.items() if key not in whole and key not in failed]
+    if lost:
+        raise OutputError(
+            f"{out}: parts that were finished are gone or damaged in {out.parts} ({first_few(lost)}), so no table was "
+            "made; leave that folder alone while a run goes, and run the same command again to do them anew"
+        )
+
+
 def _summary(work: Work, start: float, *, parts: int, rows: int = 0, waiting: int = 0) -> RunSummary:
-    if waiting:
-        work.record.beat(work.progress, "stopped")
     return RunSummary(
         parts=parts,
         resumed=work.progress.resumed,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lmeec.errors import OutputError
+from lmeec.inference.claim import find_owner, is_alive
 from lmeec.inference.jobs import remaining
 from lmeec.inference.progress import Failure
 from lmeec.inference.record import Heartbeat, read_failures, read_heartbeat, read_plan
@@ -15,6 +17,8 @@ from lmeec.tables.parts import part_path
 from lmeec.tables.storage import names_in
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lmeec.tables.storage import Location
 
 State = Literal["running", "stopped", "complete", "incomplete"]
@@ -35,7 +39,7 @@ class RunStatus:
         failures: what was set aside.
         remaining: takes and directions that are neither done nor set aside.
         heartbeat: what the driver said last.
-        silent_s: seconds since then.
+        silent_s: seconds since then; None for a driver on another machine, whose clock may differ.
     """
 
     out: str
@@ -50,11 +54,12 @@ class RunStatus:
     silent_s: float | None
 
 
-def read_status(out: Location | str) -> RunStatus:
+def read_status(out: Location | str, watching: Callable[[str], None] = lambda _text: None) -> RunStatus:
     """Read how far the run of an output is.
 
     Args:
         out: what `lmeec predict --out` was given.
+        watching: is told, in words, when it takes a while to see whether a driver on another machine lives.
 
     Raises:
         OutputError: there is no run of that name.
@@ -63,6 +68,8 @@ def read_status(out: Location | str) -> RunStatus:
     plan = read_plan(output.parts)
     if plan is None:
         return _of_table(output)
+    owner = find_owner(output.parts)
+    alive = owner is not None and is_alive(output.parts, owner, watching)
     heartbeat = read_heartbeat(output.parts)
     names = set(names_in(output.parts))
     done: dict[tuple[str, str], set[str | None]] = {}
@@ -74,7 +81,6 @@ def read_status(out: Location | str) -> RunStatus:
     failures = tuple(heartbeat.failures) if heartbeat else tuple(read_failures(output))
     failed = {(failure.take_uid, failure.direction) for failure in failures}
     undone = {(job.take_uid, job.direction): f"{job.take_name} {job.direction}" for job in left}
-    alive = heartbeat is not None and heartbeat.alive
     finished = heartbeat is not None and heartbeat.state == "finished"
     return RunStatus(
         out=str(output),
@@ -86,7 +92,7 @@ def read_status(out: Location | str) -> RunStatus:
         failures=failures,
         remaining=tuple(name for key, name in undone.items() if key not in failed),
         heartbeat=heartbeat,
-        silent_s=time.time() - heartbeat.time if heartbeat else None,
+        silent_s=time.time() - heartbeat.time if heartbeat and heartbeat.host == socket.gethostname() else None,
     )
 
 

@@ -19,7 +19,6 @@ from lmeec.inference.progress import (
     Reporter,
     RunStarted,
 )
-from lmeec.inference.record import RunRecord
 from lmeec.inference.worker import JobError, ModelInfo, PartResult, Worker
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from lmeec.config import Direction, PredictConfig
     from lmeec.data.takes import Take
+    from lmeec.inference.record import RunRecord
     from lmeec.tables import RunMetadata
     from lmeec.tables.storage import Location
 
@@ -71,24 +71,35 @@ class Assignment:
 
 
 class Work:
-    """Owns the queue, the progress and the heartbeat of a run.
+    """Owns the queue and the progress of a run.
 
     Args:
         takes: the takes that jobs point into.
         directory: folder of the parts.
         run: what the rows depend on.
+        record: the run's files.
+        progress: is kept up to date; all zero.
         reporter: shows how it goes.
         retries: how often a job that failed is tried again.
         stop: the user's wish to end early.
     """
 
     def __init__(
-        self, takes: Takes, directory: Location, run: RunMetadata, reporter: Reporter, retries: int, stop: Stop
+        self,
+        takes: Takes,
+        directory: Location,
+        run: RunMetadata,
+        record: RunRecord,
+        progress: Progress,
+        reporter: Reporter,
+        *,
+        retries: int,
+        stop: Stop,
     ) -> None:
         self.directory = directory
         self.run = run
-        self.progress = Progress()
-        self.record = RunRecord(directory)
+        self.progress = progress
+        self._record = record
         self.fatal: str | None = None
         self.tracks = 0
         self.profile = Profile()
@@ -102,12 +113,12 @@ class Work:
         """Begin with the jobs of the run, of which some wait.
 
         Raises:
-            OutputError: another run is writing to the same place.
+            OutputError: what the run is about cannot be written down.
         """
         waiting = list(waiting)
         keys = {(job.index, job.direction) for job in waiting}
         self._queue = JobQueue(waiting, workers)
-        self.record.claim(jobs)
+        self._record.plan(jobs)
         self.progress.jobs = len(jobs)
         self.progress.resumed = self.progress.jobs_done = len(jobs) - len(keys)
         self.progress.frames = sum(job.steps for job in waiting)
@@ -183,9 +194,14 @@ class Work:
         self.tick()
 
     def tick(self) -> None:
-        """Refresh the display and, now and then, the heartbeat."""
+        """Refresh the display.
+
+        Raises:
+            OutputError: another run has taken the output over.
+        """
         self._reporter.update(self.progress)
-        self.record.beat(self.progress)
+        if self._record.lost:
+            self._record.check()
 
     def _settle(self, job: Job) -> None:
         self.progress.frames_settled += job.steps

@@ -59,6 +59,42 @@ def written_whole(path: Location) -> Iterator[BinaryIO]:
         _upload(local.name, path)
 
 
+def create_exclusively(path: Location, content: bytes) -> bool:
+    """Make a file if nobody has made it before; False if it is there already. Of many who try at once, one succeeds.
+
+    Locally that is what opening for exclusive creation promises, also over NFS since version 3; who reads meanwhile
+    may find the file empty. In an object store it is a conditional upload (`If-None-Match: *` on S3), and the object
+    appears when whole.
+
+    Raises:
+        DiskFullError: there is no space.
+        OutputError: it cannot be written, as where an object store knows no conditional uploads.
+    """
+    with naming_the_file(path):
+        try:
+            if isinstance(path, Path):
+                _create_locally(path, content)
+            else:
+                path.fs.pipe_file(path.path, content, mode="create")
+        except FileExistsError:
+            # A retry after a lost answer meets what the first try wrote.
+            return path.read_bytes() == content
+    return True
+
+
+def _create_locally(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    sync_folder(path.parent)
+
+
 def _upload(file: str, path: UPath) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.fs.put_file(file, path.path)

@@ -1,4 +1,4 @@
-"""Workers that misbehave, and reporters that interfere."""
+"""Workers that misbehave."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING
 
 import ray.cloudpickle
 
@@ -14,9 +13,6 @@ from lmeec.config import PredictConfig
 from lmeec.errors import DiskFullError
 from lmeec.inference.worker import ModelInfo, PartResult
 from lmeec.tables import PartWriter
-
-if TYPE_CHECKING:
-    from lmeec.inference.progress import Event, Progress
 
 # Workers cannot import test modules.
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -50,22 +46,3 @@ class FullDisk(StubWorker):
     def predict_part(self, take, *arguments):
         raise DiskFullError("cannot write parts: No space left on device")
         yield
-
-
-class Watcher:
-    """Keeps events, and calls back at each."""
-
-    def __init__(self, on_event=lambda event: None, on_update=lambda progress: None) -> None:
-        self.events: list[Event] = []
-        self._on_event = on_event
-        self._on_update = on_update
-
-    def event(self, event: Event) -> None:
-        self.events.append(event)
-        self._on_event(event)
-
-    def update(self, progress: Progress) -> None:
-        self._on_update(progress)
-
-    def of(self, kind: type) -> list:
-        return [event for event in self.events if isinstance(event, kind)]

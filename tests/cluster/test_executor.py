@@ -12,7 +12,7 @@ import pytest
 import ray
 from conftest import NODE, Workers
 from ray.cluster_utils import Cluster
-from stubs import FullDisk, StubWorker, Watcher
+from stubs import FullDisk, StubWorker
 
 from lmeec.cluster.executor import RayExecutor
 from lmeec.cluster.resources import Sizes, Wanted
@@ -25,6 +25,7 @@ from lmeec.inference.run import run_predictions
 from lmeec.inference.work import InProcess, Stop
 from lmeec.inference.worker import Worker
 from lmeec.tables import list_parts, parts_directory, read_results
+from tests.support.watching import Watcher
 
 KEYS = ["take_uid", "direction", "object", "query_cam", "target_cam", "frame"]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
+import msgspec
 import pandas as pd
 import polars as pl
 import pytest
@@ -12,6 +15,7 @@ from moto.server import ThreadedMotoServer
 
 from lmeec.errors import OutputError
 from lmeec.evaluation import evaluate
+from lmeec.inference import claim
 from lmeec.tables import (
     Output,
     PartWriter,
@@ -26,6 +30,7 @@ from lmeec.tables import (
     read_results,
     remove_parts,
 )
+from lmeec.tables.files import create_exclusively
 from tests.tables.rows import RUN, row, square, write_part
 
 
@@ -83,6 +88,39 @@ def test_parts_are_written_listed_joined_and_removed(base):
     assert list_parts(parts_directory(out)) == []
     with pytest.raises(OutputError, match="exists already"):
         merge_parts(parts, out)
+
+
+def test_of_many_that_make_a_file_one_does(base):
+    path = location(f"{base}/folder/owner-000001.json")
+    barrier = threading.Barrier(6)
+
+    def make(number):
+        barrier.wait()
+        return create_exclusively(path, str(number).encode())
+
+    with ThreadPoolExecutor(6) as pool:
+        made = list(pool.map(make, range(6)))
+    assert sum(made) == 1
+    assert path.read_bytes() == str(made.index(True)).encode()
+    assert create_exclusively(path, path.read_bytes()), "an upload that is sent again is not another's"
+
+
+def test_an_output_in_a_store_has_one_owner(base, monkeypatch):
+    monkeypatch.setattr(claim, "SILENT_AFTER_S", 0.3)
+    monkeypatch.setattr(claim, "_LOOK_EVERY_S", {True: 0.05, False: 0.05})
+    parts = parts_directory(f"{base}/night.parquet")
+    mine = claim.Claim(parts, print)
+    with pytest.raises(OutputError, match="is writing there"):
+        claim.Claim(parts, print)
+    elsewhere = msgspec.structs.replace(mine.owner, token="other", machine="another")
+    (parts / "owner-000002.json").write_bytes(msgspec.json.encode(elsewhere))
+    assert not mine.held()
+    mine.release()
+    second = claim.Claim(parts, print)
+    assert second.held()
+    assert [path.name for path in parts.iterdir()] == ["owner-000003.json"]
+    second.release()
+    assert list_parts(parts) == []
 
 
 def test_an_abandoned_part_is_not_there(base):
