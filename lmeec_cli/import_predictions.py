@@ -54,6 +54,8 @@ def import_predictions(
     for note, count in notes.items():
         if count:
             typer.echo(f"note: {count:,} {note}", err=True)
+    for warning in done.warnings:
+        typer.echo(f"warning: {warning}", err=True)
     if as_json:
         typer.echo(json.dumps({"out": out} | dataclasses.asdict(done), indent=2))
     else:

@@ -84,7 +84,7 @@ def _describe(take: Take, check: bool) -> dict[str, Any]:
         "scenario": take.scenario,
         "cameras": cameras,
         "objects": list(take.objects),
-        "annotated_frames": len({frame for track in tracks for frame in track.annotated_frames}),
+        "annotated_frames": len({frame for track in tracks for frame in track.known_frames}),
         "masks": sum(len(track.frames) for track in tracks),
         "problems": problems,
     }
@@ -97,7 +97,7 @@ def _describe_camera(take: Take, camera: Camera, check: bool) -> dict[str, Any]:
         "view": "ego" if camera.is_ego else "exo",
         "source": None if camera.source is None else str(camera.source),
         "objects": len(tracks),
-        "annotated_frames": len({frame for track in tracks for frame in track.annotated_frames}),
+        "annotated_frames": len({frame for track in tracks for frame in track.known_frames}),
         "masks": sum(len(track.frames) for track in tracks),
         "found_by_check": [],
     }

@@ -33,7 +33,7 @@ def check_camera(take: Take, camera: Camera) -> CameraReport:
         return CameraReport(None, None, problems)
     try:
         with camera.open() as reader:
-            annotated = {frame for track in tracks for frame in track.annotated_frames}
+            annotated = {frame for track in tracks for frame in track.known_frames}
             lost = sorted(frame for frame in annotated if not reader.has_frame(frame))
             if lost:
                 problems.append(

@@ -156,7 +156,9 @@ def read_release(folder: Path, annotations: Path | None, video: Video, wanted: f
 
 def _refuse_small_only(folder: Path, inventory: Inventory) -> None:
     cameras = [camera for take in inventory.takes for camera in take.cameras.values()]
-    if not any(camera.source for camera in cameras) and any(_ONLY_SMALL in (camera.problem or "") for camera in cameras):
+    if not any(camera.source for camera in cameras) and any(
+        _ONLY_SMALL in (camera.problem or "") for camera in cameras
+    ):
         raise DataError(
             f"{folder}: has videos of 448 pixels only, and those of full size are asked for, from which pixels as "
             "released are made; download them (`egoexo --parts takes --benchmarks relations`), or go without"
@@ -249,8 +251,7 @@ def _release_cameras(folder: Path, annotated: list[str], video: Video) -> dict[s
         name: _camera(
             name,
             videos.get(name),
-            f"there is no {show(f'{name}.mp4')} in {places}"
-            + (_ONLY_SMALL if name in left_out else ""),
+            f"there is no {show(f'{name}.mp4')} in {places}" + (_ONLY_SMALL if name in left_out else ""),
         )
         for name in [*annotated, *others]
     }

@@ -42,14 +42,13 @@ class _Mask(msgspec.Struct, gc=False):
 
 
 class _Document(msgspec.Struct):
-    masks: dict[str, dict[str, dict[FrameNumber, _Mask]]]
-    subsample_idx: list[FrameNumber] = []
+    masks: dict[str, dict[str, dict[FrameNumber, _Mask | None]]]
 
 
 def read_tracks(folder: Path) -> dict[tuple[str, str], MaskTrack]:
     """Read a take's mask tracks, keyed (object, camera); their masks stay encoded.
 
-    The frames of `subsample_idx` count as annotated in every camera in which the object has a mask at all.
+    The file does not say which frames annotators looked at: `subsample_idx` is every 30th frame of the take.
 
     Args:
         folder: The take's folder.
@@ -62,15 +61,18 @@ def read_tracks(folder: Path) -> dict[tuple[str, str], MaskTrack]:
     tracks: dict[tuple[str, str], MaskTrack] = {}
     for name, cameras in document.masks.items():
         for camera, masks in cameras.items():
-            encoded = {frame: EncodedMask(*mask.size, mask.counts) for frame, mask in sorted(masks.items())}
+            encoded = {
+                frame: EncodedMask(*mask.size, mask.counts) for frame, mask in sorted(masks.items()) if mask is not None
+            }
             tracks[name, camera] = MaskTrack(
                 object=name,
                 camera=camera,
-                annotated_frames=tuple(sorted({*document.subsample_idx, *encoded})),
+                annotated_frames=None,
                 encoded=encoded,
                 take=folder.name,
                 source=path,
                 read_counts=as_written,
+                null_frames=frozenset(masks.keys() - encoded.keys()),
             )
     return tracks
 

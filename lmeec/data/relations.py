@@ -64,8 +64,8 @@ class _Mask(msgspec.Struct, rename={"text": "encodedMask"}, gc=False):
 
 
 class _CameraMasks(msgspec.Struct):
-    annotation: dict[FrameNumber, _Mask] = {}
-    annotated_frames: list[FrameNumber] = []
+    annotation: dict[FrameNumber, _Mask | None] = {}
+    annotated_frames: list[FrameNumber] | None = None
 
 
 class _TakeMasks(msgspec.Struct):
@@ -135,14 +135,16 @@ class RelationsFile:
         encoded = {
             frame: EncodedMask(mask.height, mask.width, mask.text)
             for frame, mask in sorted(masks.annotation.items())
-            if mask.text is not None
+            if mask is not None and mask.text is not None
         }
+        annotated = masks.annotated_frames
         return MaskTrack(
             object=name,
             camera=camera,
-            annotated_frames=tuple(sorted({*masks.annotated_frames, *encoded})),
+            annotated_frames=None if annotated is None else tuple(sorted(set(annotated))),
             encoded=encoded,
             take=take,
             source=self.path,
             read_counts=lz.decompress,
+            null_frames=frozenset(masks.annotation.keys() - encoded.keys()),
         )

@@ -30,31 +30,38 @@ class EncodedMask(NamedTuple):
 class MaskTrack:
     """One object in one camera of a take.
 
-    A frame in `annotated_frames` without a mask was looked at, and the object is not visible in it; a frame in
-    neither was not annotated.
+    What of it is ground truth, `lmeec.data.truth` says.
 
     Attributes:
         object: The object's name.
         camera: The camera's name.
-        annotated_frames: Frames that annotators looked at, sorted; those with a mask included.
+        annotated_frames: Frames that annotators looked at, sorted; a mask may lie outside. None where the file does not
+            say.
         encoded: Frame number to mask, in the order of frames.
         take: The take's name, for messages.
         source: The annotation file, for messages.
         read_counts: Gives COCO compressed counts from a mask's text; raises DataError.
+        null_frames: Frames under which the file has `null` in place of a mask, as the mask could not be decoded.
     """
 
     object: str
     camera: str
-    annotated_frames: tuple[int, ...]
+    annotated_frames: tuple[int, ...] | None
     encoded: Mapping[int, EncodedMask]
     take: str
     source: Path
     read_counts: Callable[[str], str]
+    null_frames: frozenset[int] = frozenset()
 
     @property
     def frames(self) -> tuple[int, ...]:
         """Frames that carry a mask, sorted."""
         return tuple(self.encoded)
+
+    @property
+    def known_frames(self) -> set[int]:
+        """Frames that annotators looked at, and those that carry a mask."""
+        return {*(self.annotated_frames or ()), *self.encoded}
 
     @property
     def size(self) -> tuple[int, int] | None:

@@ -9,12 +9,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from lmeec.data.take import EGO_PREFIX
+from lmeec.data.truth import EvaluationSizes, UncountedMasks, state_of
 from lmeec.errors import DataError
 from lmeec.importing.pairs import ImportedFrame, ImportTask, task_counts
 from lmeec.importing.predictions import Frames, Prediction, PredictionsFile
 from lmeec.importing.truth import TakeTruth, TruthFile
 from lmeec.importing.workers import ImportWorkers
-from lmeec.masks import evaluation_size
 from lmeec.tables import (
     Output,
     PartWriter,
@@ -49,6 +49,7 @@ class ImportSummary:
         missing_takes: takes of which there is no prediction at all, by direction.
         resized: predictions of another size than the evaluation size.
         unasked: predictions without a query mask or of unknown takes and objects, which are left out.
+        warnings: masks of the annotations that do not count as ground truth, in words.
     """
 
     rows: int
@@ -58,6 +59,7 @@ class ImportSummary:
     missing_takes: int
     resized: int
     unasked: int
+    warnings: tuple[str, ...] = ()
 
 
 def import_predictions(
@@ -119,6 +121,7 @@ def import_predictions(
         missing_takes=source.missing_takes,
         resized=counts["resized"],
         unasked=source.unasked,
+        warnings=tuple(source.uncounted.warnings()),
     )
 
 
@@ -129,6 +132,7 @@ class _Source:
         self.predictions = predictions
         self.missing_takes = 0
         self.unasked = 0
+        self.uncounted = UncountedMasks()
         self._truth = truth
         known = set(truth.uids)
         if not any(known.intersection(predictions.takes(direction)) for direction in predictions.directions):
@@ -138,6 +142,7 @@ class _Source:
         """Yield the work, takes and directions one after the other."""
         for uid in sorted(self._truth.uids):
             take = self._truth.take(uid)
+            self.uncounted.add(take.tracks.values())
             for direction in self.predictions.directions:
                 yield from self._take(take, direction)
         known = set(self._truth.uids)
@@ -150,15 +155,14 @@ class _Source:
         found, unknown = self.predictions.predictions(direction, take.uid, take.cameras)
         self.unasked += unknown
         self.missing_takes += take.uid not in self.predictions.takes(direction)
-        sizes = {camera: track.size for (_, camera), track in take.tracks.items() if track.size}
         for name, query, target in sorted({*_asked(take, direction), *found}):
             frames = found.get((name, query, target), {})
             query_track = take.tracks.get((name, query))
             numbers = query_track.frames if query_track is not None else ()
             self.unasked += len(frames.keys() - set(numbers))
-            target_track = take.tracks.get((name, target))
-            known = (target_track and target_track.size) or sizes.get(target) or _predicted_size(frames)
-            size = evaluation_size(*(known or _USUAL_SIZES[target.startswith(EGO_PREFIX)]))
+            predicted = _predicted_size(frames)
+            sizes = EvaluationSizes(take.tracks, {target: predicted} if predicted else {})
+            size = sizes.of(name, target, is_ego=target.startswith(EGO_PREFIX))
             yield from self._track(take, direction, (name, query, target), numbers, frames, size)
 
     def _track(
@@ -172,7 +176,6 @@ class _Source:
     ) -> Iterator[ImportTask]:
         name, query, target = track
         truth = take.tracks.get((name, target))
-        annotated = take.annotated.get((name, target), frozenset())
         for first in range(0, len(numbers), _FRAMES_A_TASK):
             some = numbers[first : first + _FRAMES_A_TASK]
             yield ImportTask(
@@ -183,15 +186,12 @@ class _Source:
                 direction=direction,
                 size=size,
                 frames=tuple(
-                    ImportedFrame(number, first + place, frames.get(number), number in annotated)
+                    ImportedFrame(number, first + place, frames.get(number), state_of(truth, number))
                     for place, number in enumerate(some)
                 ),
                 truth=truth and _narrowed(truth, some),
                 source=self.predictions.path,
             )
-
-
-_USUAL_SIZES = {True: (1408, 1408), False: (2160, 3840)}  # of ego and exo frames, where no mask tells
 
 
 def _asked(take: TakeTruth, direction: Direction) -> Iterator[tuple[str, str, str]]:
@@ -211,6 +211,5 @@ def _predicted_size(frames: Mapping[int, Prediction]) -> tuple[int, int] | None:
 def _narrowed(track: MaskTrack, frames: Iterable[int]) -> MaskTrack:
     return replace(
         track,
-        annotated_frames=(),
         encoded={frame: track.encoded[frame] for frame in frames if frame in track.encoded},
     )

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from lmeec.config import Direction
 from lmeec.data.names import show
 from lmeec.data.tracks import MaskTrack
+from lmeec.data.truth import State
 from lmeec.errors import DataError
 from lmeec.importing.predictions import Prediction
 from lmeec.masks import RunLengthMask, resize_nearest
@@ -23,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImportedFrame:
-    """A frame at which the query camera has a mask; `annotated` tells whether the target view was looked at."""
+    """A frame at which the query camera has a mask, with what the annotations say of the target view."""
 
     number: int
     step: int
     prediction: Prediction | None
-    annotated: bool
+    state: State
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def rows_of(task: ImportTask) -> pa.RecordBatch:
 
 
 def _row(task: ImportTask, frame: ImportedFrame) -> ResultRow:
-    truth = task.truth.mask(frame.number) if task.truth is not None and frame.annotated else None
+    truth = task.truth.mask(frame.number) if task.truth is not None and frame.state == "visible" else None
     uid, name, scenario = task.take
     return ResultRow(
         take_uid=uid,
@@ -76,7 +75,7 @@ def _row(task: ImportTask, frame: ImportedFrame) -> ResultRow:
         mask=_predicted(task, frame),
         object_score=None,
         predicted_iou=None,
-        gt_state="visible" if truth is not None else "absent" if frame.annotated else "unannotated",
+        gt_state=frame.state,
         gt=truth and resize_nearest(truth, task.size),
         confidence=0.0 if frame.prediction is None else frame.prediction.visible_confidence,
     )
@@ -84,7 +83,7 @@ def _row(task: ImportTask, frame: ImportedFrame) -> ResultRow:
 
 def _predicted(task: ImportTask, frame: ImportedFrame) -> RunLengthMask:
     if frame.prediction is None or frame.prediction.pred_mask is None:
-        return RunLengthMask.encode(np.zeros(task.size, dtype=bool))
+        return RunLengthMask.empty(*task.size)
     mask = frame.prediction.pred_mask
     try:
         return resize_nearest(RunLengthMask.from_counts(mask.counts, *mask.size), task.size)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_Annotated = dict[str, dict[str, list[FrameNumber]]]
+
+
 class _Any(msgspec.Struct):
     pass
 
@@ -43,8 +46,8 @@ class _Mask(msgspec.Struct, gc=False):
 
 
 class _Take(msgspec.Struct):
-    masks: dict[str, dict[str, dict[FrameNumber, _Mask]]]
-    annotated_frames: dict[str, dict[str, list[FrameNumber]]] = {}
+    masks: dict[str, dict[str, dict[FrameNumber, _Mask | None]]]
+    annotated_frames: _Annotated | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +59,12 @@ class TakeTruth:
         name: its name; the uid where the file has no names.
         scenario: the activity, if the file has it.
         tracks: (object, camera) to the object's masks in the camera.
-        annotated: (object, camera) to the frames that annotators looked at. Masks at other frames do not count as
-            ground truth, as in the benchmark, but are queries all the same.
     """
 
     uid: str
     name: str
     scenario: str | None
     tracks: Mapping[tuple[str, str], MaskTrack]
-    annotated: Mapping[tuple[str, str], frozenset[int]]
 
     @property
     def cameras(self) -> list[str]:
@@ -113,19 +113,28 @@ class TruthFile:
         """
         if self._relations is not None:
             head, tracks = self._relations.heads[uid], self._relations.tracks(uid)
-            annotated = {key: frozenset(track.annotated_frames) for key, track in tracks.items()}
-            return TakeTruth(uid, head.take_name or uid, head.scenario, tracks, annotated)
+            return TakeTruth(uid, head.take_name or uid, head.scenario, tracks)
         take = decode_part(self._raw[uid], _Take, self.path, f"take {show(uid)}")
-        annotated = {
-            (name, camera): frozenset(take.annotated_frames.get(name, {}).get(camera, ()))
+        tracks = {
+            (name, camera): self._track(uid, name, camera, take.annotated_frames, masks)
             for name, cameras in take.masks.items()
-            for camera in cameras
+            for camera, masks in cameras.items()
         }
-        tracks = {key: self._track(uid, *key, annotated[key], take.masks[key[0]][key[1]]) for key in annotated}
-        return TakeTruth(uid, uid, None, tracks, annotated)
+        return TakeTruth(uid, uid, None, tracks)
 
     def _track(
-        self, uid: str, name: str, camera: str, annotated: frozenset[int], masks: Mapping[int, _Mask]
+        self, uid: str, name: str, camera: str, annotated: _Annotated | None, masks: Mapping[int, _Mask | None]
     ) -> MaskTrack:
-        encoded = {frame: EncodedMask(*mask.size, mask.counts) for frame, mask in sorted(masks.items())}
-        return MaskTrack(name, camera, tuple(sorted({*annotated, *encoded})), encoded, uid, self.path, as_written)
+        encoded = {
+            frame: EncodedMask(*mask.size, mask.counts) for frame, mask in sorted(masks.items()) if mask is not None
+        }
+        return MaskTrack(
+            object=name,
+            camera=camera,
+            annotated_frames=None if annotated is None else tuple(sorted(set(annotated.get(name, {}).get(camera, ())))),
+            encoded=encoded,
+            take=uid,
+            source=self.path,
+            read_counts=as_written,
+            null_frames=frozenset(masks.keys() - encoded.keys()),
+        )

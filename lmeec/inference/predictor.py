@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,11 +13,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from lmeec.config import Direction, PredictConfig
+from lmeec.data.truth import EvaluationSizes, FrameTruth, frame_truth
 from lmeec.inference.pipeline import Profile, Stage, StageTimes
 from lmeec.inference.plan import TakePlan, camera_pairs, plan_take
 from lmeec.inference.query_masks import query_mask
 from lmeec.inference.tracker import Tracker, TrackSpec
-from lmeec.masks import RunLengthMask, evaluation_size, resize_nearest
+from lmeec.masks import RunLengthMask, resize_nearest
 from lmeec.tables.schema import ResultRow, rows_to_batch
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ class TakePredictor:
         tracker = Tracker(self.model, specs, self.config.memory, self._batch_tracks(), parts)
         for instant in instants:
             for batch, decoded in tracker.step(list(instant.steps), instant.images, instant.masks):
-                sizes = [self._truth.size(tracks[i].target_camera) for i in batch]
+                sizes = [self._truth.size(tracks[i].object, tracks[i].target_camera) for i in batch]
                 yield _Prediction(
                     frame=instant.frame,
                     steps={i: instant.steps[i] for i in batch},
@@ -269,26 +270,21 @@ class GroundTruth:
 
     def __init__(self, take: Take, videos: Mapping[str, FrameReader]) -> None:
         self._take = take
-        self._sizes = {camera: evaluation_size(video.height, video.width) for camera, video in videos.items()}
-        for (_, camera), masks in take.tracks.items():
-            if masks.size is not None:
-                self._sizes[camera] = evaluation_size(*masks.size)
+        frames = {camera: (video.height, video.width) for camera, video in videos.items()}
+        self._sizes = EvaluationSizes(take.tracks, frames)
 
-    def size(self, camera: str) -> tuple[int, int]:
-        """Height and width of a camera's masks in the results."""
-        return self._sizes[camera]
+    def size(self, name: str, camera: str) -> tuple[int, int]:
+        """Height and width of an object's masks in a camera in the results."""
+        return self._sizes.of(name, camera, is_ego=self._take.cameras[camera].is_ego)
 
-    def at(
-        self, name: str, camera: str, frame: int
-    ) -> tuple[Literal["visible", "absent", "unannotated"], RunLengthMask | None]:
-        """State of an object in a camera's frame, with its mask where it is visible."""
-        masks = self._take.tracks.get((name, camera))
-        if masks is None or frame not in masks.annotated_frames:
-            return "unannotated", None
-        mask = masks.mask(frame)
-        if mask is None or mask.area == 0:
-            return "absent", None
-        return "visible", resize_nearest(mask, self._sizes[camera])
+    def at(self, name: str, camera: str, frame: int) -> FrameTruth:
+        """State of an object in a camera's frame, with its mask where it is visible.
+
+        Raises:
+            DataError: the mask cannot be used.
+        """
+        state, mask = frame_truth(self._take.tracks.get((name, camera)), frame)
+        return FrameTruth(state, mask and resize_nearest(mask, self.size(name, camera)))
 
 
 def masks_at_size(logits: Tensor, sizes: list[tuple[int, int]]) -> list[NDArray[np.bool_]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmeec.data.names import first_few
+from lmeec.data.truth import UncountedMasks
 from lmeec.errors import DataError, DiskFullError, OutputError
 from lmeec.inference.jobs import Job, jobs_of, remaining
 from lmeec.inference.pipeline import Profile
@@ -147,7 +148,10 @@ def run_predictions(
     start = time.monotonic()
     check_output(out, overwrite=overwrite)
     run = run_metadata(executor.describe(), takes, executor.config)
-    jobs = list(_checked_jobs(takes, executor.config))
+    uncounted = UncountedMasks()
+    jobs = list(_checked_jobs(takes, executor.config, uncounted))
+    for warning in uncounted.warnings():
+        reporter.event(Notice(warning))
     if not overwrite and (done := _done_before(out, run, jobs, reporter, start)) is not None:
         return done
     progress = Progress()
@@ -179,12 +183,13 @@ def _done_before(
     return RunSummary(len(jobs), len(jobs), count_rows(out.path), 0, time.monotonic() - start)
 
 
-def _checked_jobs(takes: TakeSet, config: PredictConfig) -> Iterator[Job]:
+def _checked_jobs(takes: TakeSet, config: PredictConfig, uncounted: UncountedMasks) -> Iterator[Job]:
     unknown = set(config.objects)
 
     def seen() -> Iterator[Take]:
         for take in takes:
             unknown.difference_update(take.objects)
+            uncounted.add(take.tracks.values())
             yield take
 
     yield from jobs_of(seen(), config.directions, config.objects)

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from lmeec.config import Direction
+from lmeec.data.truth import State
 from lmeec.errors import DataError
 from lmeec.masks import RunLengthMask
 from lmeec.metrics import FrameMetrics, frame_metrics
@@ -23,8 +24,6 @@ SCHEMA_VERSION = 2
 
 ADDED_COLUMNS = ("target_frame", "missing", "cycle_iou", "cycle_score", "source_run")
 """What tables of version 1 lack; read as null."""
-
-GroundTruth = Literal["visible", "absent", "unannotated"]
 
 Missing = Literal["empty_query", "video", "camera", "failed"]
 """Why a frame has no prediction: its query mask has no foreground, a video ends before it or cannot be read, a camera
@@ -117,7 +116,7 @@ class ResultRow:
     mask: RunLengthMask | None
     object_score: float | None
     predicted_iou: float | None
-    gt_state: GroundTruth = "unannotated"
+    gt_state: State = "unannotated"
     gt: RunLengthMask | None = None
     confidence: float | None = None
     target_frame: int | None = None
@@ -127,8 +126,8 @@ class ResultRow:
     def __post_init__(self) -> None:
         if self.direction not in get_args(Direction):
             raise DataError(f"direction {self.direction!r} is not one of {', '.join(get_args(Direction))}")
-        if self.gt_state not in get_args(GroundTruth):
-            raise DataError(f"gt_state {self.gt_state!r} is not one of {', '.join(get_args(GroundTruth))}")
+        if self.gt_state not in get_args(State):
+            raise DataError(f"gt_state {self.gt_state!r} is not one of {', '.join(get_args(State))}")
         if (self.gt is not None) != (self.gt_state == "visible"):
             raise DataError(f"a ground truth mask goes with gt_state 'visible' only, not with {self.gt_state!r}")
         if self.missing is None:

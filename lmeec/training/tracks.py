@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lmeec.data.take import Take
 from lmeec.data.tracks import MaskTrack
+from lmeec.data.truth import state_of
 from lmeec.errors import DataError
 from lmeec.inference.plan import KnowsFrames, PlannedTrack, camera_pairs, plan_take
 
@@ -103,14 +104,13 @@ def _tracks(
 
 
 def _track(planned: PlannedTrack, query: MaskTrack, target: MaskTrack, config: ClipConfig) -> TrainingTrack:
-    looked_at = frozenset(target.annotated_frames)
     frames = planned.frames
     if not config.train_absent:
         frames = tuple(frame for frame in frames if shows(target, frame))
     else:
         for frame in frames:
             shows(target, frame)  # raises now, not in the middle of the training
-    annotated = tuple(frame in looked_at for frame in frames)
+    annotated = tuple(state_of(target, frame) != "unannotated" for frame in frames)
     return TrainingTrack(query, target, frames, annotated, len(planned.frames))
 
 

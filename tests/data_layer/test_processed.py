@@ -21,11 +21,11 @@ def take(tmp_path):
     return write_processed(tmp_path, "uid-1")
 
 
-def test_tracks_tell_visible_and_hidden_frames(take):
+def test_tracks_hold_the_masks_and_do_not_know_what_annotators_saw(take):
     tracks = read_tracks(take)
     assert list(tracks) == [("red mug_0", "aria01_214-1"), ("red mug_0", "cam01")]
     track = tracks["red mug_0", "cam01"]
-    assert (track.annotated_frames, track.frames, track.size) == ((0, 30, 60), (0, 30), (96, 128))
+    assert (track.annotated_frames, track.frames, track.size) == (None, (0, 30), (96, 128))
     assert np.array_equal(track.mask(30).decode(), square_mask(30))
 
 

@@ -121,6 +121,8 @@ def test_frames_are_those_the_benchmark_looks_at(convert):
     summary, table = convert(files)
     assert table["gt_state"].to_pylist() == ["visible", "visible", "absent", "unannotated"]
     assert (summary.visible, summary.absent, summary.unasked) == (2, 1, 3)
+    (warning,) = summary.warnings
+    assert warning.startswith("1 masks are not at annotated frames")
 
 
 def test_names_of_cameras_may_hold_underscores():

@@ -65,9 +65,7 @@ def test_full_size_video_goes_through_the_released_chain(camera):
 
 def test_fast_pixels_differ_from_the_released_ones_by_what_the_readme_says(camera):
     wanted = released()["blocks/frames"].tolist()
-    for image, expected in zip(
-        frames_of(camera("aria01_214-1"), wanted), released()["blocks/image_rows"], strict=True
-    ):
+    for image, expected in zip(frames_of(camera("aria01_214-1"), wanted), released()["blocks/image_rows"], strict=True):
         assert 3 < difference(image[released()["rows"]], expected) < 4
 
 

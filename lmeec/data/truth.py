@@ -1,0 +1,126 @@
+"""What the annotations say of a target view's frame: the one definition that all who ask for ground truth use.
+
+With A the frames that annotators looked at in a camera for an object, and K those under which the file has a mask::
+
+    visible      in A and in K, also where the mask has no foreground
+    absent       in A and not in K
+    unannotated  else: a mask outside A does not count, nor does one that is null (its decoding failed)
+
+The processed layout has no A; there a frame is visible where it has a mask, and else unannotated.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from lmeec.data.names import show
+from lmeec.masks import evaluation_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from lmeec.data.tracks import MaskTrack
+    from lmeec.masks import RunLengthMask
+
+State = Literal["visible", "absent", "unannotated"]
+
+_USUAL_SIZES = {True: (1408, 1408), False: (2160, 3840)}  # of ego and exo frames
+
+
+class FrameTruth(NamedTuple):
+    """The ground truth of one frame.
+
+    Attributes:
+        state: what the annotations say.
+        mask: the object, at the size of its annotations; given exactly where the state is `visible`.
+    """
+
+    state: State
+    mask: RunLengthMask | None
+
+
+def state_of(masks: MaskTrack | None, frame: int) -> State:
+    """Say what the annotations know of an object in a camera's frame, without decoding its mask.
+
+    Args:
+        masks: the object's masks in the camera; None where it has no annotations there.
+        frame: the frame's number.
+    """
+    if masks is None or frame in masks.null_frames:
+        return "unannotated"
+    has_mask = frame in masks.encoded
+    if masks.annotated_frames is None:
+        return "visible" if has_mask else "unannotated"
+    if frame not in masks.annotated_frames:
+        return "unannotated"
+    return "visible" if has_mask else "absent"
+
+
+def frame_truth(masks: MaskTrack | None, frame: int) -> FrameTruth:
+    """Give the ground truth of an object in a camera's frame.
+
+    Args:
+        masks: the object's masks in the camera; None where it has no annotations there.
+        frame: the frame's number.
+
+    Raises:
+        DataError: the mask cannot be used; the message names file, take, object, camera and frame.
+    """
+    state = state_of(masks, frame)
+    return FrameTruth(state, masks.mask(frame) if masks is not None and state == "visible" else None)
+
+
+class UncountedMasks:
+    """Counts the masks that are no ground truth, for a warning: those outside the annotated frames, and null ones."""
+
+    def __init__(self) -> None:
+        self._outside: Counter[str] = Counter()
+        self._null: Counter[str] = Counter()
+
+    def add(self, tracks: Iterable[MaskTrack]) -> None:
+        """Count those of a take."""
+        for track in tracks:
+            where = f"take {show(track.take)}, object {show(track.object)}, camera {show(track.camera)}"
+            annotated = track.encoded if track.annotated_frames is None else track.annotated_frames
+            for counted, frames in (
+                (self._outside, track.encoded.keys() - set(annotated)),
+                (self._null, track.null_frames),
+            ):
+                if frames:
+                    counted[f"{where}, frame {min(frames)}"] += len(frames)
+
+    def warnings(self) -> Iterator[str]:
+        """Say in words what was counted."""
+        for counted, problem in (
+            (self._outside, "are not at annotated frames"),
+            (self._null, "are null, as their decoding failed"),
+        ):
+            if counted:
+                yield (
+                    f"{counted.total():,} masks {problem}, and do not count as ground truth; the first is "
+                    f"{next(iter(counted))}"
+                )
+
+
+class EvaluationSizes:
+    """The size at which an object's masks in a target camera are compared, wherever they are.
+
+    It is that of the object's own masks in the camera; where it has none, that of other masks of the camera, or of the
+    camera's frames, or the usual one of ego and exo cameras.
+
+    Args:
+        tracks: (object, camera) to masks.
+        frames: height and width of the frames of cameras that are known.
+    """
+
+    def __init__(
+        self, tracks: Mapping[tuple[str, str], MaskTrack], frames: Mapping[str, tuple[int, int]] | None = None
+    ) -> None:
+        self._own = {key: track.size for key, track in tracks.items() if track.size is not None}
+        self._cameras = dict(frames or {}) | {camera: size for (_, camera), size in reversed(self._own.items())}
+
+    def of(self, name: str, camera: str, *, is_ego: bool) -> tuple[int, int]:
+        """Height and width for an object in a camera."""
+        known = self._own.get((name, camera)) or self._cameras.get(camera)
+        return evaluation_size(*(known or _USUAL_SIZES[is_ego]))
