@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from lmeec.calibration import Calibration
 
 Policy = Literal["drop", "merge", "fifo", "kmeans", "iou"]
+DEFAULT_POLICY: Policy = "drop"
+"""Of prediction, and of what judges a training: what the released checkpoints are used with."""
+
 Direction = Literal["ego2exo", "exo2ego"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -227,13 +230,13 @@ class MemoryConfig:
     """How the two long-term memory banks are kept short.
 
     Attributes:
-        policy: what happens when a bank is full (paper, section 3.3); `drop` is what the released checkpoints use.
+        policy: what happens when a bank is full (paper, section 3.3).
         size: entries in a bank; None means the model's own num_maskmem - 1, which is also the most it has
             temporal position codes for.
         iou_threshold: the `iou` policy keeps steps whose predicted IoU is over this.
     """
 
-    policy: Policy = "drop"
+    policy: Policy = DEFAULT_POLICY
     size: int | None = None
     iou_threshold: float = 0.3
 

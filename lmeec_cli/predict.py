@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from lmeec.config import DEFAULT_POLICY
 from lmeec_cli.options import auto_or_number, ray_address_option
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def predict(
     memory_policy: Annotated[
         Literal["drop", "merge", "fifo", "kmeans", "iou"],
         typer.Option(help="What a full memory bank keeps: drop is what the released weights were used with."),
-    ] = "drop",
+    ] = DEFAULT_POLICY,
     memory_size: Annotated[
         int | None, typer.Option(help="Entries in each memory bank.", show_default="the model's, 6 as released")
     ] = None,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from lmeec.config import Device, Direction, Pixels, Policy, Precision
+from lmeec.config import DEFAULT_POLICY, Device, Direction, Pixels, Policy, Precision
 from lmeec.errors import ConfigError
 from lmeec.training.config import TrainConfig
 from lmeec_cli.yaml_file import messages, read_yaml
@@ -30,7 +30,7 @@ class Predict(_Strict):
     direction: Direction | Literal["both"] = "both"
     take: list[str] = []
     objects: list[str] = []
-    memory_policy: Policy = "drop"
+    memory_policy: Policy = DEFAULT_POLICY
     memory_size: Annotated[int, Field(ge=1)] | None = None
     device: Device = "auto"
     dtype: Precision = "auto"

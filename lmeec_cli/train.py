@@ -154,9 +154,11 @@ def train(
     if checkpoint is not None and model is not None:
         raise ConfigError("--checkpoint brings its own model: leave out --model")
     settings = TrainConfig() if config is None else read_settings(config)
+    if model is not None:
+        settings = replace(settings, checkpoint=None, model=model)
     settings = _with_options(
         settings,
-        {"model": model, "epochs": epochs, "steps": steps, "seed": seed, "device": device, "dtype": dtype},
+        {"epochs": epochs, "steps": steps, "seed": seed, "device": device, "dtype": dtype},
         optimiser=_rates(settings, lr),
         validation={"every": validate_every},
         clips={
@@ -200,12 +202,15 @@ def start(
     from lmeec.training.run import TrainJob
     from lmeec_cli.signals import Stopped, stopping
 
+    if checkpoint is not None:  # comes before what the settings begin with
+        settings = replace(settings, checkpoint=checkpoint, model=None)
+    if settings.checkpoint is not None and settings.checkpoint not in BUILT_IN:
+        settings = replace(settings, checkpoint=str(Path(settings.checkpoint).absolute()))
     # Workers have folders of their own to be in.
     job = TrainJob(
         takes=None if takes == _SYNTHETIC else Path(takes).absolute(),
         out=out.absolute(),
         config=settings,
-        checkpoint=str(Path(checkpoint).absolute()) if checkpoint and checkpoint not in BUILT_IN else checkpoint,
         annotations=annotations and annotations.absolute(),
         validate=validate_on and validate_on.absolute(),
         validate_annotations=validate_annotations and validate_annotations.absolute(),

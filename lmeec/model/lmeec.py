@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +23,7 @@ from sam2.modeling.sam.transformer import TwoWayTransformer
 from sam2.modeling.sam2_utils import MLP, DropPath, get_1d_sine_pe
 from torch import Tensor, nn
 
+from lmeec.errors import ConfigError
 from lmeec.model.memory_attention import MemoryAttention, PreparedTarget
 from lmeec.model.mv_moe import MemoryViewMoE
 
@@ -87,6 +88,8 @@ class LMEEC(nn.Module):
     """Arithmetic of matrix products and convolutions; parameters stay in float32."""
     drop_path: float = 0.0
     """See `set_drop_path`."""
+    inference_only: bool = False
+    """Whether the model is arranged for inference, with operations that have no gradient (see `lmeec.model.cpu`)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -164,6 +167,29 @@ class LMEEC(nn.Module):
         for place, block in enumerate(blocks):
             chance = rate * place / max(len(blocks) - 1, 1)
             block.drop_path = DropPath(chance) if chance else nn.Identity()
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the module in training mode, or in evaluation mode.
+
+        Raises:
+            ConfigError: the model is arranged for inference.
+        """
+        if mode:
+            self._check_trainable()
+        return super().train(mode)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Let gradients reach the parameters, or not; see `train`."""
+        if requires_grad:
+            self._check_trainable()
+        return super().requires_grad_(requires_grad)
+
+    def _check_trainable(self) -> None:
+        if self.inference_only:
+            raise ConfigError(
+                "this model is arranged for inference on a CPU, where its gradients would be wrong; "
+                "lmeec.model.build.read_model reads the same weights to be trained"
+            )
 
     @property
     def device(self) -> torch.device:

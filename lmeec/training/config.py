@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from lmeec.checks import require
-from lmeec.config import PRESETS, Device, Direction, Policy, Precision
+from lmeec.config import DEFAULT_POLICY, PRESETS, Device, Direction, Policy, Precision
+from lmeec.errors import ConfigError
 from lmeec.training.augment import AugmentConfig
 from lmeec.training.losses import LossWeights
 from lmeec.training.rules import RULES, Preset, Rules
@@ -102,12 +103,12 @@ class ValidationConfig:
     Attributes:
         every: steps between validations; the last step is always followed by one.
         takes: validate on so many takes, spread evenly over those there are; None takes all.
-        policy: of the memory banks.
+        policy: of the memory banks; the default is that of `lmeec predict`, so that the scores are what users get.
     """
 
     every: int = 1000
     takes: int | None = None
-    policy: Policy = "merge"
+    policy: Policy = DEFAULT_POLICY
 
     def __post_init__(self) -> None:
         require(self.every >= 1, "validation.every", self.every, "at least 1")
@@ -121,7 +122,9 @@ class TrainConfig:
 
     Attributes:
         preset: names the rules that a step follows (see `lmeec.training.rules`).
-        model: sizes of the network, by name; a checkpoint that is started from brings its own.
+        checkpoint: weights to begin with: a file of SAM 2.1 or LM-EEC, or a built-in name; None draws random ones.
+        model: sizes of the network that begins with random weights, by name; None means base_plus. A checkpoint brings
+            its own.
         seed: every draw depends on it and the step's number alone.
         epochs: an epoch has one clip of every track (object, query camera and target camera) of the takes.
         steps: optimiser steps; None means those of the epochs. Synthetic scenes have no epochs and need it.
@@ -140,7 +143,8 @@ class TrainConfig:
     """
 
     preset: Preset = "finetune"
-    model: str = "base_plus"
+    checkpoint: str | None = None
+    model: str | None = None
     seed: int = 0
     epochs: float = 60
     steps: int | None = None
@@ -161,7 +165,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         require(self.preset in RULES, "preset", self.preset, f"one of {', '.join(RULES)}")
-        require(self.model in PRESETS, "model", self.model, f"one of {', '.join(PRESETS)}")
+        require(self.model in (None, *PRESETS), "model", self.model, f"one of {', '.join(PRESETS)}")
+        if self.checkpoint is not None and self.model is not None:
+            raise ConfigError(f"checkpoint {self.checkpoint} brings its own model: leave out model {self.model}")
         require(self.seed >= 0, "seed", self.seed, "zero or more")
         require(0 < self.epochs < math.inf, "epochs", self.epochs, "positive and no infinity")
         require(self.steps is None or self.steps >= 1, "steps", self.steps, "at least 1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from lmeec.training.prepare import prepare_takes
 from lmeec.training.progress import Note, TrainingReporter, TrainingStarted
 from lmeec.training.record import Record
 from lmeec.training.settings import binding, differences, plain
-from lmeec.training.start import starting_model
+from lmeec.training.start import DEFAULT_MODEL, starting_model
 from lmeec.training.synthetic import SyntheticClips
 from lmeec.training.takes import TakeClips
 from lmeec.training.trainer import Trainer
@@ -42,7 +42,6 @@ class TrainJob:
         takes: folder of a data set; None means synthetic scenes, drawn on the fly.
         out: folder of the training.
         config: settings.
-        checkpoint: weights to begin with; None draws random ones.
         annotations: relations file of the takes; None means all.
         validate: folder of a data set to judge the model on; None does without.
         validate_annotations: relations file of that data set; None means all.
@@ -52,7 +51,6 @@ class TrainJob:
     takes: Path | None
     out: Path
     config: TrainConfig
-    checkpoint: str | None = None
     annotations: Path | None = None
     validate: Path | None = None
     validate_annotations: Path | None = None
@@ -114,7 +112,7 @@ def run_training(
             return True
         record = None
         if group.leads:
-            folder.write_settings(plain(job.config), f"{clips.about}, begun with {begun_with}")
+            folder.write_settings(_repeatable(job.config), f"{clips.about}, begun with {begun_with}")
             record = opened.enter_context(Record(folder, settings, trainer.step))
         count = sum(parameter.numel() for parameter in model.parameters())
         about = f"{begun_with}, {clips.about}, on {device} in {dtype}"
@@ -125,17 +123,23 @@ def run_training(
 def _model(job: TrainJob) -> tuple[LMEEC, str]:
     """The model to begin with, and what its weights are; settings that its size does not allow are said at once."""
     written = [(job.out / name).resolve() for name in (BEST, LAST)]
-    if job.checkpoint is not None and Path(job.checkpoint).resolve() in written:
+    checkpoint = job.config.checkpoint
+    if checkpoint is not None and Path(checkpoint).resolve() in written:
         raise ConfigError(
-            f"--checkpoint {job.checkpoint}: this training would overwrite it; name another --out, or copy it elsewhere"
+            f"--checkpoint {checkpoint}: this training would overwrite it; name another --out, or copy it elsewhere"
         )
-    model, begun_with = starting_model(job.config, job.checkpoint)
+    model, begun_with = starting_model(job.config)
     if job.takes is not None:
         check_frames(job.config.clips.frames, model.config)
         return model, begun_with
     for phase in job.config.synthetic.phases:
         check_frames(phase.frames, model.config)
     return model, begun_with
+
+
+def _repeatable(config: TrainConfig) -> dict[str, Any]:
+    """The settings that give the same training whatever is the default where it is begun again."""
+    return plain(config if config.checkpoint else replace(config, model=config.model or DEFAULT_MODEL))
 
 
 def _takes(

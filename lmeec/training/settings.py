@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lmeec.training.config import TrainConfig
 
-FREE = ("device", "micro_batch", "recompute", "save_every", "validation")
-"""Settings that may change when a training goes on: they say how it is computed and judged, not what it is."""
+FREE = ("checkpoint", "device", "micro_batch", "model", "recompute", "save_every", "validation")
+"""Settings that may change when a training goes on: they say how it is computed and judged, not what it is.
+
+Where its weights are is one of them; what they are is compared instead (see `lmeec.training.run`).
+"""
 
 
 def plain(config: TrainConfig) -> dict[str, Any]:

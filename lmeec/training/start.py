@@ -17,22 +17,25 @@ if TYPE_CHECKING:
     from lmeec.model.lmeec import LMEEC
     from lmeec.training.config import TrainConfig
 
+DEFAULT_MODEL = "base_plus"
+"""What begins with random weights where no model is named."""
+
 _FRESH = "MV_MoE."
 
 
-def starting_model(config: TrainConfig, checkpoint: str | None) -> tuple[LMEEC, str]:
+def starting_model(config: TrainConfig) -> tuple[LMEEC, str]:
     """A model on the CPU, with what its weights are in words.
 
     Args:
-        config: `model`, `seed` and `scratch.matching` count where there is no checkpoint; of SAM 2.1's weights, the
+        config: `model`, `seed` and `scratch.matching` count where there is no `checkpoint`; of SAM 2.1's weights, the
             layers that LM-EEC adds are drawn by `seed`.
-        checkpoint: a checkpoint of SAM 2.1 or LM-EEC, or a built-in name; None draws random weights.
 
     Raises:
         CheckpointError: the checkpoint cannot be used.
     """
+    checkpoint = config.checkpoint
     if checkpoint is None:
-        return _from_scratch(config), f"{config.model} from scratch"
+        return _from_scratch(config), f"{config.model or DEFAULT_MODEL} from scratch"
     path = Path(checkpoint)
     if checkpoint not in BUILT_IN and path.is_file() and (read := read_checkpoint(path)).is_plain_sam2:
         model, name = _from_sam2(read, config.seed), path.name
@@ -42,7 +45,7 @@ def starting_model(config: TrainConfig, checkpoint: str | None) -> tuple[LMEEC, 
 
 
 def _from_scratch(config: TrainConfig) -> LMEEC:
-    model = build_model(PRESETS[config.model](), seed=config.seed)
+    model = build_model(PRESETS[config.model or DEFAULT_MODEL](), seed=config.seed)
     if config.scratch.matching:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)

@@ -8,9 +8,10 @@ import signal
 import pytest
 import torch
 from command import lmeec, start_lmeec
+from ruamel.yaml import YAML
 
 from lmeec.config import ModelConfig
-from lmeec.model.checkpoint import expected_shapes, read_checkpoint
+from lmeec.model.checkpoint import expected_shapes, read_checkpoint, weights_digest
 from lmeec.tables import read_results
 from lmeec.training.log import read_log
 
@@ -57,6 +58,36 @@ def test_train_resume_and_predict(call, rendered_takes, tmp_path):
         predicted = lmeec("predict", rendered_takes.root, "--out", out, "--checkpoint", run / f"{name}.safetensors")
         assert predicted.status == 0, predicted.err
         assert len(read_results(out)) > 0
+
+
+def test_the_settings_that_a_training_leaves_repeat_it(call, rendered_takes, tmp_path):
+    """The weights that it began with are among them, and no other model is named."""
+    first, again = tmp_path / "run", tmp_path / "again"
+    assert lmeec(*call, "--steps", 1).status == 0
+    settings = YAML(typ="safe").load(first / "train.yaml")
+    assert (settings["checkpoint"], settings["model"]) == (str(call[5]), None)
+    done = lmeec("train", rendered_takes.root, "--out", again, "--config", first / "train.yaml")
+    assert done.status == 0, done.err
+    weights = [read_checkpoint(path / "last.safetensors").tensors for path in (first, again)]
+    assert weights_digest(weights[0]) == weights_digest(weights[1])
+    # Options come first, also where the file names the other.
+    other = lmeec("train", rendered_takes.root, "--out", again, "--config", first / "train.yaml", "--model", "nano")
+    assert "checkpoint was 'tiny.safetensors" in other.err
+    assert "and is now 'nano from scratch'" in other.err
+
+
+def test_settings_name_the_model_that_begins_from_nothing(tmp_path):
+    phases = "[{frames: 1, clips: 1, crop: 64}]"
+    (tmp_path / "few.yaml").write_text(f"synthetic: {{window: 2, frames_kept: 1, phases: {phases}}}\nmodel: nano\n")
+    options = ["--steps", 1, "--device", "cpu"]
+    done = lmeec("train", "synthetic", "--out", tmp_path / "run", "--config", tmp_path / "few.yaml", *options)
+    assert done.status == 0, done.err
+    settings = YAML(typ="safe").load(tmp_path / "run" / "train.yaml")
+    assert (settings["checkpoint"], settings["model"]) == (None, "nano")
+    (tmp_path / "both.yaml").write_text("model: nano\ncheckpoint: sam2.pt\n")
+    both = lmeec("train", "synthetic", "--out", tmp_path / "both", "--config", tmp_path / "both.yaml", *options)
+    assert both.status == 1
+    assert "checkpoint sam2.pt brings its own model: leave out model nano" in both.err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["interrupted", "terminated"])

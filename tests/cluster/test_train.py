@@ -24,7 +24,7 @@ from lmeec.training.log import read_log
 from lmeec.training.progress import Saved, Silent, StepDone, TrainingStarted
 from lmeec.training.run import TrainJob, run_training
 
-# Dropout is drawn by each process for itself.
+# Dropout and drop path are drawn by each process for itself.
 STEADY = replace(TINY, memory_attention=MemoryAttentionConfig(num_layers=1, dim_feedforward=32, dropout=0))
 CONFIG = TrainConfig(
     steps=4,
@@ -32,6 +32,7 @@ CONFIG = TrainConfig(
     save_every=2,
     micro_batch=2,
     recompute=False,
+    drop_path=0.0,
     device="cpu",
     clips=ClipConfig(frames=3),
     optimiser=OptimiserConfig(lr=1e-4, encoder_lr=1e-4),
@@ -53,7 +54,7 @@ def job(rendered_takes, tmp_path):
     weights = tmp_path / "steady.safetensors"
     write_safetensors(weights, build_model(STEADY, seed=1).state_dict(), STEADY)
     takes = rendered_takes.root
-    return TrainJob(takes, tmp_path / "alone", CONFIG, str(weights), validate=takes)
+    return TrainJob(takes, tmp_path / "alone", replace(CONFIG, checkpoint=str(weights)), validate=takes)
 
 
 def state(path):

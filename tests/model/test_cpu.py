@@ -11,7 +11,8 @@ from reference import SMALL, small_model
 
 import lmeec
 from lmeec.config import ModelConfig, TrunkConfig
-from lmeec.model.build import build_model
+from lmeec.errors import ConfigError
+from lmeec.model.build import build_model, read_model
 from lmeec.model.checkpoint import weights_digest
 from lmeec.model.cpu import optimise_for_cpu
 from lmeec.model.cpu.attention import blockwise_attention
@@ -77,6 +78,22 @@ def test_loaded_models_are_arranged_for_the_cpu():
     model = lmeec.load_model("nano", device="cpu")
     assert type(model.memory_attention).__name__ == "CpuMemoryAttention"
     assert model.config == ModelConfig.nano()
+
+
+def test_loaded_models_refuse_to_be_trained():
+    """Packed products have no gradient: a training would go on with those of the few layers that are left."""
+    model = lmeec.load_model("nano", device="cpu")
+    for train in (model.train, model.requires_grad_):
+        with pytest.raises(ConfigError, match="read_model reads the same weights to be trained"):
+            train()
+    assert not model.eval().training
+    assert not any(parameter.requires_grad for parameter in model.requires_grad_(False).parameters())
+    images = torch.randn(1, 3, model.config.image_size, model.config.image_size)
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        model.encode(images).coarse.sum().backward()
+    plain, _ = read_model("nano")
+    plain.train().encode(images).coarse.sum().backward()
+    assert plain.image_encoder.trunk.blocks[0].attn.qkv.weight.grad.abs().sum() > 0
 
 
 def test_bfloat16_stays_close(reference):

@@ -28,7 +28,7 @@ def optimise_for_cpu(model: LMEEC) -> LMEEC:
     """Arrange a model for inference on this CPU, in place.
 
     Names and values of its state dict stay the same; packed copies of the weights take as much memory again. From
-    then on the model can neither be trained nor moved nor loaded with other weights.
+    then on the model can neither be trained, which it refuses, nor moved nor loaded with other weights.
 
     Args:
         model: in evaluation mode, on the CPU, with its weights loaded and its `compute_dtype` set.
@@ -39,6 +39,9 @@ def optimise_for_cpu(model: LMEEC) -> LMEEC:
     model.memory_attention = CpuMemoryAttention(model.memory_attention)
     if can_pack():
         _pack(model)
+    # Packed products have no gradient and would leave one out in silence.
+    model.requires_grad_(False)
+    model.inference_only = True
     return model.eval()
 
 
