@@ -33,6 +33,7 @@ def mask_areas(counts: pa.StringArray) -> NDArray[np.int64]:
         DataError: a mask has no counts, or they are cut off or give a negative area.
 
     Example:
+        >>> import pyarrow as pa
         >>> mask_areas(pa.array(["9220003"])).tolist()
         [6]
     """

@@ -115,9 +115,11 @@ def score_groups(
         ConfigError: a grouping is unknown.
 
     Example:
-        >>> frames = load_frames("results.parquet", ["scenario"])  # doctest: +SKIP
-        >>> for one in score_groups(frames, ["scenario"]):  # doctest: +SKIP
-        ...     print(one.group["direction"], one.group["scenario"], one.iou.value, one.iou.low, one.iou.high)
+        >>> from lmeec.analysis.frames import load_frames
+        >>> for one in score_groups(load_frames("results.parquet", ["scenario"]), ["scenario"]):
+        ...     print(one.group["direction"], one.group["scenario"], one.iou)
+        ego2exo Playing Estimate(value=0.6..., low=0.5..., high=0.6...)
+        exo2ego Playing Estimate(value=0.7..., low=0.7..., high=0.8...)
     """
     check_ground_truth(frames)
     return [

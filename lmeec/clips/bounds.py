@@ -125,6 +125,7 @@ def clip_bounds(
         rate: Frames a second.
 
     Example:
+        >>> from fractions import Fraction
         >>> bounds = clip_bounds(np.array([2.0, 0.1]), np.array([1.0, 0.5]), 60, Fraction(30))
         >>> bounds.start_frame.tolist(), bounds.end_frame.tolist(), bounds.end.tolist()
         ([45, 0], [60, 11], [2.0, 0.35])

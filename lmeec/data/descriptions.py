@@ -127,8 +127,10 @@ class DescriptionsFile:
         DataError: The file cannot be read, is broken JSON (with line and column) or of another format.
 
     Example:
-        >>> file = DescriptionsFile(Path("annotations/atomic_descriptions_val.json"))  # doctest: +SKIP
-        >>> file.read(file.uids[0]).texts  # doctest: +SKIP
+        >>> from pathlib import Path
+        >>> file = DescriptionsFile(Path("egoexo4d/annotations/atomic_descriptions_val.json"))
+        >>> file.read(file.uids[0]).texts
+        ['C takes the green bowl to look at it.', 'O takes the pink tape roll from the table.', ...]
     """
 
     def __init__(self, path: Path) -> None:

@@ -87,9 +87,12 @@ class RelationsFile:
         DataError: The file cannot be read, is broken JSON (with line and column) or no relations file.
 
     Example:
-        >>> relations = RelationsFile(Path("annotations/relations_val.json"))  # doctest: +SKIP
-        >>> for uid, head in relations.heads.items():  # doctest: +SKIP
-        ...     tracks = relations.tracks(uid)
+        >>> from pathlib import Path
+        >>> relations = RelationsFile(Path("egoexo4d/annotations/relations_val.json"))
+        >>> for uid, head in relations.heads.items():
+        ...     print(head.take_name, len(relations.tracks(uid)))
+        synth_playroom_3_0000 9
+        synth_playroom_3_0001 9
     """
 
     def __init__(self, path: Path) -> None:

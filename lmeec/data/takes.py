@@ -65,9 +65,10 @@ class TakeSet:
         warnings: What the user should know, in words.
 
     Example:
-        >>> takes = find_takes("egoexo4d")  # doctest: +SKIP
-        >>> for take in takes:  # doctest: +SKIP
+        >>> for take in find_takes("egoexo4d"):
         ...     print(take.name, take.objects, list(take.cameras))
+        synth_playroom_3_0000 ('pink tape roll_0', 'green bowl_0', 'pink tape roll_1') ['aria01_214-1', 'gp01', 'gp02']
+        synth_playroom_3_0001 ('grey teapot_0', 'grey mug_0', 'grey teapot_1') ['aria01_214-1', 'gp01', 'gp02']
     """
 
     root: Path

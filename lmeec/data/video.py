@@ -63,9 +63,14 @@ class VideoReader:
         DataError: The file is missing, not a video, holds no frames, or frames of an absurd size.
 
     Example:
-        >>> with VideoReader(Path("cam01.mp4"), size=(480, 480)) as video:  # doctest: +SKIP
-        ...     for index, image in video.read(range(0, video.num_frames, 30)):
+        >>> from pathlib import Path
+        >>> videos = Path("egoexo4d/takes/synth_playroom_3_0000/frame_aligned_videos")
+        >>> with VideoReader(videos / "gp01.mp4", size=(270, 480)) as video:
+        ...     for index, image in video.read(range(0, video.num_frames, 8)):
         ...         print(index, image.shape)
+        0 (270, 480, 3)
+        8 (270, 480, 3)
+        16 (270, 480, 3)
     """
 
     def __init__(self, path: Path, size: tuple[int, int] | None = None, threads: int = 0, *, gpu: bool = False) -> None:

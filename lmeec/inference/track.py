@@ -65,7 +65,7 @@ def track(
         >>> clip = np.zeros((2, 64, 64, 3), np.uint8)
         >>> masks = np.ones((2, 64, 64), bool)
         >>> lmeec.track(model, clip, clip, masks).mask_logits.shape
-        torch.Size([2, 64, 64])
+        torch.Size([2, 96, 96])
     """
     frames = {_QUERY: _video(_QUERY, query), _TARGET: _video(_TARGET, target)}
     object_masks = torch.as_tensor(masks)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-import importlib
 from fractions import Fraction
 
 import numpy as np
@@ -83,10 +81,3 @@ def test_lengths_are_kept_between_the_shortest_and_the_longest():
 def test_impossible_lengths_name_the_option(values, option):
     with pytest.raises(ConfigError, match=option):
         LengthConfig(**values)
-
-
-@pytest.mark.parametrize("module", ["bounds", "sentences", "selection", "mentions", "cutting", "shards"])
-def test_examples_in_docstrings(module):
-    result = doctest.testmod(importlib.import_module(f"lmeec.clips.{module}"), extraglobs={"np": np})
-    assert result.attempted > 0
-    assert result.failed == 0

@@ -10,10 +10,10 @@ import pandas as pd
 import psutil
 import pytest
 import ray
-from conftest import NODE, Workers
 from ray.cluster_utils import Cluster
 from stubs import FullDisk, StubWorker
 
+from conftest import NODE, Workers
 from lmeec.cluster.executor import RayExecutor
 from lmeec.cluster.resources import Sizes, Wanted
 from lmeec.cluster.session import ray_session

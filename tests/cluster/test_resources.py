@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-
 import pytest
 
 from lmeec.cluster import resources
@@ -11,10 +9,6 @@ from lmeec.cluster.resources import Node, Sizes, Wanted, in_process_reason, size
 from lmeec.errors import ConfigError
 
 MIXED = [Node(cpus=16, gpus=0), Node(cpus=32, gpus=4), Node(cpus=32, gpus=4)]
-
-
-def test_examples():
-    assert doctest.testmod(resources).failed == 0
 
 
 @pytest.mark.parametrize(
