@@ -211,6 +211,8 @@ def make(
         )
     with _progress("opening videos") as show:
         source = read_source(takes.absolute(), config, annotations=annotations, on_progress=show)
+    for notice in source.notices:
+        typer.echo(f"note: {notice}", err=True)
     summary = make_clips(source, out, config, results=results, overwrite=overwrite)
     for problem in summary.problems:
         typer.echo(f"error: left out: {problem}", err=True)

@@ -81,8 +81,8 @@ def predict(
     pixels: Annotated[
         Literal["fast", "released"],
         typer.Option(
-            help="How frames of videos are resized: quickly, or through the released code's JPEG files (without writing "
-            "any), which takes videos of full size and more time."
+            help="How frames of videos are resized: quickly, or through JPEG as the released code does it (nothing is "
+            "written), which takes videos of full size and more time."
         ),
     ] = "fast",
     decoder: Annotated[

@@ -105,6 +105,8 @@ def _describe_camera(take: Take, camera: Camera, check: bool) -> dict[str, Any]:
         from lmeec.data.check import check_camera
 
         report = check_camera(take, camera)
+        if report.notice is not None:
+            typer.echo(f"note: take {take.name!r}, camera {camera.name!r}: {_printable(report.notice)}", err=True)
         row |= {"frames": report.frames, "size": report.size, "found_by_check": report.problems}
     return row
 

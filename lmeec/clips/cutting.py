@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Self
 import av
 
 from lmeec.data.encoding import video_writer
-from lmeec.data.video import VideoReader
 from lmeec.errors import DataError
+from lmeec.video.instants import open_video
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,14 +49,15 @@ def cut_video(video: Path, cuts: Sequence[Cut], short_side: int, rate: Fraction,
         video: The video.
         cuts: The clips, in any order.
         short_side: Pixels of the shorter side of the clips; smaller videos keep their size.
-        rate: Frames a second of the clips.
+        rate: Frames a second that the cuts count, and of the clips; a video of another rate is read at the frames
+            nearest in time.
         threads: Threads that decode; 0 takes one a core.
 
     Raises:
         DataError: The video cannot be read, or lacks a frame of a clip; the other clips are there.
         OutputError: A clip cannot be written.
     """
-    with VideoReader(video, threads=1) as reader:
+    with open_video(video, rate, threads=1) as reader:
         size = clip_size(reader.height, reader.width, short_side)
     try:
         _cut_in_one_pass(video, cuts, size, rate, threads)
@@ -80,7 +81,7 @@ def clip_size(height: int, width: int, short_side: int) -> tuple[int, int]:
 
 
 def _cut_in_one_pass(video: Path, cuts: Sequence[Cut], size: tuple[int, int], rate: Fraction, threads: int) -> None:
-    with VideoReader(video, size, threads) as reader, _OpenClips(cuts, size, rate) as clips:
+    with open_video(video, rate, size, threads) as reader, _OpenClips(cuts, size, rate) as clips:
         for number, image in reader.read(_frames(cuts)):
             clips.add(number, image)
 

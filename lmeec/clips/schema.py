@@ -40,7 +40,7 @@ SCHEMA = pa.schema(
         _column("end", pa.float64(), "end of the clip in seconds"),
         _column("start_frame", pa.int32(), "first frame of the clip, in both videos"),
         _column("end_frame", pa.int32(), "one past the last frame of the clip"),
-        _column("frame_rate", pa.float64(), "frames a second of the videos"),
+        _column("frame_rate", pa.float64(), "frames a second that frame numbers count"),
         _column("ego_cam", pa.string(), "ego camera"),
         _column("exo_cam", pa.string(), "exo camera"),
         _column("is_best_exo", pa.bool_(), "the annotator's best exo camera; null where none is named", nullable=True),

@@ -49,6 +49,11 @@ class Source:
     recordings: Mapping[str, Recording]
     lengths: Mapping[Path, VideoLength]
 
+    @property
+    def notices(self) -> list[str]:
+        """What the user should know of how videos are read, in words that name their files."""
+        return [length.notice for length in self.lengths.values() if length.notice is not None]
+
 
 def read_source(
     root: Path,
@@ -84,8 +89,8 @@ def read_source(
             f"{folder}: holds no videos of the {len(described)} takes that are described in "
             f"{' and '.join(map(str, files))}; download their videos or give another folder"
         )
-    paths = [path for recording in recordings.values() for path in recording.videos.values()]
-    return Source(tuple(files), described, recordings, video_lengths(paths, on_progress))
+    videos = {path: recording.frame_rate for recording in recordings.values() for path in recording.videos.values()}
+    return Source(tuple(files), described, recordings, video_lengths(videos, on_progress))
 
 
 def make_clips(

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING
 
 import av
 
-from lmeec.data.video import VideoReader
 from lmeec.errors import DataError
+from lmeec.video.instants import open_video, same_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
-
-USUAL_RATE = Fraction(30)
-"""Frames a second of Ego-Exo4D, for videos that do not say theirs."""
 
 _READERS = 8
 """Files that are opened at once, for storage that takes its time to answer."""
@@ -28,14 +25,16 @@ class VideoLength:
     """How long one video is.
 
     Attributes:
-        frames: Frames that can be decoded; 0 if the video cannot be read.
-        rate: Frames a second.
+        frames: Frames that can be read, as the take counts them; 0 if the video cannot be read.
+        rate: Frames a second of these: the video's own, unless it is read at the take's.
         problem: Why the video cannot be read, in words that name the file; None if it can.
+        notice: That it is read at another rate than its own, in words that name the file.
     """
 
     frames: int
     rate: Fraction
     problem: str | None = None
+    notice: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -44,33 +43,32 @@ class VideoLength:
 
 
 def video_lengths(
-    paths: Iterable[Path], on_progress: Callable[[int, int], None] | None = None
+    videos: Mapping[Path, Fraction], on_progress: Callable[[int, int], None] | None = None
 ) -> dict[Path, VideoLength]:
     """Open videos and count their frames, without decoding them.
 
     Args:
-        paths: The video files.
+        videos: Video file to the frames a second that its take counts.
         on_progress: Called with how many are done, and how many there are.
     """
-    paths = list(paths)
     found: dict[Path, VideoLength] = {}
     with ThreadPoolExecutor(_READERS) as pool:
-        for path, length in zip(paths, pool.map(_length, paths), strict=True):
+        for path, length in zip(videos, pool.map(_length, videos, videos.values()), strict=True):
             found[path] = length
             if on_progress is not None:
-                on_progress(len(found), len(paths))
+                on_progress(len(found), len(videos))
     return found
 
 
-def _length(path: Path) -> VideoLength:
+def _length(path: Path, rate: Fraction) -> VideoLength:
     try:
         known = _from_header(path)
-        if known is not None:
+        if known is not None and same_rate(known.rate, rate):
             return known
-        with VideoReader(path, threads=1) as video:
-            return VideoLength(video.num_frames, video.frame_rate or USUAL_RATE)
+        with open_video(path, rate, threads=1) as video:
+            return VideoLength(video.num_frames, video.frame_rate or rate, notice=video.notice)
     except DataError as error:
-        return VideoLength(0, USUAL_RATE, str(error))
+        return VideoLength(0, rate, str(error))
 
 
 def _from_header(path: Path) -> VideoLength | None:

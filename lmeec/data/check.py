@@ -18,11 +18,13 @@ class CameraReport(NamedTuple):
         frames: Frames that can be decoded; None if the camera cannot be opened.
         size: Height and width of a frame in pixels; None if the camera cannot be opened.
         problems: What is wrong, in words.
+        notice: What to know of how frames are read, in words; None if nothing.
     """
 
     frames: int | None
     size: tuple[int, int] | None
     problems: list[str]
+    notice: str | None = None
 
 
 def check_camera(take: Take, camera: Camera) -> CameraReport:
@@ -40,7 +42,7 @@ def check_camera(take: Take, camera: Camera) -> CameraReport:
                     f"{len(lost)} of {len(annotated)} annotated frames are not in {camera.source}, the first is "
                     f"{lost[0]}; it has {reader.num_frames} frames"
                 )
-            return CameraReport(reader.num_frames, (reader.height, reader.width), problems)
+            return CameraReport(reader.num_frames, (reader.height, reader.width), problems, reader.notice)
     except DataError as error:
         return CameraReport(None, None, [*problems, str(error)])
 

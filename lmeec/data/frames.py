@@ -22,15 +22,22 @@ class FrameReader(Protocol):
         height: Rows of the source in pixels.
         width: Columns of the source in pixels.
         num_frames: One past the highest frame number that can be decoded. For a video, frame `i` is the i-th
-            frame that decoding it from front to back gives; a truncated video counts what is there.
+            frame that decoding it from front to back gives, or the one nearest in time where the take counts frames
+            of another rate (`lmeec.video.instants`); a truncated video counts what is there.
+        notice: What the user should know of how frames are read, in words; None if nothing.
     """
 
     height: int
     width: int
     num_frames: int
+    notice: str | None
 
     def has_frame(self, index: int) -> bool:
         """Say whether a frame can be read."""
+        ...
+
+    def file_frame(self, index: int) -> int:
+        """Give the number that a frame has in its file or folder."""
         ...
 
     def read(self, indices: Iterable[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:

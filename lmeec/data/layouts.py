@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -18,6 +19,7 @@ from lmeec.data.relations import RelationsFile, TakeHead
 from lmeec.data.take import DOWNSCALED, Camera, check_views
 from lmeec.data.tracks import MaskTrack
 from lmeec.errors import DataError
+from lmeec.video.instants import USUAL_RATE
 
 Video = Literal["auto", "full", "448"]
 
@@ -71,10 +73,32 @@ class Inventory:
     sources: list[Path] = field(default_factory=list)
 
 
-class _TakeRecord(msgspec.Struct):
+class TakeRecord(msgspec.Struct):
+    """What takes.json says of a take.
+
+    Attributes:
+        take_uid: Its unique identifier.
+        take_name: Its name.
+        root_dir: Its folder.
+        parent_task_name: The activity.
+        frame_rate: Frames a second that annotations of the take count; the file of Ego-Exo4D does not say, it is 30.
+    """
+
     take_uid: str
     take_name: str | None = None
     root_dir: str | None = None
+    parent_task_name: str | None = None
+    frame_rate: Annotated[float, msgspec.Meta(ge=0.1, le=1000)] | None = None
+
+    @property
+    def folder_name(self) -> str | None:
+        """Name of its folder, if the file tells it."""
+        return PurePosixPath(self.root_dir).name if self.root_dir else None
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames a second that annotations of the take count."""
+        return USUAL_RATE if self.frame_rate is None else Fraction(self.frame_rate).limit_denominator(1001)
 
 
 def release_takes_folder(root: Path, annotations: Path | None) -> Path | None:
@@ -108,7 +132,7 @@ def read_release(folder: Path, annotations: Path | None, video: Video, wanted: f
             "download the annotations of the relations benchmark (`egoexo --parts annotations --benchmarks relations`) "
             "or name a relations file with --annotations"
         )
-    records = _take_records(root / "takes.json")
+    records = take_records(root / "takes.json")
     on_disk = {child.name: child for child in folder.iterdir() if child.is_dir()} if folder.is_dir() else {}
     inventory = Inventory("release", sources=sources)
     origin: dict[str, Path] = {}
@@ -117,7 +141,7 @@ def read_release(folder: Path, annotations: Path | None, video: Video, wanted: f
         kept: list[str] = []
         for uid in [*relations.heads, *relations.unreadable]:
             head = relations.heads.get(uid, TakeHead())
-            record = records.get(uid, _TakeRecord(uid))
+            record = records.get(uid, TakeRecord(uid))
             name = head.take_name or record.take_name or uid
             inventory.names |= {uid, name}
             if wanted and wanted.isdisjoint((uid, name)):
@@ -129,13 +153,13 @@ def read_release(folder: Path, annotations: Path | None, video: Video, wanted: f
                 )
             origin[uid] = source
             problem = relations.unreadable.get(uid) or path_component_problem(name)
-            take_folder = on_disk.get(_folder_name(record) or name) or on_disk.get(name)
+            take_folder = on_disk.get(record.folder_name or name) or on_disk.get(name)
             if problem is not None:
                 inventory.takes.append(FoundTake(uid, name, head.scenario, {}, (problem,), dict, str))
             elif take_folder is None:
                 inventory.missing.append(name)
             else:
-                cameras = _release_cameras(take_folder, head.cameras, video)
+                cameras = _release_cameras(take_folder, head.cameras, video, record.rate)
                 inventory.takes.append(
                     FoundTake(
                         uid,
@@ -213,14 +237,15 @@ def relations_files(root: Path) -> list[Path]:
     return [path for path in candidates if path.is_file()]
 
 
-def _take_records(path: Path) -> dict[str, _TakeRecord]:
+def take_records(path: Path) -> dict[str, TakeRecord]:
+    """Read takes.json, by uid; nothing where there is no such file.
+
+    Raises:
+        DataError: The file is broken.
+    """
     if not path.is_file():
         return {}
-    return {record.take_uid: record for record in decode_file(path, list[_TakeRecord])}
-
-
-def _folder_name(record: _TakeRecord) -> str | None:
-    return PurePosixPath(record.root_dir).name if record.root_dir else None
+    return {record.take_uid: record for record in decode_file(path, list[TakeRecord])}
 
 
 def camera_videos(folder: Path, video: Video) -> dict[str, Path]:
@@ -242,7 +267,7 @@ def _video_folders(folder: Path, video: Video) -> list[Path]:
     return {"auto": [full, small], "full": [full], "448": [small]}[video]
 
 
-def _release_cameras(folder: Path, annotated: list[str], video: Video) -> dict[str, Camera]:
+def _release_cameras(folder: Path, annotated: list[str], video: Video, rate: Fraction) -> dict[str, Camera]:
     videos = _videos(folder, video)
     others = [name for name in videos if name not in annotated and not _NOT_CAMERAS.fullmatch(name)]
     places = " or ".join(str(place.relative_to(folder)) for place in _video_folders(folder, video))
@@ -252,6 +277,7 @@ def _release_cameras(folder: Path, annotated: list[str], video: Video) -> dict[s
             name,
             videos.get(name),
             f"there is no {show(f'{name}.mp4')} in {places}" + (_ONLY_SMALL if name in left_out else ""),
+            rate,
         )
         for name in [*annotated, *others]
     }
@@ -266,7 +292,7 @@ def _processed_cameras(folder: Path, annotated: list[str]) -> dict[str, Camera]:
     }
 
 
-def _camera(name: str, source: Path | None, missing: str) -> Camera:
+def _camera(name: str, source: Path | None, missing: str, rate: Fraction = USUAL_RATE) -> Camera:
     if source is not None:
-        return Camera(name, source)
-    return Camera(name, None, path_component_problem(name) or missing)
+        return Camera(name, source, frame_rate=rate)
+    return Camera(name, None, path_component_problem(name) or missing, rate)

@@ -6,6 +6,7 @@ import heapq
 import math
 from collections import deque
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -50,6 +51,20 @@ class PacketIndex:
     def shown_in_all(self) -> int:
         """Packets that are shown, which is the number of frames."""
         return int(self.shown_before[-1])
+
+    def mean_interval(self) -> Fraction | None:
+        """Give the mean time from a packet to the next, in the stream's time base; None where times do not tell."""
+        if len(self) < 2 or self.times[-1] <= self.times[0]:
+            return None
+        return Fraction(int(self.times[-1] - self.times[0]), len(self) - 1)
+
+    def is_regular(self) -> bool:
+        """Say whether packets are at equal intervals, each to within half of one."""
+        interval = self.mean_interval()
+        if interval is None:
+            return len(self) < 2
+        regular = self.times[0] + np.arange(len(self)) * float(interval)
+        return bool(np.abs(self.times - regular).max() <= float(interval) / 2)
 
     def key_for(self, shown: int) -> int:
         """Give the last key packet from which the frame with `shown` frames before it may be decoded.

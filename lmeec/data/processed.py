@@ -94,6 +94,7 @@ class FrameFolder:
         height: Rows of the first frame in pixels; all others must have as many.
         width: Columns of the first frame in pixels.
         num_frames: One past the highest frame number. Frames in between may not be there: see `has_frame`.
+        notice: None; frames have the numbers that their files are named by.
 
     Raises:
         DataError: The folder holds no frames, or the first is no JPEG file or of an absurd size.
@@ -101,6 +102,7 @@ class FrameFolder:
 
     def __init__(self, folder: Path, size: tuple[int, int] | None = None) -> None:
         self.folder = folder
+        self.notice: str | None = None
         self._size = size
         self._files = _frame_files(folder)
         if not self._files:
@@ -113,6 +115,10 @@ class FrameFolder:
     def has_frame(self, index: int) -> bool:
         """Say whether there is a file for a frame."""
         return index in self._files
+
+    def file_frame(self, index: int) -> int:
+        """Give the number that a frame's file is named by: its own."""
+        return index
 
     def read(self, indices: Iterable[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Decode frames as the iterator is advanced.

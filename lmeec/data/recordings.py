@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from fractions import Fraction
+from pathlib import Path
 
-import msgspec
-
-from lmeec.data.jsonfile import decode_file
-from lmeec.data.layouts import Video, camera_videos, is_processed, relations_files, release_takes_folder
+from lmeec.data.layouts import (
+    TakeRecord,
+    Video,
+    camera_videos,
+    is_processed,
+    relations_files,
+    release_takes_folder,
+    take_records,
+)
 from lmeec.data.names import path_component_problem
 from lmeec.data.relations import RelationsFile
 from lmeec.data.take import EGO_PREFIX
 from lmeec.errors import DataError
+from lmeec.video.instants import USUAL_RATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,7 @@ class Recording:
         folder: Name of its folder, the same unless takes.json says otherwise.
         scenario: The activity, if it is known.
         videos: Camera to video file, sorted by camera.
+        frame_rate: Frames a second that frame numbers of the take count.
     """
 
     uid: str
@@ -33,6 +41,7 @@ class Recording:
     folder: str
     scenario: str | None
     videos: Mapping[str, Path]
+    frame_rate: Fraction = USUAL_RATE
 
     @property
     def ego(self) -> str | None:
@@ -43,13 +52,6 @@ class Recording:
     def exos(self) -> tuple[str, ...]:
         """The exo cameras, sorted."""
         return tuple(camera for camera in self.videos if not camera.startswith(EGO_PREFIX))
-
-
-class _TakeRecord(msgspec.Struct):
-    take_uid: str
-    take_name: str | None = None
-    root_dir: str | None = None
-    parent_task_name: str | None = None
 
 
 def takes_folder(root: Path) -> Path:
@@ -97,27 +99,23 @@ def find_recordings(folder: Path, uids: Collection[str], video: Video = "auto") 
         on_disk = {child.name for child in folder.iterdir() if child.is_dir()} if folder.is_dir() else set()
         found = {}
         for uid in uids:
-            record = records.get(uid, _TakeRecord(uid))
+            record = records.get(uid, TakeRecord(uid))
             name = record.take_name or uid
-            place = next((place for place in (_folder_name(record), name) if place in on_disk), None)
+            place = next((place for place in (record.folder_name, name) if place in on_disk), None)
             if place is None or path_component_problem(place) is not None:
                 continue
             videos = dict(sorted(camera_videos(folder / place, video).items()))
-            found[uid] = Recording(uid, name, place, record.parent_task_name, videos)
+            found[uid] = Recording(uid, name, place, record.parent_task_name, videos, record.rate)
     except OSError as error:
         raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from error
     return found
 
 
-def _records(root: Path) -> dict[str, _TakeRecord]:
+def _records(root: Path) -> dict[str, TakeRecord]:
     if (root / "takes.json").is_file():
-        return {record.take_uid: record for record in decode_file(root / "takes.json", list[_TakeRecord])}
+        return take_records(root / "takes.json")
     return {
-        uid: _TakeRecord(uid, head.take_name, parent_task_name=head.scenario)
+        uid: TakeRecord(uid, head.take_name, parent_task_name=head.scenario)
         for path in relations_files(root)
         for uid, head in RelationsFile(path).heads.items()
     }
-
-
-def _folder_name(record: _TakeRecord) -> str | None:
-    return PurePosixPath(record.root_dir).name if record.root_dir else None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from lmeec.data.names import show
 from lmeec.data.processed import FrameFolder
 from lmeec.data.tracks import MaskTrack
-from lmeec.data.video import VideoReader
 from lmeec.errors import DataError
+from lmeec.video.instants import USUAL_RATE, open_video
 from lmeec.video.pixels import EGO_REDUCTION, EXO_REDUCTION, ReleasedPixels
 
 if TYPE_CHECKING:
@@ -32,11 +33,14 @@ class Camera:
         name: Its name, as in the annotations.
         source: The video file, or the folder of frames; None if it is missing.
         problem: Why there is no source; None if there is one.
+        frame_rate: Frames a second that the take's frame numbers count; a video of another rate is read at the frames
+            nearest in time (`lmeec.video.instants`).
     """
 
     name: str
     source: Path | None
     problem: str | None = None
+    frame_rate: Fraction = USUAL_RATE
 
     @property
     def is_ego(self) -> bool:
@@ -55,22 +59,23 @@ class Camera:
             pixels: How frames of a video are resized: "fast", or as the "released" code does it.
 
         Raises:
-            DataError: The camera has no source, it is not a video or folder of frames, or released pixels are asked
-                for and it is not of full size.
+            DataError: The camera has no source, it is not a video or folder of frames, it has another frame rate than
+                the take and is not known when its frames are shown, or released pixels are asked for and it is not of
+                full size.
         """
         if self.source is None:
             raise DataError(f"camera {show(self.name)}: {self.problem}")
         if self.source.is_dir():
             return FrameFolder(self.source, size)
         if size is None or pixels == "fast":
-            return VideoReader(self.source, size, threads, gpu=gpu)
+            return open_video(self.source, self.frame_rate, size, threads, gpu=gpu)
         if self.source.parent.match(str(DOWNSCALED)):
             raise DataError(
-                f"{self.source}: is a video of 448 pixels; pixels as released are made from the one of full size, which "
-                'find_takes(..., video="full") finds'
+                f"{self.source}: is a video of 448 pixels; pixels as released are made from the one of full size, "
+                'which find_takes(..., video="full") finds'
             )
         reduction = EGO_REDUCTION if self.is_ego else EXO_REDUCTION
-        return ReleasedPixels(VideoReader(self.source, threads=threads, gpu=gpu), reduction, size)
+        return ReleasedPixels(open_video(self.source, self.frame_rate, threads=threads, gpu=gpu), reduction, size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Self, cast
 
 import av
+import numpy as np
 from av.codec.hwaccel import HWAccel
 from av.video.reformatter import Interpolation, VideoReformatter
 
@@ -25,10 +26,10 @@ from lmeec.masks import MAX_PIXELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from fractions import Fraction
     from pathlib import Path
     from types import TracebackType
 
-    import numpy as np
     from av.container import InputContainer
     from av.packet import Packet
     from av.video.frame import VideoFrame
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ORDER_SAMPLE = 32  # packets or frames; more than can be out of order at once
+_SAID_AND_SEEN = 1e-3  # relative difference of two frame rates that are the same but for rounding
 _OPTIONS = {"max_pixels": str(MAX_PIXELS)}
 _SCALING = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
 
@@ -57,7 +59,10 @@ class VideoReader:
         height: Rows of the video in pixels.
         width: Columns of the video in pixels.
         num_frames: Frames that can be decoded; a truncated file counts what is there.
-        frame_rate: Frames a second on average, as the container says; None if it does not.
+        frame_rate: Frames a second on average, as the container says, or as the packets' times do where that is
+            another; None if neither does.
+        has_constant_rate: Whether frames come at equal intervals.
+        notice: None; what to tell the user of a reader that is none of the file's own frames.
 
     Raises:
         DataError: The file is missing, not a video, holds no frames, or frames of an absurd size.
@@ -75,6 +80,7 @@ class VideoReader:
 
     def __init__(self, path: Path, size: tuple[int, int] | None = None, threads: int = 0, *, gpu: bool = False) -> None:
         self.path = path
+        self.notice: str | None = None
         self._size = size
         self._gpu = gpu
         self._threads = threads
@@ -91,7 +97,8 @@ class VideoReader:
             self._hidden_at_start = 0
             self._hidden_at_start = self._count_undecodable_at_start()
             self._counting = not self._times_tell_order()
-            self.frame_rate = self._stream.average_rate or None
+            self.frame_rate = self._rate()
+            self.has_constant_rate = self._index.is_regular()
             self.num_frames = self._count_frames()
             if self.num_frames <= 0:
                 raise DataError(f"{path}: holds no frame that can be decoded; download it again")
@@ -102,6 +109,28 @@ class VideoReader:
     def has_frame(self, index: int) -> bool:
         """Say whether a frame can be read."""
         return 0 <= index < self.num_frames
+
+    def file_frame(self, index: int) -> int:
+        """Give the number that a frame has in the file: its own."""
+        return index
+
+    def frame_times(self) -> NDArray[np.float64] | None:
+        """Read when each frame is shown, in seconds from the first on; reads the file once from front to back.
+
+        Returns:
+            float64 [num_frames], ascending; None where the packets' times do not tell.
+        """
+        if self._counting or self._stream.time_base is None:
+            return None
+        times = np.full(self.num_frames, np.nan)
+        _, packets = self._packets_from(0)
+        self._run = None
+        for _, number, packet in packets:
+            if number is not None and 0 <= number < self.num_frames and packet.pts is not None:
+                times[number] = packet.pts * float(self._stream.time_base)
+        if np.isnan(times).any() or not (np.diff(times) > 0).all():
+            return None
+        return np.asarray(times - times[0])
 
     def read(self, indices: Iterable[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Decode frames as the iterator is advanced.
@@ -168,6 +197,14 @@ class VideoReader:
         except (av.FFmpegError, NotImplementedError, RuntimeError):
             self._gpu = False  # no such GPU, or a file at fault, which the CPU's decoder names
             return None
+
+    def _rate(self) -> Fraction | None:
+        """Frames a second: a container counts the time after the last frame too, or does not know it."""
+        said, interval, unit = self._stream.average_rate, self._index.mean_interval(), self._stream.time_base
+        if interval is None or unit is None:
+            return said or None
+        seen = 1 / (interval * unit)
+        return said if said and abs(said / seen - 1) < _SAID_AND_SEEN else seen
 
     def _count_undecodable_at_start(self) -> int:
         """Count packets that decode to nothing because the video was cut out of a longer one.

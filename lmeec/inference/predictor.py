@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from lmeec.config import Direction, PredictConfig
+from lmeec.data.names import show
 from lmeec.data.truth import EvaluationSizes, FrameTruth, frame_truth
 from lmeec.inference.pipeline import Profile, Stage, StageTimes
 from lmeec.inference.plan import TakePlan, camera_pairs, plan_take
@@ -154,6 +155,14 @@ class TakePredictor:
     def __exit__(self, *exception: object) -> None:
         self._opened.close()
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What could not be planned and why, and what to know of how videos are read, for the user."""
+        take = show(self.take.name)
+        notices = ((camera, self._videos[camera].notice) for camera in sorted(self._used_cameras()))
+        read = (f"take {take}, camera {show(camera)}: {notice}" for camera, notice in notices if notice is not None)
+        return (*self.plan.warnings, *read)
+
     def profile(self) -> Profile:
         """Where the time went since this object was made."""
         return Profile(perf_counter() - self._opened_at, dict(self._stages.busy), dict(self._network.busy))
@@ -254,6 +263,7 @@ class TakePredictor:
             target_cam=track.target_camera,
             direction=self.direction,
             frame=frame,
+            target_frame=self._videos[track.target_camera].file_frame(frame),
             step=step,
             mask=mask,
             object_score=score,

@@ -172,7 +172,7 @@ class Worker:
             rows=part.rows,
             tracks=len(predictor.plan.tracks),
             seconds=time.monotonic() - start,
-            warnings=(*predictor.plan.warnings, *([] if part.rows else [_why_empty(take, direction)])),
+            warnings=(*predictor.warnings, *([] if part.rows else [_why_empty(take, direction)])),
             profile=predictor.profile(),
         )
 

@@ -94,7 +94,8 @@ class FrameCache:
             raise DataError(f"camera {show(camera.name)}: {camera.problem}")
         about = camera.source.stat()
         source = f"{safe_name(camera.name, 'camera')}-{_digest(str(camera.source))}"
-        name = f"{source}.{_digest(about.st_size, about.st_mtime_ns)}.{_digest(self._size, tuple(frames))}.rgb"
+        video = _digest(about.st_size, about.st_mtime_ns, camera.frame_rate)
+        name = f"{source}.{video}.{_digest(self._size, tuple(frames))}.rgb"
         return self._folder / safe_name(take.uid, "take") / name
 
 

@@ -1,8 +1,8 @@
 """Frames resized as the released code does it, from JPEG files or, without files, from full-size video.
 
-The released scripts reduce every full-size frame by a half (ego) or a quarter (exo) with OpenCV's bilinear filter, store
-it as a JPEG file of quality 95 (OpenCV's default, chroma halved both ways), and squash that to the network's square with
-Pillow's default filter, the bicubic one.
+The released scripts reduce every full-size frame by a half (ego) or a quarter (exo) with OpenCV's bilinear filter,
+store it as a JPEG file of quality 95 (OpenCV's default, chroma halved both ways), and squash that to the network's
+square with Pillow's default filter, the bicubic one.
 """
 
 from __future__ import annotations
@@ -69,16 +69,22 @@ class ReleasedPixels:
     Attributes:
         height: Rows of the video in pixels.
         width: Columns of the video in pixels.
-        num_frames: Frames that can be decoded.
+        num_frames: As the video has it.
+        notice: As the video has it.
     """
 
     def __init__(self, video: FrameReader, reduction: int, size: tuple[int, int]) -> None:
         self._video, self._reduction, self._size = video, reduction, size
         self.height, self.width, self.num_frames = video.height, video.width, video.num_frames
+        self.notice = video.notice
 
     def has_frame(self, index: int) -> bool:
         """Say whether a frame can be read."""
         return self._video.has_frame(index)
+
+    def file_frame(self, index: int) -> int:
+        """Give the number that a frame has in the video's file."""
+        return self._video.file_frame(index)
 
     def read(self, indices: Iterable[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Decode frames as the iterator is advanced; see `FrameReader.read`."""

@@ -19,6 +19,7 @@ from tests.data_layer.trees import (
     write_relations,
 )
 from tests.data_layer.videos import write_video
+from tests.support.rates import double_rate
 
 EGO, EXO = "aria01_214-1", "cam01"
 
@@ -124,3 +125,13 @@ def test_the_processed_layout_is_listed_too(lmeec, tmp_path):
 def test_a_folder_without_takes_is_an_error(lmeec, tmp_path):
     with pytest.raises(LmeecError, match="holds no takes"):
         raise lmeec(tmp_path).exception
+
+
+def test_check_notes_a_camera_of_another_frame_rate(lmeec, root):
+    """It can be used, so it is no problem; frames are counted as annotations do, also to say which are not there."""
+    double_rate(root / f"takes/cooking_01/frame_aligned_videos/{EXO}.mp4")
+    result = lmeec(root, "--check", "--json")
+    assert result.exit_code == 0
+    assert [camera["frames"] for camera in json.loads(result.stdout)["takes"][0]["cameras"]] == [61, 61]
+    assert f"note: take 'cooking_01', camera '{EXO}': " in result.stderr
+    assert "has 60 frames a second where the take counts 30" in result.stderr

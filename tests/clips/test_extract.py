@@ -14,14 +14,17 @@ import pytest
 import webdataset
 from described import annotation, description, spoken, write_descriptions
 
-from lmeec.clips import ClipsConfig, LengthConfig, cutting, make_clips, read_source
+from lmeec.clips import ClipsConfig, LengthConfig, make_clips, read_source
 from lmeec.clips.cutting import Cut, clip_size, cut_video
 from lmeec.clips.extract import ExtractConfig, InProcess, extract_clips
 from lmeec.clips.shards import sample_key
 from lmeec.data.video import VideoReader
 from lmeec.errors import ConfigError, DataError, OutputError
+from lmeec.video import instants
+from tests.support.rates import double_rate
 
 SHARDS = ExtractConfig(("webdataset",))
+HALF_SECOND = ClipsConfig(length=LengthConfig("fixed", 0.5))
 
 
 def images(source):
@@ -72,11 +75,30 @@ def test_each_frame_is_decoded_once_and_no_others(rendered_takes, tmp_path, monk
                 decoded.append(number)
                 yield number, image
 
-    monkeypatch.setattr(cutting, "VideoReader", Counting)
+    monkeypatch.setattr(instants, "VideoReader", Counting)
     cuts = [Cut(start, start + 4, tmp_path / f"{start}.mp4") for start in (12, 0, 1, 2, 14)]
     cut_video(rendered_takes.video(0, "gp01"), cuts, 32, Fraction(5))
     assert decoded == [*range(6), *range(12, 18)]
     assert len(images(tmp_path / "14.mp4")) == 4
+
+
+def test_clips_of_a_camera_with_another_frame_rate_show_the_same_moments(takes, tmp_path):
+    """Every other frame of the faster camera is black: clips at the rate of its own frames would show it."""
+    write_descriptions(takes.root, {takes.uids[0]: [spoken(1.0)]})
+    clips = {}
+    for name in ("before", "after"):
+        source = read_source(takes.root, HALF_SECOND)
+        make_clips(source, tmp_path / f"{name}.parquet", HALF_SECOND)
+        assert extract_clips(tmp_path / f"{name}.parquet", tmp_path / name, ExtractConfig(), InProcess()).failures == []
+        clips[name] = files(tmp_path / name / "videos")
+        notices = source.notices
+        if name == "before":
+            assert notices == []
+            double_rate(takes.video(0, "gp02"))
+    assert clips["after"] == clips["before"]
+    assert len(clips["after"]) == 3
+    (notice,) = notices
+    assert "gp02.mp4: has 10 frames a second where the take counts 5" in notice
 
 
 def test_clips_past_a_damage_are_not_there_and_those_before_it_are(rendered_takes, tmp_path):
@@ -98,7 +120,7 @@ def damaged(monkeypatch):
                 yield number, image
 
     cameras = set()
-    monkeypatch.setattr(cutting, "VideoReader", Damaged)
+    monkeypatch.setattr(instants, "VideoReader", Damaged)
     return cameras
 
 

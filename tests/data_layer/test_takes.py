@@ -250,3 +250,15 @@ def test_paths_may_be_text(release):
     found = find_takes(str(release), annotations=str(relations))
     assert [take.name for take in found] == ["cooking_01"]
     assert found.annotations == (relations,)
+
+
+def test_takes_json_says_which_rate_frame_numbers_count(release):
+    assert {camera.frame_rate for camera in one_take(release).cameras.values()} == {30}
+    records = [{"take_uid": "uid-1", "take_name": "cooking_01", "frame_rate": 29.97}]
+    (release / "takes.json").write_text(json.dumps(records))
+    (rate,) = {camera.frame_rate for camera in one_take(release).cameras.values()}
+    assert float(rate) == pytest.approx(29.97)
+    records[0]["frame_rate"] = 0
+    (release / "takes.json").write_text(json.dumps(records))
+    with pytest.raises(DataError, match=r"takes\.json: .*frame_rate"):
+        one_take(release)

@@ -12,6 +12,7 @@ import lmeec
 from lmeec.inference.predictor import TakePredictor
 from lmeec.masks import RunLengthMask, evaluation_size, resize_nearest
 from lmeec.tables import SCHEMA
+from tests.support.rates import double_rate
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,26 @@ def test_a_camera_frame_is_encoded_once_and_a_view_memory_made_once_an_object(di
     assert counted["prepare"] == len(targets)
     assert counted["view_memory"] == sum(len(stream.frames) for stream in plan.streams)
     assert counted["decode"] == rows == plan.steps
+
+
+def test_a_camera_of_another_frame_rate_is_read_at_the_same_instants(tiny_model, takes):
+    """Every other frame of the faster camera is black: any but the nearest would show."""
+    take = next(iter(lmeec.find_takes(takes.root, names=takes.names[:1])))
+
+    def predicted():
+        return [row for way in ("ego2exo", "exo2ego") for row in lmeec.predict_take(tiny_model, take, way)]
+
+    before = pa.Table.from_batches(predicted())
+    double_rate(takes.video(0, "gp02"))
+    after = pa.Table.from_batches(predicted())
+    assert before["target_frame"].to_pylist() == before["frame"].to_pylist()
+    assert after.drop_columns("target_frame").equals(before.drop_columns("target_frame"))
+    for row in after.select(["target_cam", "frame", "target_frame"]).to_pylist():
+        assert row["target_frame"] == row["frame"] * (2 if row["target_cam"] == "gp02" else 1)
+    with TakePredictor(tiny_model, take, "ego2exo", lmeec.PredictConfig()) as predictor:
+        (notice,) = predictor.warnings
+    assert f"take {take.name!r}, camera 'gp02'" in notice
+    assert "gp02.mp4: has 10 frames a second where the take counts 5" in notice
 
 
 def test_batches_are_of_the_tables_schema(tiny_model, take):

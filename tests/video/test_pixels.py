@@ -70,7 +70,7 @@ def test_fast_pixels_differ_from_the_released_ones_by_what_the_readme_says(camer
 
 
 def test_an_exo_camera_is_reduced_to_a_quarter(camera):
-    """Step by step and with Pillow's JPEG encoder; the vectors of an exo camera are of a clip that is not stored here."""
+    """Step by step and with Pillow's JPEG encoder; the clip that the vectors of an exo camera are of is not stored."""
     with camera("cam01").open() as reader:
         ((_, frame),) = reader.read([60])
     file = io.BytesIO()

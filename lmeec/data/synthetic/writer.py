@@ -144,6 +144,7 @@ class _Take:
             "root_dir": f"takes/{self.name}",
             "duration_sec": self.scene.config.frames / self.scene.config.fps,
             "parent_task_name": self.scene.scenario,
+            "frame_rate": self.scene.config.fps,
             "frame_aligned_videos": videos,
         }
 
