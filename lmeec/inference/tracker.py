@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from lmeec.memory.bank import dual_memory
+from lmeec.memory.pointers import PointerBank
 from lmeec.model.lmeec import LMEEC, Decoded, ViewFeatures
 from lmeec.model.memory_attention import PreparedTarget
+from lmeec.model.transfer import index_on, to_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,10 +69,11 @@ class Tracker:
         self.model = model
         self.tracks = list(tracks)
         self.batch_tracks = batch_tracks
-        self.memory = dual_memory(memory, memory.entries(model.config), [track.stream for track in tracks])
-        self._by_recency = memory.policy == "fifo"
+        streams, reaches = [track.stream for track in tracks], [self._reach(track) for track in range(len(tracks))]
+        self.memory = dual_memory(memory, memory.entries(model.config), streams, reaches)
         self._times = times
-        self._pointers: dict[int, Tensor] = {}
+        # Two, as the `iou` policy always takes the last two.
+        self._pointers = PointerBank(max(2, model.config.max_object_pointers - 1))
         self._steps = [0] * len(self.tracks)
 
     def step(
@@ -78,7 +81,8 @@ class Tracker:
     ) -> Iterator[tuple[list[int], Decoded]]:
         """Advance the active tracks by one step.
 
-        Exhaust the iterator: the query banks grow after its last batch.
+        Exhaust the iterator: the query banks grow after its last batch. Where memory runs out, what was computed so
+        far of a batch is discarded before it is tried in halves; nothing of it is in the banks.
 
         Args:
             active: numbers of the tracks that have this frame.
@@ -89,13 +93,18 @@ class Tracker:
             Tracks of a batch and what was decoded for them, a row each.
         """
         scene = self._look(active, frames, masks)
-        yield from self._in_batches(self._alike(active), lambda batch: self._advance(batch, scene))
         with self._computing():
-            self.memory.add_views(scene.streams, scene.views)
+            self.memory.begin(active)
+        self._pointers.open(active)
+        yield from self._in_batches(self._alike(active), lambda batch: self._advance(batch, scene))
+        for _ in self._in_batches(scene.streams, lambda streams: self._add_views(streams, scene)):
+            pass
+        with self._computing():
+            self.memory.finish()
         for track in active:
             if self._steps[track] == self.tracks[track].length:
                 self.memory.forget(track)
-                self._pointers.pop(track, None)
+                self._pointers.clear(track)
 
     def _in_batches(self, items: Sequence[T], compute: Callable[[list[T]], R]) -> Iterator[tuple[list[T], R]]:
         """Compute on at most `batch_tracks` items at a time, on fewer from then on when memory runs out."""
@@ -109,10 +118,12 @@ class Tracker:
                 if len(batch) == 1:
                     raise
                 self.batch_tracks = len(batch) // 2
-                torch.cuda.empty_cache()
+            else:
+                waiting = waiting[len(batch) :]
+                yield batch, result
                 continue
-            waiting = waiting[len(batch) :]
-            yield batch, result
+            # Only now the error no longer holds what the failed attempt had made.
+            torch.cuda.empty_cache()
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
@@ -151,17 +162,17 @@ class Tracker:
 
     def _encode(self, frames: list[Tensor]) -> ViewFeatures:
         with self._part("image encoder"):
-            images = [self.model.normalise(frame[None].to(self.model.device)) for frame in frames]
+            images = [self.model.normalise(to_device(frame[None], self.model.device)) for frame in frames]
             return self.model.encode(torch.cat(images))
 
     def _prepare(self, features: ViewFeatures, rows: list[int]) -> PreparedTarget:
         with self._part("memory attention"):
-            return self.model.prepare(features.coarse[rows])
+            return self.model.prepare(features.coarse.index_select(0, self._index(rows)))
 
     def _view_memories(self, features: ViewFeatures, rows: list[int], masks: list[Tensor]) -> Tensor:
         with self._part("memory encoder"):
-            resized = [self.model.query_mask(mask[None].to(self.model.device)) for mask in masks]
-            return self.model.view_memory(features.coarse[rows], torch.cat(resized))
+            resized = [self.model.query_mask(to_device(mask[None], self.model.device)) for mask in masks]
+            return self.model.view_memory(features.coarse.index_select(0, self._index(rows)), torch.cat(resized))
 
     def _alike(self, active: Sequence[int]) -> list[int]:
         """The tracks, those that attend to equally many tokens together, so that few batches mix them."""
@@ -169,7 +180,15 @@ class Tracker:
 
     def _tokens_of(self, track: int) -> tuple[int, int]:
         """Entries in each bank, and pointers, that the track attends to at this step."""
-        return self.memory.length(track), min(self._steps[track], self._reach(track))
+        return self.memory.length(track), len(self._pointer_steps(track))
+
+    def _pointer_steps(self, track: int) -> list[int]:
+        """Steps whose object pointers the track attends to, newest first."""
+        chosen = self.memory.pointer_steps(track)
+        if chosen is not None:
+            return chosen
+        k = self._steps[track]
+        return list(range(k - 1, k - 1 - min(k, self._reach(track)), -1))
 
     def _reach(self, track: int) -> int:
         """How many steps back a track's pointers reach."""
@@ -184,16 +203,27 @@ class Tracker:
             guided, rows = self._attend_memory(batch, prepared)
         with self._part("MV-MoE"):
             if guided is not None:
-                fused = fused.clone()
-                fused[rows] = self.model.MV_MoE(guided, fused[rows]).to(fused.dtype)
+                index = self._index(rows)
+                mixed = self.model.MV_MoE(guided, fused.index_select(0, index)).to(fused.dtype)
+                fused = fused.index_copy(0, index, mixed)
         with self._part("mask decoder"):
             decoded = self.model.decode(fused, target)
         with self._part("memory encoder"):
             memories = self.model.target_memory(target.coarse, decoded)
         with self._part("memory bank"):
-            self.memory.add_targets(batch, memories, decoded.predicted_iou)
-            self._remember_pointers(batch, decoded)
+            commits = (
+                self.memory.add_targets(batch, memories, decoded.predicted_iou),
+                self._pointers.add(batch, [self._steps[track] for track in batch], decoded.object_pointer),
+            )
+            # Nothing below can fail: a batch is in the banks whole or not at all.
+            for commit in commits:
+                commit()
+            for track in batch:
+                self._steps[track] += 1
         return decoded
+
+    def _add_views(self, streams: list[int], scene: _Scene) -> None:
+        self.memory.add_views(streams, scene.view_memories(streams))()
 
     def _attend_memory(self, batch: list[int], prepared: PreparedTarget) -> tuple[Tensor | None, list[int]]:
         """Memory-guided features of those rows of the batch that have memory, and which rows they are."""
@@ -209,24 +239,19 @@ class Tracker:
     def _attend_group(self, rows: list[int], tracks: list[int], prepared: PreparedTarget) -> Tensor:
         """Attention of tracks with equally many entries and pointers."""
         entries, _ = self._tokens_of(tracks[0])
-        slots = self.model.slot_positions(entries, by_recency=self._by_recency)
-        pointers = torch.stack([self._pointers[track] for track in tracks])
+        slots = self.model.slot_positions(entries, by_recency=self.memory.by_recency)
+        pointers = self._pointers.read(tracks, [self._pointer_steps(track) for track in tracks])
         codes = {reach: self.model.pointer_positions(pointers.shape[1], reach) for reach in map(self._reach, tracks)}
         return self.model.attend_memory(
-            prepared.rows(torch.tensor(rows, device=self.model.device)),
+            prepared.rows(self._index(rows)),
             self.memory.read(tracks),
             torch.cat([slots, slots]),
             pointers,
             torch.stack([codes[self._reach(track)] for track in tracks]),
         )
 
-    def _remember_pointers(self, batch: list[int], decoded: Decoded) -> None:
-        """Put this step's pointers first, and keep as many as the next step attends to."""
-        for track, pointer in zip(batch, decoded.object_pointer, strict=True):
-            self._steps[track] += 1
-            held = self._pointers.get(track)
-            kept = pointer[None] if held is None else torch.cat([pointer[None], held])
-            self._pointers[track] = kept[: self._reach(track)].clone()
+    def _index(self, rows: Sequence[int]) -> Tensor:
+        return index_on(self.model.device, rows)
 
     def _part(self, name: str) -> AbstractContextManager[None]:
         return nullcontext() if self._times is None else _timed(name, self._times, self.model.device)
@@ -264,7 +289,7 @@ class _Scene:
 
     def _index(self, rows: list[T], wanted: list[T]) -> Tensor:
         row_of = {item: row for row, item in enumerate(rows)}
-        return torch.tensor([row_of[item] for item in wanted], device=self.views.device)
+        return index_on(self.views.device, [row_of[item] for item in wanted])
 
 
 @contextmanager

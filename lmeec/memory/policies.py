@@ -61,21 +61,30 @@ def _as_index(index: Tensor, entries: Tensor) -> Tensor:
 
 
 class Selection(Protocol):
-    """Chooses steps of a track."""
+    """Chooses steps of a track.
+
+    Attributes:
+        forgets: whether a step that was not chosen, other than the last, can never be chosen again, so that it need
+            not be stored.
+        by_recency: whether position codes count from the newest entry.
+        leads_pointers: whether object pointers are those of the chosen steps, the last one first, and not the latest.
+    """
 
     forgets: bool
-    """Whether a step that was not chosen can never be chosen again, so that it need not be stored."""
+    by_recency: bool
+    leads_pointers: bool
 
-    def __call__(self, summaries: np.ndarray, predicted_iou: Sequence[float], size: int) -> list[int]:
-        """Choose at most `size` steps.
+    def __call__(self, summaries: np.ndarray, predicted_iou: Sequence[float], size: int, reach: int) -> list[int]:
+        """Choose steps; the last `size` of them are the entries of both banks.
 
         Args:
-            summaries: spatial mean of each stored step's target memory, float32 [T, D].
-            predicted_iou: of each stored step, length T.
-            size: entries in a bank.
+            summaries: spatial mean of each step's target memory, float32 [k, D].
+            predicted_iou: of each step, length k.
+            size: entries in a full bank.
+            reach: how many steps back the track's object pointers reach.
 
         Returns:
-            Indices into the stored steps, ascending.
+            Numbers of steps, in the banks' order.
         """
 
 
@@ -87,8 +96,10 @@ class KeyFrames:
     """
 
     forgets = False
+    by_recency = False
+    leads_pointers = False
 
-    def __call__(self, summaries: np.ndarray, predicted_iou: Sequence[float], size: int) -> list[int]:
+    def __call__(self, summaries: np.ndarray, predicted_iou: Sequence[float], size: int, reach: int) -> list[int]:
         """See `Selection`."""
         if len(summaries) <= size:
             return list(range(len(summaries)))
@@ -107,19 +118,25 @@ class KeyFrames:
 
 
 class Confident:
-    """The latest steps whose predicted IoU is over a threshold, and always the last step."""
+    """The latest steps whose predicted IoU is over a threshold, and the last two in any case (the released code).
+
+    As released, the last two come after the others where they are not confident, the last before the one before it,
+    so that the order need not be that of time; and step 0 counts only as one of them.
+    """
 
     forgets = True
+    by_recency = True
+    leads_pointers = True
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
 
-    def __call__(self, summaries: np.ndarray, predicted_iou: Sequence[float], size: int) -> list[int]:
+    def __call__(self, summaries: np.ndarray, predicted_iou: Sequence[float], size: int, reach: int) -> list[int]:
         """See `Selection`."""
-        last = len(predicted_iou) - 1
-        confident = [i for i in range(last) if predicted_iou[i] > self.threshold]
-        room = size - 1
-        return [*(confident[-room:] if room else []), last]
+        k = len(predicted_iou)
+        chosen = [step for step in range(max(1, k - reach), k) if predicted_iou[step] > self.threshold]
+        chosen += [step for step in (k - 1, k - 2) if step >= 0 and step not in chosen]
+        return chosen
 
 
 COMPRESSIONS: dict[Policy, Compression] = {"drop": drop, "merge": merge, "fifo": fifo}

@@ -328,7 +328,8 @@ class LMEEC(nn.Module):
             [slots, h*w, D].
         """
         last = (slots if by_recency else self.config.num_maskmem - 1) - 1
-        codes = self.maskmem_tpos_enc[[last - i for i in range(slots)], 0, 0]
+        # A slice, as a list of indices would be copied to the device, which waits for it.
+        codes = self.maskmem_tpos_enc[last - slots + 1 : last + 1, 0, 0].flip(0)
         return self.memory_position + codes[:, None]
 
     def pointer_positions(self, count: int, reach: int) -> Tensor:
