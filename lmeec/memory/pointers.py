@@ -43,7 +43,7 @@ class PointerBank:
         """Pointers of p steps of each track, [R, p, C]."""
         rings = self._rings.tensor.flatten(0, 1)
         places = [self._place(track, step) for track, some in zip(tracks, steps, strict=True) for step in some]
-        return rings.index_select(0, index_on(rings.device, places)).unflatten(0, (len(tracks), -1))
+        return rings.index_select(0, index_on(rings.device, places)).view(len(tracks), -1, rings.shape[-1])
 
     def clear(self, track: int) -> None:
         """Free a track's ring."""
