@@ -1,10 +1,13 @@
+import os
 import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+
+# Of torch, here and in the commands that tests start: several tests run at once.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -12,10 +15,19 @@ from reference import REFERENCE, small_model
 from rendered import TakesOnDisk, render
 from tiny import write_tiny
 
+from tests.support.spread import ByFile, longest_first, made_once, workers_for
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
+
+def pytest_xdist_auto_num_workers(config):
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else workers_for(config.args)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    longest_first(items)
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +44,7 @@ def model():
 @pytest.fixture(scope="session")
 def rendered_takes(tmp_path_factory):
     """Synthetic takes that no test changes."""
-    return TakesOnDisk(render(tmp_path_factory.mktemp("rendered") / "takes"))
+    return TakesOnDisk(made_once(tmp_path_factory, "rendered_takes", render))
 
 
 @pytest.fixture
@@ -44,4 +56,4 @@ def takes(rendered_takes, tmp_path):
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """Checkpoint of a tiny model."""
-    return write_tiny(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
+    return made_once(tmp_path_factory, "tiny.safetensors", write_tiny)
