@@ -52,6 +52,8 @@ def prepare_takes(
             take = takes[number]
             try:
                 found[number] = _prepared(take, config, cache, threads)
+                for notice in found[number].notices:
+                    reporter.event(Note(f"take {show(take.name)}: {notice}"))
             except DataError as error:
                 problems.append(f"take {show(take.name)} is left out: {error}")
                 reporter.event(Note(problems[-1]))

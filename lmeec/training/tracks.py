@@ -56,12 +56,14 @@ class TrainingTake:
         tracks: those that a clip can be cut from.
         too_short: how many tracks no clip can be cut from.
         frames: needed of each camera, ascending.
+        notices: what to know of how videos are read, for the user.
     """
 
     take: Take
     tracks: tuple[TrainingTrack, ...]
     too_short: int
     frames: Mapping[str, tuple[int, ...]]
+    notices: tuple[str, ...] = ()
 
 
 def training_take(take: Take, config: ClipConfig) -> TrainingTake:
@@ -75,6 +77,7 @@ def training_take(take: Take, config: ClipConfig) -> TrainingTake:
     tracks: list[TrainingTrack] = []
     with ExitStack() as opened:
         videos = {name: opened.enter_context(take.cameras[name].open()) for name in _cameras(take, config.directions)}
+        notices = tuple(video.notice for video in videos.values() if video.notice is not None)
         for direction in config.directions:
             tracks += _tracks(take, direction, videos, config)
     long = tuple(track for track in tracks if track.starts(config.frames))
@@ -83,7 +86,7 @@ def training_take(take: Take, config: ClipConfig) -> TrainingTake:
         for camera in track.pair:
             frames.setdefault(camera, set()).update(track.frames)
     needed = {camera: tuple(sorted(seen)) for camera, seen in frames.items()}
-    return TrainingTake(take, long, len(tracks) - len(long), needed)
+    return TrainingTake(take, long, len(tracks) - len(long), needed, notices)
 
 
 def _cameras(take: Take, directions: Sequence[Direction]) -> set[str]:

@@ -23,6 +23,7 @@ from lmeec.training.prepare import prepare_takes
 from lmeec.training.progress import Note
 from lmeec.training.takes import TakeClips
 from lmeec.training.tracks import training_take
+from tests.support.rates import double_rate
 
 SIZE = 64
 PLAIN = AugmentConfig(
@@ -70,6 +71,23 @@ def test_clips_have_the_frames_and_masks_that_inference_has(rendered_takes, tmp_
                 expected = query_mask(encoded, SIZE) if encoded else torch.zeros(SIZE, SIZE, dtype=torch.bool)
                 assert np.array_equal(mask, expected)
     assert any(len(clip.annotated) > 1 for clip in clips)
+
+
+def test_a_camera_of_another_frame_rate_gives_the_same_clips_and_a_note(takes, tmp_path):
+    """Frames in the cache are of the rate that they were read at: every other one of the faster camera is black."""
+    with clips_of(takes.root, tmp_path) as source:
+        before = [clip for step in range(4) for clip in source.batch(step)]
+    double_rate(takes.video(0, "gp02"))
+    notes = Notes()
+    prepared(takes.root, tmp_path, notes=notes)
+    with clips_of(takes.root, tmp_path) as source:
+        after = [clip for step in range(4) for clip in source.batch(step)]
+    for one, other in zip(before, after, strict=True):
+        assert one.origin == other.origin
+        assert np.array_equal(one.query, other.query)
+        assert np.array_equal(one.target, other.target)
+    (note,) = (text for text in notes.texts if "frames a second" in text)
+    assert "gp02.mp4: has 10 frames a second where the take counts 5" in note
 
 
 def test_an_epoch_has_every_track_once(rendered_takes, tmp_path):
