@@ -82,7 +82,7 @@ def predict(
         Literal["fast", "released"],
         typer.Option(
             help="How frames of videos are resized: quickly, or through JPEG as the released code does it (nothing is "
-            "written), which takes videos of full size and more time."
+            "written), which takes videos of full size."
         ),
     ] = "fast",
     decoder: Annotated[
