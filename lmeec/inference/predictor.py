@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 
 from lmeec.config import Direction, PredictConfig
 from lmeec.data.names import show
 from lmeec.data.truth import EvaluationSizes, FrameTruth, frame_truth
+from lmeec.inference.outputs import ComingOutputs, fetch_outputs
 from lmeec.inference.pipeline import Profile, Stage, StageTimes
 from lmeec.inference.plan import TakePlan, camera_pairs, plan_take
 from lmeec.inference.query_masks import query_mask
@@ -101,13 +99,11 @@ class _Instant:
 
 @dataclass(frozen=True)
 class _Prediction:
-    """A batch of tracks at one frame: steps by track, and in the same order masks at the evaluation size and scores."""
+    """A batch of tracks at one frame: steps by track, and in the same order what was predicted."""
 
     frame: int
     steps: dict[int, int]
-    masks: list[NDArray[np.bool_]]
-    object_scores: list[float]
-    predicted_iou: list[float]
+    outputs: ComingOutputs
 
 
 class TakePredictor:
@@ -224,9 +220,7 @@ class TakePredictor:
                 yield _Prediction(
                     frame=instant.frame,
                     steps={i: instant.steps[i] for i in batch},
-                    masks=masks_at_size(decoded.mask_logits, sizes),
-                    object_scores=decoded.object_score.tolist(),
-                    predicted_iou=decoded.predicted_iou.tolist(),
+                    outputs=fetch_outputs(decoded, sizes),
                 )
 
     def _batch_tracks(self) -> int:
@@ -236,7 +230,8 @@ class TakePredictor:
 
     def _to_rows(self, prediction: _Prediction) -> list[ResultRow]:
         """Turn masks into run lengths, and put the ground truth beside them."""
-        values = zip(prediction.masks, prediction.object_scores, prediction.predicted_iou, strict=True)
+        outputs = prediction.outputs.get()
+        values = zip(outputs.masks, outputs.object_scores, outputs.predicted_iou, strict=True)
         return [
             self._row(i, prediction.frame, step, RunLengthMask.encode(mask), score, iou)
             for (i, step), (mask, score, iou) in zip(prediction.steps.items(), values, strict=True)
@@ -298,21 +293,6 @@ class GroundTruth:
         """
         state, mask = frame_truth(self._take.tracks.get((name, camera)), frame)
         return FrameTruth(state, mask and resize_nearest(mask, self.size(name, camera)))
-
-
-def masks_at_size(logits: Tensor, sizes: list[tuple[int, int]]) -> list[NDArray[np.bool_]]:
-    """Threshold mask logits at the evaluation size.
-
-    Args:
-        logits: [B, s, s]; resized by bilinear interpolation, positive is the object.
-        sizes: height and width for each of the B masks.
-    """
-    masks: dict[int, NDArray[np.bool_]] = {}
-    for size in set(sizes):
-        rows = [i for i, other in enumerate(sizes) if other == size]
-        resized = F.interpolate(logits[rows][:, None], size, mode="bilinear", align_corners=False)[:, 0] > 0
-        masks |= zip(rows, resized.cpu().numpy(), strict=True)
-    return [masks[i] for i in range(len(sizes))]
 
 
 def auto_batch(model: LMEEC) -> int:

@@ -11,13 +11,15 @@ from torch import Tensor
 from lmeec.config import MemoryConfig
 from lmeec.errors import ConfigError
 from lmeec.inference.tracker import Tracker, TrackSpec
+from lmeec.model.transfer import Fetched, to_host
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from lmeec.model.lmeec import LMEEC
+    from lmeec.model.lmeec import LMEEC, Decoded
 
 _QUERY, _TARGET = "query", "target"
+_OUTPUTS = ("mask_logits", "object_score", "predicted_iou", "object_pointer")
 
 
 @dataclass(frozen=True)
@@ -79,20 +81,37 @@ def track(
     if empty:
         raise ConfigError(f"the masks of steps {empty[:5]} are empty; leave out steps at which the query shows nothing")
     tracker = Tracker(model, [TrackSpec(0, _QUERY, _TARGET, length)], memory or MemoryConfig(), batch_tracks=1)
-    steps = [
-        decoded
-        for k in range(length)
-        for _, decoded in tracker.step([0], {camera: v[k] for camera, v in frames.items()}, {0: object_masks[k]})
-    ]
-    if not steps:
-        side, c = model.config.logits_size, model.config.hidden_dim
-        return Track(torch.zeros(0, side, side), torch.zeros(0), torch.zeros(0), torch.zeros(0, c))
+    result = _empty(model, length)
+    coming: list[tuple[int, Fetched]] = []
+    for k in range(length):
+        ((_, decoded),) = tracker.step([0], {camera: v[k] for camera, v in frames.items()}, {0: object_masks[k]})
+        coming.append((k, to_host(_packed(decoded))))
+        # The last step's copy is waited for while this one's is on its way.
+        if k:
+            _unpack(*coming.pop(0), result)
+    for step in coming:
+        _unpack(*step, result)
+    return result
+
+
+def _empty(model: LMEEC, length: int) -> Track:
+    side, c = model.config.logits_size, model.config.hidden_dim
     return Track(
-        mask_logits=torch.cat([step.mask_logits for step in steps]).cpu(),
-        object_score=torch.cat([step.object_score for step in steps]).cpu(),
-        predicted_iou=torch.cat([step.predicted_iou for step in steps]).cpu(),
-        object_pointer=torch.cat([step.object_pointer for step in steps]).float().cpu(),
+        mask_logits=torch.empty(length, side, side),
+        object_score=torch.empty(length),
+        predicted_iou=torch.empty(length),
+        object_pointer=torch.empty(length, c),
     )
+
+
+def _packed(decoded: Decoded) -> Tensor:
+    return torch.cat([getattr(decoded, name).float().flatten() for name in _OUTPUTS])
+
+
+def _unpack(step: int, fetched: Fetched, result: Track) -> None:
+    outputs: list[Tensor] = [getattr(result, name)[step] for name in _OUTPUTS]
+    for output, values in zip(outputs, fetched.get().split([output.numel() for output in outputs]), strict=True):
+        output.copy_(values.view(output.shape))
 
 
 def _video(name: str, frames: np.ndarray | Tensor) -> Tensor:

@@ -38,7 +38,7 @@ class Fetched:
 def to_host(tensor: Tensor) -> Fetched:
     """Start copying a tensor to the host; on the host it is handed over as it is."""
     if tensor.device.type != "cuda":
-        return Fetched(tensor.cpu())
+        return Fetched(_brought(tensor))
     host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
     host.copy_(tensor, non_blocking=True)
     ready = torch.cuda.Event()
@@ -48,11 +48,17 @@ def to_host(tensor: Tensor) -> Fetched:
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     """Copy a tensor of the host to the device without waiting for it; on the host it is handed over as it is."""
-    if device.type != "cuda":
-        return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
+    return _sent(tensor.pin_memory() if device.type == "cuda" else tensor, device)
 
 
 def index_on(device: torch.device, numbers: Sequence[int]) -> Tensor:
     """Numbers of rows as an int64 tensor on the device."""
     return to_device(torch.tensor(numbers, dtype=torch.int64), device)
+
+
+def _brought(tensor: Tensor) -> Tensor:
+    return tensor.cpu()
+
+
+def _sent(tensor: Tensor, device: torch.device) -> Tensor:
+    return tensor.to(device, non_blocking=True)

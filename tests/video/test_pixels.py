@@ -15,9 +15,10 @@ from PIL import Image
 from lmeec.data.processed import FrameFolder
 from lmeec.data.take import Camera
 from lmeec.errors import DataError
-from lmeec.inference.predictor import masks_at_size
+from lmeec.inference.outputs import fetch_outputs
 from lmeec.inference.query_masks import query_mask
 from lmeec.masks import RunLengthMask
+from lmeec.model.lmeec import Decoded
 from tests.support.released_pixels import BLOCKS, released
 
 SIZE = (480, 480)
@@ -90,7 +91,8 @@ def test_released_pixels_are_not_made_from_the_small_video(camera):
 
 
 def test_mask_logits_are_resized_before_the_threshold_as_released():
-    masks = masks_at_size(torch.from_numpy(released()["masks/logits"]), [SIZE] * 4)
+    decoded = Decoded(torch.from_numpy(released()["masks/logits"]), torch.zeros(4), torch.zeros(4), torch.zeros(4, 1))
+    masks = fetch_outputs(decoded, [SIZE] * 4).get().masks
     assert np.array_equal(np.stack(masks), released()["masks/mask_480"])
     encoded = [RunLengthMask.encode(mask) for mask in masks]
     assert [mask.area for mask in encoded] == released()["masks/area"].tolist()
