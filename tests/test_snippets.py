@@ -1,0 +1,125 @@
+"""The code in README and docs runs: section by section, in order, beside a small data set under the names it uses."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from command import lmeec
+
+from tests.predictions import predict_fairly
+from tests.rendered import TakesOnDisk
+from tests.support.snippets import sections
+
+ROOT = Path(__file__).parents[1]
+
+PAGES_LEFT_OUT = {"benchmarks/NOTES.md": "its commands take minutes to hours, and measure this machine"}
+
+LEFT_OUT = {
+    r"make |\.ci/run": "installs, and runs these tests",
+    r"python3 -m venv |(SAM2_BUILD_CUDA=0 )?pip install ": "installs packages",
+    r"egoexo ": "downloads, under a licence",
+    r"lmeec checkpoint convert weights/EgoExo_checkpoint.pt ": "the released weights are a download",
+    r"lmeec predict /shared/.* --ray-address ": "needs a cluster and a bucket",
+    r"lmeec train .*sam2.1_hiera_base_plus.pt": "SAM 2.1's weights are a download; base_plus trains on a GPU",
+}
+"""How commands begin that do not run here, and why."""
+
+ADDED = {
+    r"lmeec recipe run overnight.yaml ": ("--set predict.take_timeout=null", "with a time limit it starts Ray"),
+    r"lmeec clips .*--extract ": ("--workers 0", "it starts Ray where there are several cores"),
+}
+"""How commands begin that run with options added, and why."""
+
+PIXELS = np.zeros((2, 64, 64, 3), np.uint8)
+GIVEN = {"query": PIXELS, "target": PIXELS, "masks": np.ones((2, 64, 64), bool)}
+"""Arrays that the text says the reader has."""
+
+
+def pages():
+    for path in (ROOT / "README.md", *sorted(ROOT.glob("[a-z]*/**/*.md"))):
+        name = path.relative_to(ROOT).as_posix()
+        if name not in PAGES_LEFT_OUT and not name.startswith(("shared/", "build/")):
+            yield from sections(path, name)
+
+
+SECTIONS = list(pages())
+
+
+def matching(text, table):
+    return next((pattern for pattern in table if re.match(pattern, text)), None)
+
+
+@pytest.fixture(scope="module")
+def stock(rendered_takes, tiny, tmp_path_factory):
+    """All that the sections name: takes, annotations, weights, tables."""
+    folder = tmp_path_factory.mktemp("stock")
+    shutil.copytree(rendered_takes.root, folder / "egoexo4d")
+    takes = TakesOnDisk(folder / "egoexo4d")
+    takes.uids.reverse()
+    takes.names.reverse()
+    takes.add_copies(1)  # a calibration needs two takes with absent frames, which the second one has
+    shutil.copytree(folder / "egoexo4d", folder / "takes")
+    relations = folder / "egoexo4d" / "annotations" / "relations_val.json"
+    for name in ("relations_val.json", "relations_test.json"):
+        shutil.copy(relations, folder / name)
+    for name in ("weights/EgoExo_checkpoint", "weights/ExoEgo_checkpoint", "run/best"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(tiny, folder / f"{name}.safetensors")
+    for name, shift in (("results", 4), ("drop", 4), ("merge", 2)):
+        table = predict_fairly(folder / "egoexo4d", tmp_path_factory.mktemp("run") / f"{name}.parquet", shift=shift)
+        shutil.copy(table, folder)
+    table = pq.read_table(folder / "results.parquet")
+    for direction in ("ego2exo", "exo2ego"):
+        pq.write_table(table.filter(pc.equal(table["direction"], direction)), folder / f"{direction}.parquet")
+    written = ("--format", "challenge", "--annotations", relations, "--out", folder / "peers.json")
+    assert lmeec("export", folder / "results.parquet", *written).status == 0
+    return folder
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=str)
+def test_code_runs(section, stock, tmp_path, monkeypatch):
+    monkeypatch.chdir(shutil.copytree(stock, tmp_path / "here"))
+    for name in {name for one in section.snippets if not one.python for name in outputs(one.text)}:
+        if Path(name).is_file():
+            Path(name).unlink()
+    for one in section.snippets:
+        if one.python:
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(compile(one.text, one.where, "exec"), dict(GIVEN))
+        elif matching(one.text, LEFT_OUT) is None:
+            run(one)
+
+
+def run(one):
+    program, *arguments = shlex.split(one.text)
+    assert program == "lmeec", f"{one.where}: is neither run nor left out for a reason: {one.text}"
+    if pattern := matching(one.text, ADDED):
+        arguments += shlex.split(ADDED[pattern][0])
+    done = lmeec(*arguments)
+    assert done.status == 0, f"{one.where}: {one.text}\n{done.err}"
+    for name in outputs(one.text):
+        assert Path(name).exists(), f"{one.where}: {one.text}\nhas not written {name}"
+
+
+def outputs(command):
+    return re.findall(r"--out (\S+)", command)
+
+
+def test_what_is_left_out_is_known(capsys):
+    snippets = [one for section in SECTIONS for one in section.snippets]
+    left = [matching(one.text, LEFT_OUT) for one in snippets if not one.python]
+    out = sum(pattern is not None for pattern in left)
+    print(f"{len(snippets) - out} snippets run, {out} are left out: {'; '.join(dict.fromkeys(LEFT_OUT.values()))}")
+    assert set(LEFT_OUT) <= set(left), "no snippet begins so any more"
+    added = {matching(one.text, ADDED) for one in snippets}
+    assert set(ADDED) <= added, "no snippet begins so any more"
+    assert all((ROOT / name).is_file() for name in PAGES_LEFT_OUT)
