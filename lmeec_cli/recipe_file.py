@@ -13,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 from lmeec.config import DEFAULT_POLICY, Device, Direction, Pixels, Policy, Precision
 from lmeec.errors import ConfigError
 from lmeec.training.config import TrainConfig
+from lmeec_cli.train_file import Settings
 from lmeec_cli.yaml_file import messages, read_yaml
 
 
@@ -126,7 +127,7 @@ class Training(_Strict):
 
     kind: Literal["train"]
     train: Train
-    settings: TrainConfig = TrainConfig()
+    settings: Settings = TrainConfig()
 
 
 Recipe = Annotated[Overnight | Ablation | EgoExoClip | Training, Field(discriminator="kind")]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError, with_config
 
 from lmeec.errors import ConfigError
 from lmeec.training.augment import AugmentConfig
 from lmeec.training.config import ClipConfig, OptimiserConfig, ScratchConfig, TrainConfig, ValidationConfig
 from lmeec.training.losses import LossWeights
+from lmeec.training.settings import over_preset
 from lmeec.training.synthetic import Phase, SyntheticConfig
 from lmeec_cli.yaml_file import messages, read_yaml
 
@@ -28,8 +30,16 @@ for _part in (
     with_config(ConfigDict(extra="forbid"))(_part)
 
 
+def _over_preset(document: Any) -> Any:
+    return over_preset(document) if isinstance(document, dict) else document
+
+
+Settings = Annotated[TrainConfig, BeforeValidator(_over_preset)]
+"""Settings of a training, as a file says them."""
+
+
 def read_settings(path: Path) -> TrainConfig:
-    """Read the settings of a training; those that the file leaves out have their defaults.
+    """Read the settings of a training; those that the file leaves out are its preset's.
 
     Raises:
         ConfigError: the file cannot be read or says something that it may not; names the key and the line.
@@ -40,6 +50,7 @@ def read_settings(path: Path) -> TrainConfig:
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: holds no settings, which are `key: value` each")
     try:
-        return TypeAdapter(TrainConfig).validate_python(document)
+        settings: TrainConfig = TypeAdapter(Settings).validate_python(document)
     except ValidationError as error:
         raise ConfigError("\n".join(messages(path, document, error, {}))) from error
+    return settings

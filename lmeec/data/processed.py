@@ -22,7 +22,7 @@ from lmeec.data.jsonfile import decode_file
 from lmeec.data.relations import FrameNumber
 from lmeec.data.tracks import EncodedMask, MaskTrack, as_written
 from lmeec.errors import DataError
-from lmeec.video.pixels import resize_picture
+from lmeec.video.pixels import BICUBIC, resize_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -88,6 +88,7 @@ class FrameFolder:
     Args:
         folder: The folder.
         size: Height and width that frames are resized to, as the released code does it; None keeps their own.
+        resampling: See `lmeec.video.pixels.resize_picture`.
 
     Attributes:
         folder: The folder.
@@ -100,10 +101,12 @@ class FrameFolder:
         DataError: The folder holds no frames, or the first is no JPEG file or of an absurd size.
     """
 
-    def __init__(self, folder: Path, size: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, folder: Path, size: tuple[int, int] | None = None, resampling: Image.Resampling = BICUBIC
+    ) -> None:
         self.folder = folder
         self.notice: str | None = None
-        self._size = size
+        self._size, self._resampling = size, resampling
         self._files = _frame_files(folder)
         if not self._files:
             raise DataError(f"{folder}: holds no frames; files named by frame number, as 0.jpg, are looked for")
@@ -164,7 +167,7 @@ class FrameFolder:
                 rgb = image.convert("RGB")
             except (OSError, SyntaxError, ValueError) as error:
                 raise DataError(f"{path}: is a broken JPEG file ({error}); extract or download it again") from error
-        return np.array(rgb) if self._size is None else resize_picture(rgb, self._size)
+        return np.array(rgb) if self._size is None else resize_picture(rgb, self._size, self._resampling)
 
     def _neighbours(self, index: int) -> str:
         place = bisect_left(self._frames, index)

@@ -13,9 +13,11 @@ from lmeec.data.processed import FrameFolder
 from lmeec.data.tracks import MaskTrack
 from lmeec.errors import DataError
 from lmeec.video.instants import USUAL_RATE, open_video
-from lmeec.video.pixels import EGO_REDUCTION, EXO_REDUCTION, ReleasedPixels
+from lmeec.video.pixels import BICUBIC, EGO_REDUCTION, EXO_REDUCTION, ReleasedPixels
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from lmeec.config import Pixels
     from lmeec.data.frames import FrameReader
 
@@ -48,7 +50,13 @@ class Camera:
         return self.name.startswith(EGO_PREFIX)
 
     def open(
-        self, size: tuple[int, int] | None = None, threads: int = 0, *, gpu: bool = False, pixels: Pixels = "fast"
+        self,
+        size: tuple[int, int] | None = None,
+        threads: int = 0,
+        *,
+        gpu: bool = False,
+        pixels: Pixels = "fast",
+        resampling: Image.Resampling = BICUBIC,
     ) -> FrameReader:
         """Open the camera's frames.
 
@@ -57,6 +65,7 @@ class Camera:
             threads: Threads that decode a video; 0 takes one a core.
             gpu: Decode a video on a GPU where there is one.
             pixels: How frames of a video are resized: "fast", or as the "released" code does it.
+            resampling: How extracted frames, and released pixels, are squashed; see `lmeec.video.pixels`.
 
         Raises:
             DataError: The camera has no source, it is not a video or folder of frames, it has another frame rate than
@@ -66,7 +75,7 @@ class Camera:
         if self.source is None:
             raise DataError(f"camera {show(self.name)}: {self.problem}")
         if self.source.is_dir():
-            return FrameFolder(self.source, size)
+            return FrameFolder(self.source, size, resampling)
         if size is None or pixels == "fast":
             return open_video(self.source, self.frame_rate, size, threads, gpu=gpu)
         if self.source.parent.match(str(DOWNSCALED)):
@@ -75,7 +84,8 @@ class Camera:
                 'which find_takes(..., video="full") finds'
             )
         reduction = EGO_REDUCTION if self.is_ego else EXO_REDUCTION
-        return ReleasedPixels(open_video(self.source, self.frame_rate, threads=threads, gpu=gpu), reduction, size)
+        video = open_video(self.source, self.frame_rate, threads=threads, gpu=gpu)
+        return ReleasedPixels(video, reduction, size, resampling)
 
 
 @dataclass(frozen=True, slots=True)

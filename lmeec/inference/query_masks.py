@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lmeec.masks import RunLengthMask
 
 
-def query_mask(mask: RunLengthMask, size: int) -> Tensor:
+def query_mask(mask: RunLengthMask, size: int, *, half: bool = True) -> Tensor:
     """Resize a mask by antialiased bilinear interpolation and threshold it at one half.
 
     Interpolation works along rows, then along columns. Rows without a pixel stay zero, so only the rows of the mask's
@@ -21,6 +21,8 @@ def query_mask(mask: RunLengthMask, size: int) -> Tensor:
     Args:
         mask: not empty.
         size: side S of the network's input.
+        half: whether what is covered by exactly one half belongs to the object: it does in inference, and does not in
+            the released training, which rounds half to even.
 
     Returns:
         bool [S, S].
@@ -31,7 +33,8 @@ def query_mask(mask: RunLengthMask, size: int) -> Tensor:
     pixels = torch.from_numpy(mask.decode()[top : top + height]).float().contiguous()
     narrow = torch.zeros(1, 1, mask.height, size)
     narrow[0, 0, top : top + height] = _interpolate(pixels[None, None], (height, size))[0, 0]
-    return _interpolate(narrow, (size, size))[0, 0] >= 0.5
+    covered = _interpolate(narrow, (size, size))[0, 0]
+    return covered >= 0.5 if half else covered > 0.5
 
 
 def _interpolate(pixels: Tensor, size: tuple[int, int]) -> Tensor:

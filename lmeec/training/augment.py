@@ -1,13 +1,14 @@
 """Augmentation of clips: each view is changed in one way for all of its frames, so that motion stays true.
 
-Strengths are those of SAM 2's training recipe (section D.2.2): flip, affine, colour jitter and grayscale.
+Strengths are those of SAM 2's training recipe (section D.2.2): flip, affine, colour jitter and grayscale, then a jitter
+of every frame by itself.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -16,11 +17,13 @@ from lmeec.checks import require
 from lmeec.data.synthetic.descriptions import MIN_VISIBLE_PIXELS
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from lmeec.training.clip import Clip
 
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
-_BORDER = (124, 116, 104)
-"""Mean colour of ImageNet, which the network sees as nothing."""
+_BORDER = (123, 116, 103)
+"""Mean colour of ImageNet as SAM 2's recipe rounds it, which the network sees as nothing."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,9 @@ class AugmentConfig:
         scale: smallest and largest magnification of a view.
         shift: largest displacement of a view, as a share of its side.
         brightness: largest relative change; likewise `contrast` and `saturation`.
-        flicker: largest relative change of a single frame's brightness.
         grayscale: chance that a view loses its colours.
+        flicker: largest relative change of a single frame's brightness; likewise `flicker_contrast` and
+            `flicker_saturation`.
     """
 
     flip: float = 0.5
@@ -46,8 +50,10 @@ class AugmentConfig:
     brightness: float = 0.1
     contrast: float = 0.03
     saturation: float = 0.03
-    flicker: float = 0.1
     grayscale: float = 0.05
+    flicker: float = 0.1
+    flicker_contrast: float = 0.05
+    flicker_saturation: float = 0.05
 
     def __post_init__(self) -> None:
         smallest, largest = self.scale
@@ -59,7 +65,7 @@ class AugmentConfig:
 
 
 def augment(clip: Clip, config: AugmentConfig, rng: np.random.Generator, *, apart: bool = False) -> Clip:
-    """Change both views of a clip.
+    """Change both views of a clip, each in a way of its own.
 
     Args:
         clip: stays as it is.
@@ -74,7 +80,7 @@ def augment(clip: Clip, config: AugmentConfig, rng: np.random.Generator, *, apar
     flip = rng.uniform() < config.flip
     flips = (flip, rng.uniform() < config.flip if apart else flip)
     size = clip.query.shape[1]
-    moves = [_affine(config, rng, size, mirrored) for mirrored in flips]
+    moves = [_about_centre(_linear(config, rng, mirrored), _shift(config, rng), size) for mirrored in flips]
     query_masks = _warp_masks(clip.query_masks, moves[0], size)
     kept = _seen_throughout(query_masks)
     if kept.any():
@@ -86,7 +92,58 @@ def augment(clip: Clip, config: AugmentConfig, rng: np.random.Generator, *, apar
             target_masks=_warp_masks(clip.target_masks[kept], moves[1], size),
             annotated=clip.annotated[kept],
         )
-    return replace(clip, query=_recolour(clip.query, config, rng), target=_recolour(clip.target, config, rng))
+    query, target = (_recolour(view, _colours(config, rng), config, rng) for view in (clip.query, clip.target))
+    return replace(clip, query=query, target=target)
+
+
+def augment_as_one(clip: Clip, config: AugmentConfig, rng: np.random.Generator) -> Clip:
+    """Change both views of a clip in the same way, as the released training does.
+
+    Flip, affine map, colours and grayscale are drawn once for both views, and the map is one of their frames before
+    they were squashed to a square: a turn stays a turn. Single frames flicker by themselves.
+
+    The released code warps masks and frames at their own size and resizes what comes out; here they are resized before.
+    Where its warp empties the first mask of the target view, it leaves that view alone as it was and the query view
+    warped, which is a defect: here, where the first mask of either view would be lost, neither is warped.
+
+    Args:
+        clip: stays as it is.
+        config: strengths.
+        rng: is advanced.
+
+    Returns:
+        A new clip of the same objects.
+    """
+    mirrored = rng.uniform() < config.flip
+    linear, shift = _linear(config, rng, mirrored), _shift(config, rng)
+    warped = _warp(clip, linear, shift)
+    if _loses_a_first_mask(clip, warped):
+        warped = _warp(clip, np.diag([-1.0 if mirrored else 1.0, 1.0]), np.zeros(2))
+    colours = _colours(config, rng)
+    query, target = (_recolour(view, colours, config, rng) for view in (warped.query, warped.target))
+    return replace(warped, query=query, target=target)
+
+
+def _warp(clip: Clip, linear: NDArray[np.float64], shift: NDArray[np.float64]) -> Clip:
+    """Both views by one map of their pixels before they were squashed."""
+    size = clip.query.shape[1]
+    query, target = (
+        _about_centre(linear * np.array([[1, 1 / aspect], [aspect, 1]]), shift, size) for aspect in clip.aspects
+    )
+    return replace(
+        clip,
+        query=_warp_frames(clip.query, query, size),
+        target=_warp_frames(clip.target, target, size),
+        query_masks=_warp_masks(clip.query_masks, query, size),
+        target_masks=_warp_masks(clip.target_masks, target, size),
+    )
+
+
+def _loses_a_first_mask(clip: Clip, warped: Clip) -> bool:
+    return any(
+        bool((before[:, 0].any((1, 2)) & ~after[:, 0].any((1, 2))).any())
+        for before, after in ((clip.query_masks, warped.query_masks), (clip.target_masks, warped.target_masks))
+    )
 
 
 def crop(
@@ -149,15 +206,25 @@ def _window(
     return np.array([[zoom, 0, size / 2 - zoom * middle[0]], [0, zoom, size / 2 - zoom * middle[1]]])
 
 
-def _affine(config: AugmentConfig, rng: np.random.Generator, size: int, mirrored: bool) -> np.ndarray:
-    """A map of pixels about the picture's centre, [2, 3]."""
+def _linear(config: AugmentConfig, rng: np.random.Generator, mirrored: bool) -> NDArray[np.float64]:
+    """The linear part of a map of pixels, [2, 2]."""
     angle, shear = (math.radians(rng.uniform(-limit, limit)) for limit in (config.degrees, config.shear))
     zoom = math.exp(rng.uniform(math.log(config.scale[0]), math.log(config.scale[1])))
-    shift = rng.uniform(-config.shift, config.shift, 2) * size
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    linear = zoom * turn @ np.array([[1.0, math.tan(shear)], [0.0, 1.0]]) @ np.diag([-1.0 if mirrored else 1.0, 1.0])
+    mirror = np.diag([-1.0 if mirrored else 1.0, 1.0])
+    linear: NDArray[np.float64] = zoom * turn @ np.array([[1.0, math.tan(shear)], [0.0, 1.0]]) @ mirror
+    return linear
+
+
+def _shift(config: AugmentConfig, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A displacement as a share of the picture's sides, [2]."""
+    return rng.uniform(-config.shift, config.shift, 2)
+
+
+def _about_centre(linear: NDArray[np.float64], shift: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """The map of pixels that turns about the picture's centre, [2, 3]."""
     centre = np.full(2, (size - 1) / 2)
-    return np.concatenate([linear, (centre + shift - linear @ centre)[:, None]], axis=1)
+    return np.concatenate([linear, (centre + shift * size - linear @ centre)[:, None]], axis=1)
 
 
 def _warp_frames(frames: np.ndarray, move: np.ndarray, size: int) -> np.ndarray:
@@ -170,15 +237,33 @@ def _warp_masks(masks: np.ndarray, move: np.ndarray, size: int) -> np.ndarray:
     return np.stack(warped).view(bool).reshape(*masks.shape[:2], size, size)
 
 
-def _recolour(frames: np.ndarray, config: AugmentConfig, rng: np.random.Generator) -> np.ndarray:
+class _Colours(NamedTuple):
+    """Factors of all frames of a view."""
+
+    brightness: float
+    contrast: float
+    saturation: float
+
+
+def _colours(config: AugmentConfig, rng: np.random.Generator) -> _Colours:
     brightness, contrast, saturation = (
         1 + rng.uniform(-limit, limit) for limit in (config.brightness, config.contrast, config.saturation)
     )
-    flicker = 1 + rng.uniform(-config.flicker, config.flicker, len(frames)).astype(np.float32)
-    saturation = 0.0 if rng.uniform() < config.grayscale else saturation
-    colours = frames.astype(np.float32) * (brightness * flicker[:, None, None, None])
-    grey = colours @ _GREY
-    colours = grey[..., None] + (colours - grey[..., None]) * np.float32(saturation)
-    middle = grey.mean((1, 2))[:, None, None, None]
-    changed: np.ndarray = (middle + (colours - middle) * np.float32(contrast)).round().clip(0, 255).astype(np.uint8)
-    return changed
+    return _Colours(brightness, contrast, 0.0 if rng.uniform() < config.grayscale else saturation)
+
+
+def _recolour(
+    frames: NDArray[np.uint8], colours: _Colours, config: AugmentConfig, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Change colours of a view's frames; the order of the changes makes no difference but to rounding."""
+    limits = (config.flicker, config.flicker_contrast, config.flicker_saturation)
+    brightness, contrast, saturation = (
+        (factor * (1 + rng.uniform(-limit, limit, len(frames)))).astype(np.float32)[:, None, None, None]
+        for factor, limit in zip(colours, limits, strict=True)
+    )
+    changed = frames.astype(np.float32) * brightness
+    grey = (changed @ _GREY)[..., None]
+    changed = grey + (changed - grey) * saturation
+    middle = grey.mean((1, 2, 3), keepdims=True)
+    mixed: NDArray[np.float32] = middle + (changed - middle) * contrast
+    return mixed.round().clip(0, 255).astype(np.uint8)

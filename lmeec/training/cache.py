@@ -8,7 +8,7 @@ extracted frames has changed when frames came or went.)
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from PIL import Image
 
+    from lmeec.config import Pixels
     from lmeec.data.take import Camera, Take
+
+
+class Reading(NamedTuple):
+    """How frames become the network's square; see `Camera.open`."""
+
+    pixels: Pixels
+    resampling: Image.Resampling
 
 
 class FrameCache:
@@ -31,10 +40,11 @@ class FrameCache:
     Args:
         folder: where the files are; is made.
         size: side S that frames are resized to, by the reader that inference uses as well.
+        reading: how that reader resizes them; see `Camera.open`.
     """
 
-    def __init__(self, folder: Path, size: int) -> None:
-        self._folder, self._size = folder, size
+    def __init__(self, folder: Path, size: int, reading: Reading) -> None:
+        self._folder, self._size, self._reading = folder, size, reading
 
     def fill(self, take: Take, camera: Camera, frames: Sequence[int]) -> bool:
         """Decode a camera's frames in one pass, unless they are there.
@@ -55,7 +65,9 @@ class FrameCache:
         shape = (len(frames), self._size, self._size, 3)
         if path.exists() and path.stat().st_size == int(np.prod(shape)):
             return False
-        opened = camera.open((self._size, self._size), threads=1)
+        opened = camera.open(
+            (self._size, self._size), threads=1, pixels=self._reading.pixels, resampling=self._reading.resampling
+        )
         with opened as reader, naming_the_file(path), written_whole(path) as file:
             for _, image in reader.read(frames):
                 file.write(np.ascontiguousarray(image).data)
@@ -95,7 +107,8 @@ class FrameCache:
         about = camera.source.stat()
         source = f"{safe_name(camera.name, 'camera')}-{_digest(str(camera.source))}"
         video = _digest(about.st_size, about.st_mtime_ns, camera.frame_rate)
-        name = f"{source}.{video}.{_digest(self._size, tuple(frames))}.rgb"
+        contents = _digest(self._size, self._reading.pixels, int(self._reading.resampling), tuple(frames))
+        name = f"{source}.{video}.{contents}.rgb"
         return self._folder / safe_name(take.uid, "take") / name
 
 

@@ -20,11 +20,12 @@ class Clip:
     Attributes:
         query: RGB frames of the query view, uint8 [T, S, S, 3].
         target: RGB frames of the target view, uint8 [T, S, S, 3].
-        query_masks: the objects in the query view, bool [K, T, S, S]; none is empty.
+        query_masks: the objects in the query view, bool [K, T, S, S]; none is empty at the first instant.
         target_masks: the objects in the target view, bool [K, T, S, S]; empty where an object is not visible.
         annotated: whether the target view was annotated, bool [K, T]; what was not is not trained on.
         track_length: steps of the track that the clip is cut from, at least T; object pointers are timed by it.
         origin: where it is from, for messages.
+        aspects: width over height of the query view's and the target view's frames before they were resized.
     """
 
     query: np.ndarray
@@ -34,6 +35,7 @@ class Clip:
     annotated: np.ndarray
     track_length: int
     origin: str = "a synthetic scene"
+    aspects: tuple[float, float] = (1.0, 1.0)
 
     def __post_init__(self) -> None:
         objects, steps = self.annotated.shape

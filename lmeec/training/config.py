@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from lmeec.checks import require
 from lmeec.config import DEFAULT_POLICY, PRESETS, Device, Direction, Policy, Precision
@@ -13,6 +13,9 @@ from lmeec.training.augment import AugmentConfig
 from lmeec.training.losses import LossWeights
 from lmeec.training.rules import RULES, Preset, Rules
 from lmeec.training.synthetic import SyntheticConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class ClipConfig:
         frames: successive annotated frames in a clip; clips must not be longer than the memory banks hold.
         objects: at most so many objects of a clip are followed.
         directions: which views are queries.
-        train_absent: train on frames in which the object is annotated as not visible, too.
+        train_absent: train on frames in which the object is annotated as not visible, too; `released` rules never do.
         video: which videos to read.
         augment: strengths of the augmentation.
     """
@@ -121,12 +124,13 @@ class TrainConfig:
     """A training.
 
     Attributes:
-        preset: names the rules that a step follows (see `lmeec.training.rules`).
+        preset: names the rules by which clips are cut and steps computed (see `lmeec.training.rules`).
         checkpoint: weights to begin with: a file of SAM 2.1 or LM-EEC, or a built-in name; None draws random ones.
         model: sizes of the network that begins with random weights, by name; None means base_plus. A checkpoint brings
             its own.
         seed: every draw depends on it and the step's number alone.
-        epochs: an epoch has one clip of every track (object, query camera and target camera) of the takes.
+        epochs: rounds through the takes.
+        passes: clips of every track (object, query camera and target camera) in an epoch.
         steps: optimiser steps; None means those of the epochs. Synthetic scenes have no epochs and need it.
         batch: clips in an optimiser step, over all workers; the phases of synthetic scenes have numbers of their own.
         micro_batch: clips that go through the network at once; as many as fit into memory.
@@ -147,6 +151,7 @@ class TrainConfig:
     model: str | None = None
     seed: int = 0
     epochs: float = 60
+    passes: int = 1
     steps: int | None = None
     batch: int = 32
     micro_batch: int = 1
@@ -170,6 +175,7 @@ class TrainConfig:
             raise ConfigError(f"checkpoint {self.checkpoint} brings its own model: leave out model {self.model}")
         require(self.seed >= 0, "seed", self.seed, "zero or more")
         require(0 < self.epochs < math.inf, "epochs", self.epochs, "positive and no infinity")
+        require(self.passes >= 1, "passes", self.passes, "at least 1")
         require(self.steps is None or self.steps >= 1, "steps", self.steps, "at least 1")
         require(self.batch >= 1, "batch", self.batch, "at least 1")
         require(self.micro_batch >= 1, "micro_batch", self.micro_batch, "at least 1")
@@ -181,3 +187,46 @@ class TrainConfig:
     def rules(self) -> Rules:
         """The rules of the preset."""
         return RULES[self.preset]
+
+
+def released() -> TrainConfig:
+    """The released recipe, whose weights predict ego2exo; for the other direction, `clips.directions` alone differs.
+
+    It is written for eight GPUs of eight clips each, and for a checkpoint of SAM 2.1.
+    """
+    return TrainConfig(
+        preset="released",
+        seed=123,
+        epochs=60,
+        passes=2,
+        batch=64,
+        dtype="bfloat16",
+        drop_path=0.1,
+        losses=LossWeights(focal=20, dice=1, iou=1, object_score=1),
+        optimiser=OptimiserConfig(
+            lr=5e-6, encoder_lr=3e-6, layer_decay=0.9, final=0.1, warmup=0, weight_decay=0.1, clip_norm=0.1
+        ),
+        clips=ClipConfig(
+            frames=8,
+            objects=1,
+            directions=("ego2exo",),
+            train_absent=False,
+            video="full",
+            augment=AugmentConfig(
+                flip=0.5,
+                degrees=25,
+                shear=20,
+                brightness=0.1,
+                contrast=0.03,
+                saturation=0.03,
+                grayscale=0.05,
+                flicker=0.1,
+                flicker_contrast=0.05,
+                flicker_saturation=0.05,
+            ),
+        ),
+    )
+
+
+DEFAULTS: dict[Preset, Callable[[], TrainConfig]] = {"finetune": TrainConfig, "released": released}
+"""The settings of each preset."""

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from lmeec.data.take import Take
     from lmeec.data.takes import TakeSet
     from lmeec.training.cache import FrameCache
-    from lmeec.training.config import ClipConfig
+    from lmeec.training.config import ClipConfig, TrainConfig
     from lmeec.training.group import Group
 
 
 def prepare_takes(
     takes: TakeSet,
-    config: ClipConfig,
+    config: TrainConfig,
     cache: FrameCache,
     group: Group,
     reporter: TrainingReporter,
@@ -33,7 +33,7 @@ def prepare_takes(
 
     Args:
         takes: of a data set.
-        config: how clips are cut.
+        config: settings of the training.
         cache: is filled.
         group: this process.
         reporter: is told how far it is, and of what is left out: takes that cannot be read, tracks without a clip.
@@ -65,7 +65,7 @@ def prepare_takes(
     if group.leads:
         if left_out:
             reporter.event(Note(f"{left_out} of {len(takes)} takes cannot be read and are left out"))
-        _tell_of_short_tracks(whole.values(), config, reporter)
+        _tell_of_short_tracks(whole.values(), config.clips, reporter)
     return [whole[number] for number in sorted(whole) if whole[number].tracks]
 
 
@@ -81,8 +81,8 @@ def _tell_of_short_tracks(takes: Collection[TrainingTake], config: ClipConfig, r
         )
 
 
-def _prepared(take: Take, config: ClipConfig, cache: FrameCache, threads: ThreadPoolExecutor) -> TrainingTake:
-    found = training_take(take, config)
+def _prepared(take: Take, config: TrainConfig, cache: FrameCache, threads: ThreadPoolExecutor) -> TrainingTake:
+    found = training_take(take, config.clips, config.rules.tracks)
 
     def fill(camera: str) -> None:
         cache.fill(take, take.cameras[camera], found.frames[camera])

@@ -192,8 +192,8 @@ def _clips(
     if smallest < group.workers:
         raise ConfigError(f"a batch of {smallest} clips cannot be divided among {group.workers} workers: use fewer")
     if takes is not None:
-        cache = FrameCache(job.cache or job.out / CACHE, size)
-        prepared = prepare_takes(takes, config.clips, cache, group, reporter, stopping)
+        cache = FrameCache(job.cache or job.out / CACHE, size, config.rules.reading)
+        prepared = prepare_takes(takes, config, cache, group, reporter, stopping)
         if prepared is None:
             yield None
             return

@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from lmeec.training.config import DEFAULTS
+
 if TYPE_CHECKING:
     from lmeec.training.config import TrainConfig
 
@@ -21,6 +23,27 @@ def plain(config: TrainConfig) -> dict[str, Any]:
     """All settings as JSON values."""
     values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
     return values
+
+
+def over_preset(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as plain values, with those of their preset where they are silent.
+
+    Example:
+        >>> over_preset({"preset": "released", "clips": {"objects": 3}})["clips"]["frames"]
+        8
+    """
+    named = settings.get("preset")
+    # One that there is not is told by what reads the settings.
+    return _over(plain(DEFAULTS[named]()) if named in DEFAULTS else {}, settings)
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    both = {
+        name: _over(below[name], value)
+        for name, value in above.items()
+        if isinstance(value, Mapping) and isinstance(below.get(name), Mapping)
+    }
+    return {**below, **above, **both}
 
 
 def binding(config: TrainConfig) -> dict[str, Any]:

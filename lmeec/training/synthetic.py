@@ -32,7 +32,10 @@ TRAINING_SEEDS = 1 << 40
 """Scenes to train on have seeds from here on; those of data sets that are written to disk lie below."""
 
 _AHEAD = 2
-_APART = AugmentConfig(degrees=20, shear=8, scale=(0.8, 1.25), shift=0.1, brightness=0.25, contrast=0.2, saturation=0.2)
+_STEADY = AugmentConfig(flicker_contrast=0.0, flicker_saturation=0.0)
+_APART = replace(
+    _STEADY, degrees=20, shear=8, scale=(0.8, 1.25), shift=0.1, brightness=0.25, contrast=0.2, saturation=0.2
+)
 _MAGNIFICATION = (0.7, 1.7)
 _JITTER = 0.35
 
@@ -96,7 +99,7 @@ class SyntheticConfig:
     strange: float = 0.03
     track_length: tuple[int, int] = (6, 30)
     augment: AugmentConfig = field(
-        default_factory=lambda: AugmentConfig(degrees=8, shear=5, scale=(0.9, 1.15), shift=0.03)
+        default_factory=lambda: replace(_STEADY, degrees=8, shear=5, scale=(0.9, 1.15), shift=0.03)
     )
     phases: tuple[Phase, ...] = (Phase(),)
 

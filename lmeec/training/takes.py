@@ -13,7 +13,6 @@ import numpy as np
 from lmeec.data.names import show
 from lmeec.errors import DataError
 from lmeec.inference.query_masks import query_mask
-from lmeec.training.augment import augment
 from lmeec.training.batches import share
 from lmeec.training.clip import Clip
 from lmeec.training.tracks import TrainingTake, TrainingTrack, shows
@@ -37,8 +36,8 @@ _ORDER = 3
 class TakeClips:
     """A `ClipSource` of takes; a context manager that ends its threads.
 
-    Every epoch goes through all tracks once, in an order of its own. A clip depends on the seed, the step and its
-    place in the batch alone.
+    Every pass goes through all tracks once, in an order of its own. A clip depends on the seed, the step and its place
+    in the batch alone.
 
     Args:
         takes: what can be trained on, the same in every process.
@@ -76,7 +75,7 @@ class TakeClips:
     def steps(self) -> int:
         """Steps of the training: those of the settings, or as many as their epochs take."""
         config = self._config
-        return config.steps or math.ceil(config.epochs * len(self._tracks) / config.batch)
+        return config.steps or math.ceil(config.epochs * config.passes * len(self._tracks) / config.batch)
 
     @property
     def about(self) -> str:
@@ -92,41 +91,45 @@ class TakeClips:
         places = share(range(self._config.batch), self._group)
         return list(self._threads.map(lambda place: self._clip(step, place), places))
 
-    def _draw_order(self, epoch: int) -> NDArray[np.int64]:
-        return np.random.default_rng([self._config.seed, _ORDER, epoch]).permutation(len(self._tracks))
+    def _draw_order(self, number: int) -> NDArray[np.int64]:
+        return np.random.default_rng([self._config.seed, _ORDER, number]).permutation(len(self._tracks))
 
     def _clip(self, step: int, place: int) -> Clip:
-        config = self._config
-        epoch, number = divmod(step * config.batch + place, len(self._tracks))
-        take, track = self._tracks[self._order(epoch)[number]]
+        config, rules = self._config, self._config.rules
+        passed, number = divmod(step * config.batch + place, len(self._tracks))
+        take, track = self._tracks[self._order(passed)[number]]
         rng = np.random.default_rng([config.seed, step, place])
         start = int(rng.choice(track.starts(config.clips.frames)))
         frames = track.frames[start : start + config.clips.frames]
         followed = [track, *self._others(take, track, frames, rng)]
         query, target = track.pair
-        target_masks = np.stack([_masks(one.target, frames, self._size) for one in followed])
+        target_masks = np.stack([self._masks(one.target, frames) for one in followed])
         clip = Clip(
             query=self._frames(take, query, frames),
             target=self._frames(take, target, frames),
-            query_masks=np.stack([_masks(one.query, frames, self._size) for one in followed]),
+            query_masks=np.stack([self._masks(one.query, frames) for one in followed]),
             target_masks=target_masks,
-            annotated=np.stack(list(map(_annotated, followed, [frames] * len(followed), target_masks))),
+            annotated=np.stack(
+                [
+                    _looked_at(one, frames) & (rules.judges_lost | _is_whole(one.target, frames, shown))
+                    for one, shown in zip(followed, target_masks, strict=True)
+                ]
+            ),
             track_length=track.length,
             origin=(
                 f"take {show(take.take.name)}, object {show(track.query.object)}, {query} to {target}, frames "
                 f"{frames[0]} to {frames[-1]}"
             ),
+            aspects=(_aspect(track.query), _aspect(track.target)),
         )
-        return augment(clip, config.clips.augment, rng)
+        return rules.augment(clip, config.clips.augment, rng)
 
     def _others(
         self, take: TrainingTake, track: TrainingTrack, frames: Sequence[int], rng: np.random.Generator
     ) -> list[TrainingTrack]:
-        """Other objects that the query view shows in all of these frames."""
+        """Other objects of the same cameras that a clip of these frames could be cut for."""
         others = [
-            other
-            for other in take.tracks
-            if other is not track and other.pair == track.pair and set(frames) <= set(other.frames)
+            other for other in take.tracks if other is not track and other.pair == track.pair and other.covers(frames)
         ]
         chosen = rng.permutation(len(others))[: self._config.clips.objects - 1]
         return [others[i] for i in sorted(chosen)]
@@ -134,21 +137,29 @@ class TakeClips:
     def _frames(self, take: TrainingTake, camera: str, frames: Sequence[int]) -> NDArray[np.uint8]:
         return self._cache.read(take.take, take.take.cameras[camera], take.frames[camera], frames)
 
+    def _masks(self, masks: MaskTrack, frames: Sequence[int]) -> NDArray[np.bool_]:
+        """Masks of an object at the network's size, [T, S, S]; empty where it has none."""
+        resized = np.zeros((len(frames), self._size, self._size), bool)
+        for place, frame in enumerate(frames):
+            mask = masks.mask(frame)
+            if mask is not None and mask.area > 0:
+                resized[place] = query_mask(mask, self._size, half=self._config.rules.half).numpy()
+        return resized
 
-def _masks(masks: MaskTrack, frames: Sequence[int], size: int) -> NDArray[np.bool_]:
-    """Masks of an object as inference resizes them, [T, S, S]; empty where it has none."""
-    resized = np.zeros((len(frames), size, size), bool)
-    for place, frame in enumerate(frames):
-        mask = masks.mask(frame)
-        if mask is not None and mask.area > 0:
-            resized[place] = query_mask(mask, size).numpy()
-    return resized
+
+def _looked_at(track: TrainingTrack, frames: Sequence[int]) -> NDArray[np.bool_]:
+    """Which of the frames are annotated, [T]."""
+    annotated = dict(zip(track.frames, track.annotated, strict=True))
+    return np.array([annotated[frame] for frame in frames])
 
 
-def _annotated(track: TrainingTrack, frames: Sequence[int], shown: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Frames to learn from, [T]: annotated ones, unless the object is so small that nothing of it is left."""
-    looked_at = dict(zip(track.frames, track.annotated, strict=True))
-    found: NDArray[np.bool_] = np.any(shown, (1, 2))
-    return np.array(
-        [looked_at[frame] and found[place] == shows(track.target, frame) for place, frame in enumerate(frames)]
-    )
+def _is_whole(masks: MaskTrack, frames: Sequence[int], resized: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where resizing has not made an object disappear, [T]."""
+    left = np.any(resized, (1, 2))
+    return np.array([found == shows(masks, frame) for found, frame in zip(left, frames, strict=True)])
+
+
+def _aspect(masks: MaskTrack) -> float:
+    """Width over height of a camera's frames, which its masks cover."""
+    height, width = masks.size or (1, 1)
+    return width / height

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from lmeec.data.take import Take
 from lmeec.data.tracks import MaskTrack
@@ -25,16 +25,17 @@ class TrainingTrack:
     Attributes:
         query: its masks in the query view.
         target: its masks in the target view.
-        frames: what clips are cut from: where the query view has a mask and both videos have the frame; without
-            those in which the target view does not show the object, if they are not trained on.
+        frames: what clips are cut from, ascending; both videos have them.
         annotated: of each of these, whether the target view was looked at.
-        length: steps of the track at inference.
+        may_start: of each of these, whether a clip may begin there.
+        length: steps of the track that a clip stands for; object pointers are timed by it.
     """
 
     query: MaskTrack
     target: MaskTrack
     frames: tuple[int, ...]
     annotated: tuple[bool, ...]
+    may_start: tuple[bool, ...]
     length: int
 
     @property
@@ -43,8 +44,13 @@ class TrainingTrack:
         return self.query.camera, self.target.camera
 
     def starts(self, count: int) -> list[int]:
-        """Places in `frames` at which so many successive ones begin with an annotated one among them."""
-        return [i for i in range(len(self.frames) - count + 1) if any(self.annotated[i : i + count])]
+        """Places in `frames` at which a clip of so many successive ones may begin, with an annotated one among them."""
+        last = len(self.frames) - count
+        return [i for i in range(last + 1) if self.may_start[i] and any(self.annotated[i : i + count])]
+
+    def covers(self, frames: Sequence[int]) -> bool:
+        """Whether a clip of these frames could be one of this track."""
+        return set(frames) <= set(self.frames) and self.may_start[self.frames.index(frames[0])]
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,26 @@ class TrainingTake:
     notices: tuple[str, ...] = ()
 
 
-def training_take(take: Take, config: ClipConfig) -> TrainingTake:
+class FindTracks(Protocol):
+    """Finds what can be trained on in a take, in one direction."""
+
+    def __call__(
+        self, take: Take, direction: Direction, videos: Mapping[str, KnowsFrames], config: ClipConfig
+    ) -> Iterable[TrainingTrack]:
+        """Find the tracks.
+
+        Args:
+            take: the take.
+            direction: which views are queries.
+            videos: the cameras that can be read.
+            config: how clips are cut.
+
+        Raises:
+            DataError: a mask cannot be used.
+        """
+
+
+def training_take(take: Take, config: ClipConfig, find: FindTracks) -> TrainingTake:
     """Find what of a take can be trained on.
 
     Raises:
@@ -79,7 +104,7 @@ def training_take(take: Take, config: ClipConfig) -> TrainingTake:
         videos = {name: opened.enter_context(take.cameras[name].open()) for name in _cameras(take, config.directions)}
         notices = tuple(video.notice for video in videos.values() if video.notice is not None)
         for direction in config.directions:
-            tracks += _tracks(take, direction, videos, config)
+            tracks += find(take, direction, videos, config)
     long = tuple(track for track in tracks if track.starts(config.frames))
     frames: dict[str, set[int]] = {}
     for track in long:
@@ -96,9 +121,13 @@ def _cameras(take: Take, directions: Sequence[Direction]) -> set[str]:
     return {camera for camera in needed if take.cameras[camera].source is not None}
 
 
-def _tracks(
+def predicted_tracks(
     take: Take, direction: Direction, videos: Mapping[str, KnowsFrames], config: ClipConfig
 ) -> Iterator[TrainingTrack]:
+    """Tracks as inference has them: at all frames in which the query view shows the object.
+
+    Those in which the target view does not show it are left out if they are not trained on.
+    """
     for planned in plan_take(take, direction, videos).tracks:
         target = take.tracks.get((planned.object, planned.target_camera))
         if target is None:
@@ -114,7 +143,33 @@ def _track(planned: PlannedTrack, query: MaskTrack, target: MaskTrack, config: C
         for frame in frames:
             shows(target, frame)  # raises now, not in the middle of the training
     annotated = tuple(state_of(target, frame) != "unannotated" for frame in frames)
-    return TrainingTrack(query, target, frames, annotated, len(planned.frames))
+    return TrainingTrack(query, target, frames, annotated, (True,) * len(frames), len(planned.frames))
+
+
+def doubly_annotated_tracks(
+    take: Take, direction: Direction, videos: Mapping[str, KnowsFrames], config: ClipConfig
+) -> Iterator[TrainingTrack]:
+    """Tracks at the frames for which both views have a mask, as the released training has them.
+
+    A mask may be empty, and is all that is known of absence: where the target view was looked at and nothing was found,
+    there is none. Only the first frame of a clip must show the object in the query view.
+    """
+    for query, camera in camera_pairs(take, direction, ()):
+        target = take.tracks.get((query.object, camera))
+        if target is None or not {query.camera, camera} <= videos.keys():
+            continue
+        frames = tuple(
+            frame
+            for frame in query.frames
+            if state_of(target, frame) == "visible"
+            and videos[query.camera].has_frame(frame)
+            and videos[camera].has_frame(frame)
+        )
+        for frame in frames:
+            shows(target, frame)  # raises now, not in the middle of the training
+        if frames:
+            shown = tuple(shows(query, frame) for frame in frames)
+            yield TrainingTrack(query, target, frames, (True,) * len(frames), shown, config.frames)
 
 
 def shows(masks: MaskTrack, frame: int) -> bool:

@@ -26,27 +26,37 @@ EGO_REDUCTION, EXO_REDUCTION = 2, 4
 """By how much the released scripts reduce the sides of a full-size frame before they store it."""
 
 
-def resize_picture(picture: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resize a decoded JPEG file with Pillow's bicubic filter, as the released inference does.
+BICUBIC, BILINEAR = Image.Resampling.BICUBIC, Image.Resampling.BILINEAR
+"""Pillow's filters that squash a picture to the network's square: in the released inference, and in its training."""
+
+
+def resize_picture(
+    picture: Image.Image, size: tuple[int, int], resampling: Image.Resampling = BICUBIC
+) -> NDArray[np.uint8]:
+    """Resize a decoded JPEG file as the released code does.
 
     Args:
         picture: RGB.
         size: Height and width of the result.
+        resampling: `BICUBIC` or `BILINEAR`.
 
     Returns:
         uint8 RGB [height, width, 3].
     """
     height, width = size
-    return np.array(picture.resize((width, height), Image.Resampling.BICUBIC))
+    return np.array(picture.resize((width, height), resampling))
 
 
-def released_pixels(frame: NDArray[np.uint8], reduction: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+def released_pixels(
+    frame: NDArray[np.uint8], reduction: int, size: tuple[int, int], resampling: Image.Resampling = BICUBIC
+) -> NDArray[np.uint8]:
     """Take a frame through the released chain.
 
     Args:
         frame: uint8 RGB [H, W, 3], at the video's full size.
         reduction: `EGO_REDUCTION` or `EXO_REDUCTION`.
         size: Height and width of the result.
+        resampling: See `resize_picture`.
 
     Returns:
         uint8 RGB [height, width, 3].
@@ -55,7 +65,7 @@ def released_pixels(frame: NDArray[np.uint8], reduction: int, size: tuple[int, i
     small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
     _, file = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
     with Image.open(io.BytesIO(file.tobytes()), formats=["JPEG"]) as picture:
-        return resize_picture(picture, size)
+        return resize_picture(picture, size, resampling)
 
 
 class ReleasedPixels:
@@ -65,6 +75,7 @@ class ReleasedPixels:
         video: The video, which gives frames at its own size; is closed with this.
         reduction: `EGO_REDUCTION` or `EXO_REDUCTION`.
         size: Height and width that frames come at.
+        resampling: See `resize_picture`.
 
     Attributes:
         height: Rows of the video in pixels.
@@ -73,8 +84,10 @@ class ReleasedPixels:
         notice: As the video has it.
     """
 
-    def __init__(self, video: FrameReader, reduction: int, size: tuple[int, int]) -> None:
-        self._video, self._reduction, self._size = video, reduction, size
+    def __init__(
+        self, video: FrameReader, reduction: int, size: tuple[int, int], resampling: Image.Resampling = BICUBIC
+    ) -> None:
+        self._video, self._reduction, self._size, self._resampling = video, reduction, size, resampling
         self.height, self.width, self.num_frames = video.height, video.width, video.num_frames
         self.notice = video.notice
 
@@ -89,7 +102,7 @@ class ReleasedPixels:
     def read(self, indices: Iterable[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Decode frames as the iterator is advanced; see `FrameReader.read`."""
         for index, frame in self._video.read(indices):
-            yield index, released_pixels(frame, self._reduction, self._size)
+            yield index, released_pixels(frame, self._reduction, self._size, self._resampling)
 
     def close(self) -> None:
         """Close the video."""

@@ -10,7 +10,7 @@ import pytest
 from lmeec.training.augment import AugmentConfig, augment, crop
 from lmeec.training.clip import Clip
 
-STILL = AugmentConfig(0, 0, 0, (1, 1), 0, 0, 0, 0, 0, 0)
+STILL = AugmentConfig(0, 0, 0, (1, 1), 0, 0, 0, 0, 0, 0, 0, 0)
 SIZE = 64
 
 
@@ -45,7 +45,7 @@ def test_masks_stay_on_their_objects(clip, seed):
 
 
 def test_objects_that_leave_the_query_view_are_left_out(clip):
-    far = AugmentConfig(0, 0, 0, (1, 1), 0.45, 0, 0, 0, 0, 0)
+    far = replace(STILL, shift=0.45)
     counts = set()
     for seed in range(30):
         changed = augment(clip, far, np.random.default_rng(seed))

@@ -26,9 +26,7 @@ from lmeec.training.tracks import training_take
 from tests.support.rates import double_rate
 
 SIZE = 64
-PLAIN = AugmentConfig(
-    flip=0, degrees=0, shear=0, brightness=0, contrast=0, saturation=0, flicker=0, grayscale=0, scale=(1, 1)
-)
+PLAIN = AugmentConfig(0, 0, 0, (1, 1), 0, 0, 0, 0, 0, 0, 0, 0)
 CONFIG = TrainConfig(batch=4, clips=ClipConfig(frames=3, augment=PLAIN))
 
 
@@ -42,13 +40,15 @@ class Notes:
 
 
 def prepared(root, cache, config=CONFIG, notes=None):
-    return prepare_takes(
-        find_takes(root), config.clips, FrameCache(cache, SIZE), Group(), notes or Notes(), lambda: False
-    )
+    return prepare_takes(find_takes(root), config, cache_in(cache, config), Group(), notes or Notes(), lambda: False)
+
+
+def cache_in(folder, config=CONFIG):
+    return FrameCache(folder, SIZE, config.rules.reading)
 
 
 def clips_of(root, cache, config=CONFIG, group=None):
-    return TakeClips(prepared(root, cache, config), FrameCache(cache, SIZE), config, SIZE, group or Group())
+    return TakeClips(prepared(root, cache, config), cache_in(cache, config), config, SIZE, group or Group())
 
 
 def test_clips_have_the_frames_and_masks_that_inference_has(rendered_takes, tmp_path):
@@ -186,8 +186,8 @@ def test_nothing_to_train_on_is_an_error(rendered_takes, tmp_path):
 
 def test_frames_are_decoded_once_and_again_when_the_video_changes(takes, tmp_path):
     take = find_takes(takes.root)[0]
-    cache, camera = FrameCache(tmp_path / "cache", SIZE), take.cameras[EGO]
-    frames = training_take(take, CONFIG.clips).frames[EGO]
+    cache, camera = cache_in(tmp_path / "cache"), take.cameras[EGO]
+    frames = training_take(take, CONFIG.clips, CONFIG.rules.tracks).frames[EGO]
     assert cache.fill(take, camera, frames)
     assert not cache.fill(take, camera, frames)
     before = cache.read(take, camera, frames, frames[1:3])
@@ -206,8 +206,8 @@ def test_trainings_on_copies_of_a_video_share_a_cache(takes, tmp_path):
     take = find_takes(takes.root)[0]
     camera = take.cameras[EGO]
     copy = replace(camera, source=Path(shutil.copy(camera.source, tmp_path / "copy.mp4")))
-    cache = FrameCache(tmp_path / "cache", SIZE)
-    frames = training_take(take, CONFIG.clips).frames[EGO]
+    cache = cache_in(tmp_path / "cache")
+    frames = training_take(take, CONFIG.clips, CONFIG.rules.tracks).frames[EGO]
     assert cache.fill(take, camera, frames)
     assert cache.fill(take, copy, frames)
     assert np.array_equal(cache.read(take, camera, frames, frames), cache.read(take, copy, frames, frames))
