@@ -39,7 +39,7 @@ def train(
     checkpoint: Annotated[
         str | None,
         typer.Option(
-            help="Weights to begin with: SAM 2.1's, from which the paper trains, an LM-EEC checkpoint, or a built-in "
+            help="Weights to begin with: SAM 2.1's, as the paper begins with, an LM-EEC checkpoint, or a built-in "
             "model's name.",
             show_default="random weights",
         ),
@@ -52,7 +52,7 @@ def train(
         Path | None,
         typer.Option(
             help="YAML file with any of the settings; OUT/train.yaml shows them all. Options given here come first.",
-            show_default="the paper's recipe",
+            show_default="the recipe finetune",
         ),
     ] = None,
     annotations: Annotated[
@@ -122,7 +122,9 @@ def train(
         typer.Option(help="auto is a live view on a terminal and lines of text elsewhere."),
     ] = "auto",
 ) -> None:
-    """Train LM-EEC on takes or on synthetic scenes; the defaults are the paper's recipe.
+    """Train LM-EEC on takes or on synthetic scenes.
+
+    The defaults are those of the recipe finetune; the recipe train-released trains as the released weights were.
 
     Run the same command again after an interruption: it goes on exactly where its last saved state is. Ctrl-C and
     SIGTERM save first; a second Ctrl-C stops at once. OUT/best.safetensors and OUT/last.safetensors are checkpoints for
@@ -130,7 +132,7 @@ def train(
 
     **Examples**
 
-    Fine-tune SAM 2.1 as the paper does, and judge it on other takes:
+    Fine-tune SAM 2.1, and judge it on other takes:
 
         lmeec train data/ -o run --checkpoint sam2.1.pt --annotations train.json --validate data/
         --validate-annotations val.json

@@ -1,4 +1,4 @@
-"""Settings of a training: the defaults are the paper's recipe for the released model (section 4, after SAM 2.1's)."""
+"""Settings of a training: the defaults are those of `finetune`, and `released` gives those of the released weights."""
 
 from __future__ import annotations
 
@@ -124,7 +124,8 @@ class TrainConfig:
     """A training.
 
     Attributes:
-        preset: names the rules by which clips are cut and steps computed (see `lmeec.training.rules`).
+        preset: names the rules by which clips are cut and steps computed (see `lmeec.training.rules`); its other
+            settings are in `DEFAULTS`.
         checkpoint: weights to begin with: a file of SAM 2.1 or LM-EEC, or a built-in name; None draws random ones.
         model: sizes of the network that begins with random weights, by name; None means base_plus. A checkpoint brings
             its own.
@@ -180,6 +181,11 @@ class TrainConfig:
         require(self.batch >= 1, "batch", self.batch, "at least 1")
         require(self.micro_batch >= 1, "micro_batch", self.micro_batch, "at least 1")
         require(self.mask_stride in (1, 2, 4), "mask_stride", self.mask_stride, "1, 2 or 4")
+        if self.preset == "released" and self.clips.train_absent:
+            raise ConfigError(
+                "clips.train_absent is True, but the released recipe trains on no such frames; "
+                "lmeec.training.config.released has all of its settings"
+            )
         require(0 <= self.drop_path < 1, "drop_path", self.drop_path, "in [0, 1)")
         require(self.save_every >= 1, "save_every", self.save_every, "at least 1")
 

@@ -83,6 +83,7 @@ def test_schedule_warms_up_and_falls_to_a_tenth():
         (lambda: ClipConfig(frames=1), r"clips\.frames is 1"),
         (lambda: ClipConfig(directions=("sideways",)), "sideways"),
         (lambda: TrainConfig(batch=0), "batch is 0"),
+        (lambda: TrainConfig(preset="released"), r"clips\.train_absent is True"),
         (lambda: TrainConfig(model="huge"), "model is 'huge'"),
         (lambda: TrainConfig(scratch=ScratchConfig(annotated_memory=2)), r"scratch\.annotated_memory is 2"),
     ],

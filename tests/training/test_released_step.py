@@ -24,14 +24,15 @@ from reference import SMALL, with_named_weights
 from lmeec.config import ModelConfig
 from lmeec.model.build import build_model
 from lmeec.training.clip import Clip, collate
-from lmeec.training.config import OptimiserConfig, TrainConfig
+from lmeec.training.config import released as released_recipe
 from lmeec.training.forward import run_clips
 from lmeec.training.optimiser import base_rate, schedule, weight_decay
 from lmeec.training.progress import Silent
 from lmeec.training.trainer import Trainer
 
 ASSET = Path(__file__).parents[1] / "assets" / "training_small.npz"
-CONFIG = TrainConfig(preset="released", drop_path=0.0, micro_batch=2, recompute=False)
+# Without what is random.
+CONFIG = replace(released_recipe(), drop_path=0.0, dtype="float32", micro_batch=2, recompute=False)
 STILL = replace(SMALL, memory_attention=replace(SMALL.memory_attention, dropout=0.0))
 GROUPS = ("visible", "hidden", "absent", "batch")
 # The released name of each loss.
@@ -174,7 +175,7 @@ def test_updates(step, released):
 @pytest.mark.parametrize(("config", "prefix"), [(SMALL, ""), (ModelConfig.base_plus(), "base_plus/")])
 def test_rates_and_weight_decay_of_every_parameter(config, prefix, released):
     model = build_model(config)
-    settings = OptimiserConfig()
+    settings = released_recipe().optimiser
     names = [name for name, _ in model.named_parameters()]
     assert sorted(names) == sorted(released[f"{prefix}names"].tolist())
     column = {

@@ -17,7 +17,7 @@ from lmeec.errors import DataError
 from lmeec.inference.query_masks import query_mask
 from lmeec.training.augment import AugmentConfig
 from lmeec.training.cache import FrameCache
-from lmeec.training.config import ClipConfig, TrainConfig
+from lmeec.training.config import ClipConfig, TrainConfig, released
 from lmeec.training.group import Group
 from lmeec.training.prepare import prepare_takes
 from lmeec.training.progress import Note
@@ -28,6 +28,7 @@ from tests.support.rates import double_rate
 SIZE = 64
 PLAIN = AugmentConfig(0, 0, 0, (1, 1), 0, 0, 0, 0, 0, 0, 0, 0)
 CONFIG = TrainConfig(batch=4, clips=ClipConfig(frames=3, augment=PLAIN))
+AS_RELEASED = replace(released(), batch=4, clips=replace(released().clips, frames=3, augment=PLAIN))
 
 
 class Notes:
@@ -213,11 +214,12 @@ def test_trainings_on_copies_of_a_video_share_a_cache(takes, tmp_path):
     assert np.array_equal(cache.read(take, camera, frames, frames), cache.read(take, copy, frames, frames))
 
 
-def test_the_processed_layout_gives_clips_too(takes, tmp_path):
+@pytest.mark.parametrize("config", [CONFIG, AS_RELEASED], ids=["finetune", "released"])
+def test_the_processed_layout_gives_clips_too(takes, tmp_path, config):
     root = tmp_path / "processed"
     take = find_takes(takes.root)[0]
     write_processed(take, root / take.uid)
-    with clips_of(root, tmp_path / "cache") as source:
+    with clips_of(root, tmp_path / "cache", config) as source:
         clips = source.batch(0)
     assert all(clip.query.shape == (3, SIZE, SIZE, 3) for clip in clips)
     shutil.rmtree(root)
