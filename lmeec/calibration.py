@@ -32,7 +32,7 @@ FORMAT = "lmeec calibration 1"
 FEATURES = ("object_score", "predicted_iou", "log_area_share")
 """Logit of the object's presence; IoU as the model estimates it; log10 of the share of the frame its mask covers."""
 
-CALIBRATION_COLUMNS = ("direction", "confidence", "object_score", "predicted_iou", "area", "height", "width")
+CALIBRATION_COLUMNS = ("direction", "missing", "confidence", "object_score", "predicted_iou", "area", "height", "width")
 """Columns of a results table that a calibration reads."""
 
 _LARGEST_SCORE = 30.0  # sigmoid is 0 or 1 to 13 digits there
@@ -101,7 +101,7 @@ class Calibration:
         return hashlib.sha256(msgspec.json.encode(self.directions, order="sorted")).hexdigest()
 
     def confidence(self, rows: pa.RecordBatch | pa.Table) -> NDArray[np.float64]:
-        """Confidence of rows; those of directions that it says nothing of keep theirs.
+        """Confidence of rows; those of directions that it says nothing of, and those without a prediction, keep theirs.
 
         Args:
             rows: with `CALIBRATION_COLUMNS`.
@@ -114,7 +114,7 @@ class Calibration:
         """
         confidence = np.array(rows["confidence"], dtype=np.float64)
         for direction, decision in self.directions.items():
-            chosen = np.asarray(pc.equal(rows["direction"], direction))
+            chosen = np.asarray(pc.and_(pc.equal(rows["direction"], direction), pc.is_null(rows["missing"])))
             if chosen.any():
                 values = feature_values(rows.filter(pa.array(chosen)), decision.features)
                 confidence[chosen] = decision.probability(values)

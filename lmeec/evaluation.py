@@ -24,11 +24,12 @@ class DirectionScore:
         contour_accuracy: mean over visible frames.
         balanced_accuracy: of confidence > 0.5 against the ground truth, over all annotated frames; None
             without such frames.
-        frames: predicted frames.
+        frames: frames with a query mask.
         visible: of these, annotated with the object visible.
         absent: of these, annotated with the object not visible.
         tracks: pairs of an object and cameras.
         takes: takes.
+        missing: frames without a prediction, of those with ground truth; they count as empty masks.
     """
 
     iou: float | None
@@ -40,6 +41,7 @@ class DirectionScore:
     absent: int
     tracks: int
     takes: int
+    missing: int = 0
 
 
 def evaluate(results: pa.Table | Path | str) -> dict[str, DirectionScore]:
@@ -75,6 +77,7 @@ def evaluate(results: pa.Table | Path | str) -> dict[str, DirectionScore]:
             absent=one.absent,
             tracks=one.tracks,
             takes=one.takes,
+            missing=one.missing,
         )
         for one in score_groups(load_frames(results), resamples=0)
     }

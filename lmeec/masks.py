@@ -193,6 +193,8 @@ def bounding_box(toggles: NDArray[np.int64], height: int, width: int) -> tuple[i
 def evaluation_size(height: int, width: int, longer_side: int = 480) -> tuple[int, int]:
     """Return (height, width) of the size at which masks are compared: the longer side fixed, the aspect kept.
 
+    The shorter side is cut to whole pixels, as the benchmark does.
+
     Args:
         height: rows of the frame or mask.
         width: columns of the frame or mask.
@@ -207,9 +209,8 @@ def evaluation_size(height: int, width: int, longer_side: int = 480) -> tuple[in
     """
     if height < 1 or width < 1 or longer_side < 1:
         raise DataError(f"sizes are at least 1 pixel a side, not {height}x{width} to {longer_side}")
-    if height >= width:
-        return longer_side, max(1, round(width * longer_side / height))
-    return max(1, round(height * longer_side / width)), longer_side
+    longer = max(height, width)
+    return max(1, height * longer_side // longer), max(1, width * longer_side // longer)
 
 
 @overload

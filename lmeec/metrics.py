@@ -66,7 +66,7 @@ def frame_metrics(pred: RunLengthMask, gt: RunLengthMask) -> FrameMetrics:
 def iou(pred: RunLengthMask, gt: RunLengthMask) -> float:
     """Intersection over union; 1e-7 is added to the union, so that equal masks stay just below 1.
 
-    Two empty masks have 0.
+    Two empty masks have 1.
 
     Raises:
         DataError: the sizes differ, or counts are bad.
@@ -78,8 +78,8 @@ def location_error(pred: RunLengthMask, gt: RunLengthMask) -> float:
     """Distance between the centres of the masks' bounding boxes, over the diagonal of 480x480.
 
     Three peculiarities of the benchmark: the diagonal is that of 480x480 whatever the size of the masks; a
-    centre is rounded down to whole pixels; an empty mask is centred at (height / 2, width / 2) read as
-    (x, y), which swaps the axes of a mask that is not square.
+    centre is rounded down to whole pixels, that of an empty mask too, and it lies at (height // 2, width // 2) read
+    as (x, y), which swaps the axes of a mask that is not square.
 
     Raises:
         DataError: the sizes differ, or counts are bad.
@@ -165,7 +165,8 @@ def _read_pair(pred: RunLengthMask, gt: RunLengthMask) -> tuple[_Spans, _Spans]:
 
 def _iou(pred: _Spans, gt: _Spans) -> float:
     shared = _intersection(pred, gt)
-    return shared / (pred.area + gt.area - shared + _IOU_EPSILON)
+    union = pred.area + gt.area - shared
+    return shared / (union + _IOU_EPSILON) if union else 1.0
 
 
 def _intersection(first: _Spans, second: _Spans) -> int:
@@ -184,9 +185,9 @@ def _location_error(pred: _Spans, gt: _Spans) -> float:
     return math.hypot(x - gt_x, y - gt_y) / _LOCATION_DIAGONAL
 
 
-def _centre(mask: _Spans) -> tuple[float, float]:
+def _centre(mask: _Spans) -> tuple[int, int]:
     if mask.box is None:
-        return mask.height / 2, mask.width / 2
+        return mask.height // 2, mask.width // 2
     left, top, right, bottom = mask.box
     return (left + right) // 2, (top + bottom) // 2
 

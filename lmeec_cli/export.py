@@ -69,7 +69,7 @@ def export(
         made = export_coco(results, out, overwrite=overwrite)
         _say(f"{made.images:,} images, {made.annotations:,} ground truth masks, {made.results:,} predictions in {out}")
         if made.empty:
-            _say(f"note: {made.empty:,} empty predictions are left out, as COCO has no empty masks")
+            _say(f"note: {made.empty:,} empty or missing predictions are left out, as COCO has no empty masks")
     else:
         from lmeec.export import export_davis
 
@@ -86,6 +86,9 @@ def _challenge(results: list[str], out: Path, annotations: Path | None, overwrit
     for direction in ("ego2exo", "exo2ego"):
         if not made.predictions.get(direction):
             _say(f"warning: the results hold no predictions of {direction}; the challenge asks for both directions")
+    for direction, missing in made.missing.items():
+        if missing:
+            _say(f"note: {missing:,} frames of {direction} have no prediction and are written as empty masks")
     if made.filled is None:
         _say("note: whether every prediction that is asked for is there can be told only with --annotations")
     else:

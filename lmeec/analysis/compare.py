@@ -9,7 +9,15 @@ import numpy as np
 
 from lmeec.analysis.bootstrap import RESAMPLES, SEED, SUMS, Average, frame_sums
 from lmeec.analysis.frames import FrameTable
-from lmeec.analysis.groups import Cells, Estimate, cells_of, check_ground_truth, estimates_of, groupings
+from lmeec.analysis.groups import (
+    Cells,
+    Estimate,
+    cells_of,
+    check_ground_truth,
+    estimates_of,
+    groupings,
+    missing_with_truth,
+)
 from lmeec.errors import DataError
 
 if TYPE_CHECKING:
@@ -48,6 +56,7 @@ class GroupComparison:
         absent: of these, annotated with the object not visible.
         tracks: objects with a pair of cameras.
         takes: takes.
+        missing: frames with ground truth that one run or both have no prediction of; they count as empty masks.
     """
 
     group: dict[str, str]
@@ -60,6 +69,7 @@ class GroupComparison:
     absent: int
     tracks: int
     takes: int
+    missing: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,8 +142,11 @@ def compare_groups(
     """
     check_ground_truth(common.first)
     sums = np.concatenate([frame_sums(common.first), frame_sums(common.second)])
+    everything = np.arange(len(common.first))
+    missing = missing_with_truth(common.first, everything) | missing_with_truth(common.second, everything)
     return [
-        _compare(common.first, cells, average, resamples, seed) for cells in cells_of(common.first, sums, groupings(by))
+        _compare(common.first, cells, missing, average, resamples, seed)
+        for cells in cells_of(common.first, sums, groupings(by))
     ]
 
 
@@ -141,7 +154,9 @@ def _keys(track: NDArray[np.integer], frame: NDArray[np.int32]) -> NDArray[np.in
     return track.astype(np.int64) << 32 | frame
 
 
-def _compare(frames: FrameTable, cells: Cells, average: Average, resamples: int, seed: int) -> GroupComparison:
+def _compare(
+    frames: FrameTable, cells: Cells, missing: NDArray[np.bool_], average: Average, resamples: int, seed: int
+) -> GroupComparison:
     first, second = np.split(cells.sums, 2, axis=1)
     estimates = [
         estimates_of(sums, less, average, resamples, seed)
@@ -162,4 +177,5 @@ def _compare(frames: FrameTable, cells: Cells, average: Average, resamples: int,
         absent=int(totals[SUMS.index("absent")]),
         tracks=np.unique(frames.track.codes[cells.rows]).size,
         takes=cells.takes.size,
+        missing=int(missing[cells.rows].sum()),
     )

@@ -139,7 +139,8 @@ def _read(results: Location | str) -> dict[str, _Frames]:
 
 
 def _annotated(batch: pa.RecordBatch) -> pa.BooleanArray:
-    return pc.not_equal(batch["gt_state"], "unannotated")
+    """Annotated frames with a prediction: of others there is nothing to decide by."""
+    return pc.and_(pc.not_equal(batch["gt_state"], "unannotated"), pc.is_null(batch["missing"]))
 
 
 def _by_direction(table: pa.Table) -> Iterator[tuple[str, _Frames]]:

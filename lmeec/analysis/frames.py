@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from lmeec.analysis.areas import mask_areas
 from lmeec.calibration import CALIBRATION_COLUMNS, Calibration
 from lmeec.errors import ConfigError, DataError
-from lmeec.tables.read import scan_results
-from lmeec.tables.schema import SCHEMA
+from lmeec.tables.read import scan_results, with_all_columns
+from lmeec.tables.schema import ADDED_COLUMNS, SCHEMA, Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -35,13 +35,17 @@ model's rule takes for not visible.
 """
 
 LENGTH_BINS = {"under 200": 199, "200 to 600": 600, "over 600": 2**31}
-"""Most frames of a take in each bin: different frames with a prediction, of which annotations have one a second."""
+"""Most frames of a take in each bin: different frames in the table, of which annotations have one a second."""
+
+MissingFrames = Literal["empty", "skip"]
+"""What a frame without a prediction counts as: an empty mask predicted absent, as in the benchmark, or nothing."""
 
 VISIBLE, ABSENT, UNANNOTATED = 0, 1, 2
 _STATES = pa.array(["visible", "absent"])
+_REASONS = get_args(Missing)
 
 _TRACK = ("take_uid", "object", "query_cam", "target_cam", "direction")
-_BASE = (*_TRACK, "confidence", "gt_state", *METRICS)
+_BASE = (*_TRACK, "missing", "confidence", "gt_state", *METRICS)
 _EXTRA: dict[str, tuple[str, ...]] = {
     "scenario": ("scenario",),
     "size": ("gt_rle", "height", "width"),
@@ -76,6 +80,7 @@ class FrameTable:
         track: take, object, query camera, target camera and direction, joined by NUL characters.
         by: labels of each grouping that was asked for; those of `direction`, `object` and `camera` always.
         frame: int32 frame numbers; zeros unless asked for.
+        missing: why a frame has no prediction; code -1 where it has one.
         state: int8, `VISIBLE`, `ABSENT` or `UNANNOTATED`.
         predicted: bool, whether the run calls the object visible.
         metrics: float64 [3, frames], in the order of `METRICS`; NaN where the object is not visible.
@@ -86,6 +91,7 @@ class FrameTable:
     track: Labels
     by: dict[str, Labels]
     frame: NDArray[np.int32]
+    missing: Labels
     state: NDArray[np.int8]
     predicted: NDArray[np.bool_]
     metrics: NDArray[np.float64]
@@ -101,6 +107,7 @@ class FrameTable:
             track=self.track.at(rows),
             by={name: labels.at(rows) for name, labels in self.by.items()},
             frame=self.frame[rows],
+            missing=self.missing.at(rows),
             state=self.state[rows],
             predicted=self.predicted[rows],
             metrics=self.metrics[:, rows],
@@ -113,6 +120,7 @@ def load_frames(
     *,
     calibration: Calibration | None = None,
     numbers: bool = False,
+    missing: MissingFrames = "empty",
 ) -> FrameTable:
     """Read what scores are made of, in pieces: a million frames take about 100 MB.
 
@@ -122,6 +130,7 @@ def load_frames(
         by: groupings to read labels for, besides direction, object and camera.
         calibration: decides what counts as visible, in place of confidence > 0.5.
         numbers: whether to read frame numbers.
+        missing: whether frames without a prediction count.
 
     Raises:
         OutputError: the file is missing, damaged or not a results table.
@@ -136,7 +145,7 @@ def load_frames(
     columns = [name for name in SCHEMA.names if name in wanted]
     reader = _Reader(columns, calibration)
     for batch in _batches(results, columns):
-        reader.add(batch)
+        reader.add(batch if missing == "empty" else batch.filter(pc.is_null(batch["missing"])))
     return reader.finish(source, by)
 
 
@@ -157,12 +166,14 @@ def _batches(results: pa.Table | Path | str, columns: Sequence[str]) -> Iterator
     if not isinstance(results, pa.Table):
         yield from scan_results(results, columns)
         return
-    missing = [name for name in columns if name not in results.column_names]
-    if missing:
-        raise DataError(f"the table lacks the columns {', '.join(missing)}, which the metrics are computed from")
+    lacking = [name for name in columns if name not in {*results.column_names, *ADDED_COLUMNS}]
+    if lacking:
+        raise DataError(f"the table lacks the columns {', '.join(lacking)}, which the metrics are computed from")
     schema = pa.schema([SCHEMA.field(name) for name in columns])
+    stored = [name for name in columns if name in results.column_names]
     try:
-        yield from results.select(columns).cast(schema).to_batches()
+        for batch in results.select(stored).to_batches():
+            yield with_all_columns(batch, schema)
     except (pa.ArrowException, ValueError) as error:
         raise DataError(f"the table's columns are not those of a results table: {error}") from error
 
@@ -196,6 +207,7 @@ class _Reader:
         names = [*_TRACK, *(["scenario"] if "scenario" in columns else [])]
         self._labels = {name: _Encoder() for name in names}
         self._frame: list[NDArray[np.int32]] = []
+        self._missing: list[NDArray[np.int32]] = []
         self._state: list[NDArray[np.int8]] = []
         self._predicted: list[NDArray[np.bool_]] = []
         self._metrics: list[NDArray[np.float64]] = []
@@ -206,6 +218,8 @@ class _Reader:
             encoder.add(batch[name])
         state = pc.fill_null(pc.index_in(batch["gt_state"], _STATES), UNANNOTATED)
         self._state.append(np.asarray(state).astype(np.int8))
+        reasons = pc.fill_null(pc.index_in(batch["missing"], pa.array(_REASONS)), -1)
+        self._missing.append(np.asarray(reasons).astype(np.int32))
         visible = self._state[-1] == VISIBLE
         metrics = np.stack([np.asarray(pc.fill_null(batch[name], np.nan)) for name in METRICS])
         if np.isnan(metrics[:, visible]).any():
@@ -241,6 +255,7 @@ class _Reader:
             track=_tracks([labels[name] for name in _TRACK]),
             by=groupings,
             frame=frame if frame.size else np.zeros(take.codes.size, dtype=np.int32),
+            missing=Labels(_REASONS, _joined(self._missing, np.int32)),
             state=_joined(self._state, np.int8),
             predicted=_joined(self._predicted, np.bool_),
             metrics=np.concatenate(self._metrics, axis=1) if self._metrics else np.zeros((len(METRICS), 0)),

@@ -21,7 +21,7 @@ from lmeec.analysis.bootstrap import (
     interval_of,
     metrics_of,
 )
-from lmeec.analysis.frames import FrameTable, check_groupings
+from lmeec.analysis.frames import UNANNOTATED, FrameTable, check_groupings
 from lmeec.errors import DataError
 
 if TYPE_CHECKING:
@@ -53,11 +53,12 @@ class GroupScore:
         location_error: distance of box centres.
         contour_accuracy: F measure of the boundaries.
         balanced_accuracy: of "visible", over all annotated frames. None by size, as absent objects have none.
-        frames: predicted frames.
+        frames: frames with a query mask.
         visible: of these, annotated with the object visible.
         absent: of these, annotated with the object not visible.
         tracks: objects with a pair of cameras.
         takes: takes.
+        missing: frames without a prediction, of those with ground truth; they count as empty masks.
     """
 
     group: dict[str, str]
@@ -70,6 +71,7 @@ class GroupScore:
     absent: int
     tracks: int
     takes: int
+    missing: int = 0
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,13 @@ def _score(frames: FrameTable, cells: Cells, average: Average, resamples: int, s
         absent=int(totals[SUMS.index("absent")]),
         tracks=np.unique(frames.track.codes[cells.rows]).size,
         takes=cells.takes.size,
+        missing=int(missing_with_truth(frames, cells.rows).sum()),
     )
+
+
+def missing_with_truth(frames: FrameTable, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of these frames count though they have no prediction."""
+    return np.asarray((frames.missing.codes[rows] >= 0) & (frames.state[rows] != UNANNOTATED), dtype=np.bool_)
 
 
 def estimates_of(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lmeec.analysis.compare import GroupComparison
     from lmeec.tables.storage import Location
 
-COUNTS = ("frames", "visible", "absent", "tracks", "takes")
+COUNTS = ("frames", "visible", "absent", "tracks", "takes", "missing")
 
 Record = dict[str, Any]
 

@@ -15,11 +15,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from lmeec.data.names import show
-from lmeec.masks import evaluation_size
+from lmeec.masks import evaluation_size, resize_nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from lmeec.data.take import Take
     from lmeec.data.tracks import MaskTrack
     from lmeec.masks import RunLengthMask
 
@@ -124,3 +125,29 @@ class EvaluationSizes:
         """Height and width for an object in a camera."""
         known = self._own.get((name, camera)) or self._cameras.get(camera)
         return evaluation_size(*(known or _USUAL_SIZES[is_ego]))
+
+
+class TargetTruth:
+    """What the annotations of a take say of its target views, at the evaluation size.
+
+    Args:
+        take: the take.
+        frames: height and width of the frames of cameras that are open; they count where a camera has no masks.
+    """
+
+    def __init__(self, take: Take, frames: Mapping[str, tuple[int, int]] | None = None) -> None:
+        self._take = take
+        self._sizes = EvaluationSizes(take.tracks, frames)
+
+    def size(self, name: str, camera: str) -> tuple[int, int]:
+        """Height and width of an object's masks in a camera in the results."""
+        return self._sizes.of(name, camera, is_ego=self._take.cameras[camera].is_ego)
+
+    def at(self, name: str, camera: str, frame: int) -> FrameTruth:
+        """State of an object in a camera's frame, with its mask where it is visible.
+
+        Raises:
+            DataError: the mask cannot be used.
+        """
+        state, mask = frame_truth(self._take.tracks.get((name, camera)), frame)
+        return FrameTruth(state, mask and resize_nearest(mask, self.size(name, camera)))

@@ -19,16 +19,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lmeec.data.names import first_few, show
 from lmeec.data.take import EGO_PREFIX
+from lmeec.data.truth import EvaluationSizes
 from lmeec.errors import DataError
 from lmeec.importing.truth import TruthFile
-from lmeec.masks import RunLengthMask, evaluation_size
+from lmeec.masks import RunLengthMask
 from lmeec.tables.files import written_whole
+from lmeec.tables.masks import predicted_mask
 from lmeec.tables.merge import check_free
 from lmeec.tables.takes import scan_takes
 
@@ -42,7 +43,6 @@ DIRECTIONS = {"ego2exo": "ego-exo", "exo2ego": "exo-ego"}
 """The challenge's names of the directions."""
 
 _COLUMNS = ("object", "query_cam", "target_cam", "frame", "height", "width", "mask_rle", "confidence")
-_DEFAULT_SIZES = {True: (480, 480), False: (270, 480)}  # of ego and exo frames, where no mask tells
 
 _Frames = dict[str, dict[str, Any]]
 _Masks = dict[str, dict[str, _Frames]]
@@ -55,12 +55,15 @@ class ChallengeSummary:
     Attributes:
         takes: number of takes, by direction.
         predictions: number of predictions from the results, by direction.
+        missing: number of frames that the results have no prediction of, and which are written as empty masks of
+            confidence 0, by direction.
         filled: number of empty masks added where the annotations ask for a prediction and there is none, by
             direction; None when no annotations were given to tell.
     """
 
     takes: Mapping[str, int]
     predictions: Mapping[str, int]
+    missing: Mapping[str, int]
     filled: Mapping[str, int] | None
 
 
@@ -96,7 +99,9 @@ def export_challenge(
             file.write(b"}}")
             separator = b","
         file.write(b"}\n")
-    return ChallengeSummary(writer.takes, writer.predictions, None if expected is None else writer.filled)
+    return ChallengeSummary(
+        writer.takes, writer.predictions, writer.missing, None if expected is None else writer.filled
+    )
 
 
 class _Writer:
@@ -105,12 +110,12 @@ class _Writer:
         self._expected = expected
         self.takes: Counter[str] = Counter()
         self.predictions: Counter[str] = Counter()
+        self.missing: Counter[str] = Counter()
         self.filled: Counter[str] = Counter()
 
     def write(self, file: BinaryIO, direction: str) -> None:
         """Write the results of one direction, a take at a time."""
         for uid, masks in self._takes(direction):
-            self.predictions[direction] += _count(masks)
             if self._expected is not None:
                 self.filled[direction] += _fill(masks, self._expected.take(uid).tracks, direction, uid)
             separator = b"," if self.takes[direction] else b""
@@ -134,6 +139,8 @@ class _Writer:
                         "annotations that were predicted from"
                     )
                 seen[uid] = path
+                self.missing[direction] += rows["mask_rle"].null_count
+                self.predictions[direction] += rows.num_rows - rows["mask_rle"].null_count
                 yield uid, _masks(rows)
         for uid in self._expected.uids if self._expected is not None else ():
             if uid not in seen:
@@ -144,13 +151,10 @@ def _masks(rows: pa.Table) -> _Masks:
     masks: _Masks = {}
     columns = (rows[name].to_pylist() for name in _COLUMNS)
     for name, query, target, frame, height, width, counts, confidence in zip(*columns, strict=True):
-        prediction = {"pred_mask": {"size": [height, width], "counts": counts}, "confidence": confidence}
+        mask = predicted_mask(height, width, counts)
+        prediction = {"pred_mask": {"size": [height, width], "counts": mask.counts}, "confidence": confidence}
         masks.setdefault(name, {}).setdefault(f"{query}_{target}", {})[str(frame)] = prediction
     return masks
-
-
-def _count(masks: _Masks) -> int:
-    return sum(len(frames) for pairs in masks.values() for frames in pairs.values())
 
 
 def _fill(masks: _Masks, tracks: Mapping[tuple[str, str], MaskTrack], direction: str, uid: str) -> int:
@@ -162,15 +166,15 @@ def _fill(masks: _Masks, tracks: Mapping[tuple[str, str], MaskTrack], direction:
             f"take {show(uid)}: the results hold objects that the annotations do not name ({first_few(foreign)}): give "
             "the annotations that were predicted from"
         )
-    sizes = {camera: evaluation_size(*track.size) for (_, camera), track in tracks.items() if track.size}
+    sizes = EvaluationSizes(tracks)
     added = 0
     for name in objects:
         pairs = masks.setdefault(name, {})
         cameras = [camera for other, camera in tracks if other == name]
         for query, target in _pairs(cameras, direction):
             frames = pairs.setdefault(f"{query}_{target}", {})
-            height, width = sizes.get(target) or _DEFAULT_SIZES[target.startswith(EGO_PREFIX)]
-            empty = {"size": [height, width], "counts": _empty_counts(height, width)}
+            height, width = sizes.of(name, target, is_ego=target.startswith(EGO_PREFIX))
+            empty = {"size": [height, width], "counts": RunLengthMask.empty(height, width).counts}
             for frame in tracks[name, query].frames:
                 if str(frame) not in frames:
                     frames[str(frame)] = {"pred_mask": empty, "confidence": 0.0}
@@ -183,7 +187,3 @@ def _pairs(cameras: Sequence[str], direction: str) -> Iterator[tuple[str, str]]:
     exo = [camera for camera in cameras if not camera.startswith(EGO_PREFIX)]
     queries, targets = (ego, exo) if direction == "ego2exo" else (exo, ego)
     return ((query, target) for query in queries for target in targets)
-
-
-def _empty_counts(height: int, width: int) -> str:
-    return RunLengthMask.encode(np.zeros((height, width), dtype=bool)).counts

@@ -58,7 +58,7 @@ class CocoSummary:
         images: frames of a pair of cameras.
         annotations: ground truth masks.
         results: predicted masks.
-        empty: empty predictions, which COCO has no way to write and which are left out.
+        empty: empty or missing predictions, which COCO has no way to write and which are left out.
     """
 
     images: int
@@ -152,7 +152,7 @@ class _Writer:
                     "iscrowd": 0,
                 }
             )
-        if row["area"] == 0:
+        if not row["area"]:  # null without a prediction
             self.empty += 1
             return
         self.results.append(

@@ -17,8 +17,8 @@ from PIL import Image
 from lmeec.data.names import safe_name
 from lmeec.errors import DataError
 from lmeec.export.folder import folder_written_whole
-from lmeec.masks import RunLengthMask
 from lmeec.tables.files import naming_the_file
+from lmeec.tables.masks import predicted_mask
 from lmeec.tables.takes import scan_takes
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ class DavisSummary:
 def export_davis(results: Sequence[Location | str], out: Path, *, overwrite: bool = False) -> DavisSummary:
     """Write results as folders `Annotations/TAKE/DIRECTION/QUERY/TARGET/OBJECT/FRAME.png`.
 
-    Pixels are 0 for the background and 1 for the object, at the evaluation size.
+    Pixels are 0 for the background and 1 for the object, at the evaluation size. A frame without a prediction is all
+    background, as it is scored.
 
     Args:
         results: results tables.
@@ -88,7 +89,7 @@ def _write(folder: Path, tracks: dict[tuple[str, ...], dict[str, Any]], row: dic
             f"{file.relative_to(folder)} is in the results twice: give results of different runs one by one"
         )
     try:
-        mask = RunLengthMask(row["height"], row["width"], row["mask_rle"]).decode()
+        mask = predicted_mask(row["height"], row["width"], row["mask_rle"]).decode()
     except DataError as error:
         raise DataError(f"{', '.join(map(repr, key))}, frame {row['frame']}: {error}") from error
     with naming_the_file(file):

@@ -22,7 +22,7 @@ class Share:
 
     Attributes:
         camera: the target camera.
-        steps: predictions in it.
+        steps: predictions in it; 0 for a camera that is not on disk, whose frames are rows without a prediction.
         encodings: frames of the camera that are encoded.
     """
 
@@ -40,7 +40,7 @@ class Job:
         take_uid: the take.
         take_name: its name.
         direction: which views are queries.
-        shares: its target cameras; none if nothing can be predicted.
+        shares: its target cameras; none if no query mask has one.
         query_encodings: frames of query cameras that are encoded, estimated.
         target_camera: the only target camera; None for all.
         attempt: 1 for the first.
@@ -92,11 +92,12 @@ def jobs_of(takes: Iterable[Take], directions: Sequence[Direction], objects: Seq
             steps: dict[str, int] = {}
             frames: dict[str, set[int]] = {}
             for masks, target in camera_pairs(take, direction, objects):
+                steps.setdefault(target, 0)
                 if take.cameras[target].source is not None and take.cameras[masks.camera].source is not None:
-                    steps[target] = steps.get(target, 0) + len(masks.frames)
+                    steps[target] += len(masks.frames)
                     frames.setdefault(target, set()).update(masks.frames)
                     frames.setdefault(masks.camera, set()).update(masks.frames)
-            shares = tuple(Share(camera, count, len(frames[camera])) for camera, count in steps.items() if count)
+            shares = tuple(Share(camera, count, len(frames.get(camera, ()))) for camera, count in steps.items())
             query = sum(len(seen) for camera, seen in frames.items() if camera not in steps)
             yield Job(index, take.uid, take.name, direction, shares, query)
 

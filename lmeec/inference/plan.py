@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from lmeec.data.names import show
 from lmeec.data.tracks import MaskTrack
+from lmeec.tables.schema import Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from lmeec.config import Direction
     from lmeec.data.takes import Take
@@ -57,17 +59,34 @@ class PlannedTrack:
 
 
 @dataclass(frozen=True)
+class LostFrames:
+    """Frames of an object's query masks at which a target camera gets no prediction.
+
+    Attributes:
+        masks: the object's masks in the query camera.
+        target_camera: the target camera.
+        reasons: frame number to why, ascending.
+    """
+
+    masks: MaskTrack
+    target_camera: str
+    reasons: Mapping[int, Missing]
+
+
+@dataclass(frozen=True)
 class TakePlan:
     """All tracks of a take in one direction.
 
     Attributes:
         streams: query streams.
         tracks: tracks, none of them empty.
+        lost: frames that no track has a step at; with the tracks', all frames of the query masks for every target.
         warnings: what could not be planned and why, for the user.
     """
 
     streams: tuple[QueryStream, ...]
     tracks: tuple[PlannedTrack, ...]
+    lost: tuple[LostFrames, ...]
     warnings: tuple[str, ...]
 
     @property
@@ -121,7 +140,7 @@ def plan_take(
     Args:
         take: the take.
         direction: which views are queries.
-        videos: the cameras that can be read.
+        videos: the cameras that can be read; frames of another that is on disk are lost to its video.
         objects: only these objects; empty means all.
 
     Raises:
@@ -129,8 +148,7 @@ def plan_take(
     """
     builder = _PlanBuilder(take, videos)
     for masks, target in camera_pairs(take, direction, objects):
-        if masks.camera in videos and target in videos:
-            builder.add(masks, target)
+        builder.add(masks, target)
     return builder.plan()
 
 
@@ -140,18 +158,15 @@ class _PlanBuilder:
         self._videos = videos
         self._streams: list[QueryStream] = []
         self._tracks: list[PlannedTrack] = []
-        self._nonempty: dict[tuple[str, str], list[int]] = {}
-        self._lost: dict[str, set[int]] = {}
+        self._nonempty: dict[tuple[str, str], set[int]] = {}
+        self._lost: list[LostFrames] = []
+        self._cut: dict[str, set[int]] = {}
 
     def add(self, masks: MaskTrack, target: str) -> None:
-        key = (masks.object, masks.camera)
-        if key not in self._nonempty:
-            self._nonempty[key] = [frame for frame in masks.frames if _has_pixels(masks, frame)]
-        frames = tuple(
-            frame
-            for frame in self._nonempty[key]
-            if self._readable(masks.camera, frame) & self._readable(target, frame)
-        )
+        reasons = self._reasons(masks, target)
+        if reasons:
+            self._lost.append(LostFrames(masks, target, reasons))
+        frames = tuple(frame for frame in masks.frames if frame not in reasons)
         if frames:
             stream = self._stream(masks, frames)
             self._tracks.append(PlannedTrack(masks.object, masks.camera, target, stream, frames))
@@ -159,15 +174,37 @@ class _PlanBuilder:
     def plan(self) -> TakePlan:
         warnings = [
             f"take {show(self._take.name)}: the video of camera {show(camera)} has {self._videos[camera].num_frames} "
-            f"frames and lacks {len(frames)} annotated ones (the first is {min(frames)}); they are left out"
-            for camera, frames in sorted(self._lost.items())
+            f"frames and lacks {len(frames)} annotated ones (the first is {min(frames)}); they have no prediction"
+            for camera, frames in sorted(self._cut.items())
         ]
-        return TakePlan(tuple(self._streams), tuple(self._tracks), tuple(warnings))
+        return TakePlan(tuple(self._streams), tuple(self._tracks), tuple(self._lost), tuple(warnings))
+
+    def _reasons(self, masks: MaskTrack, target: str) -> dict[int, Missing]:
+        """Why frames of query masks cannot be predicted; the first obstacle on the way counts."""
+        cameras = [self._take.cameras[name] for name in (masks.camera, target)]
+        if any(camera.source is None for camera in cameras):
+            return dict.fromkeys(masks.frames, "camera")
+        if any(camera.name not in self._videos for camera in cameras):
+            return dict.fromkeys(masks.frames, "video")
+        nonempty = self._with_pixels(masks)
+        reasons: dict[int, Missing] = {}
+        for frame in masks.frames:
+            if frame not in nonempty:
+                reasons[frame] = "empty_query"
+            elif not self._readable(masks.camera, frame) & self._readable(target, frame):
+                reasons[frame] = "video"
+        return reasons
+
+    def _with_pixels(self, masks: MaskTrack) -> set[int]:
+        key = (masks.object, masks.camera)
+        if key not in self._nonempty:
+            self._nonempty[key] = {frame for frame in masks.frames if _has_pixels(masks, frame)}
+        return self._nonempty[key]
 
     def _readable(self, camera: str, frame: int) -> bool:
         there = self._videos[camera].has_frame(frame)
         if not there:
-            self._lost.setdefault(camera, set()).add(frame)
+            self._cut.setdefault(camera, set()).add(frame)
         return there
 
     def _stream(self, masks: MaskTrack, frames: tuple[int, ...]) -> int:

@@ -11,17 +11,18 @@ import torch
 
 from lmeec.config import Direction, PredictConfig
 from lmeec.data.names import show
-from lmeec.data.truth import EvaluationSizes, FrameTruth, frame_truth
+from lmeec.data.truth import TargetTruth
+from lmeec.inference.missing import missing_row
 from lmeec.inference.outputs import ComingOutputs, fetch_outputs
 from lmeec.inference.pipeline import Profile, Stage, StageTimes
 from lmeec.inference.plan import TakePlan, camera_pairs, plan_take
 from lmeec.inference.query_masks import query_mask
 from lmeec.inference.tracker import Tracker, TrackSpec
-from lmeec.masks import RunLengthMask, resize_nearest
+from lmeec.masks import RunLengthMask
 from lmeec.tables.schema import ResultRow, rows_to_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     import pyarrow as pa
     from torch import Tensor
@@ -143,7 +144,8 @@ class TakePredictor:
                 video = self.take.cameras[camera].open(size, gpu=gpu, pixels=self.config.pixels)
                 self._videos[camera] = opening.enter_context(video)
             self.plan = plan_take(self.take, self.direction, self._videos, self.config.objects)
-            self._truth = GroundTruth(self.take, self._videos)
+            frames = {camera: (video.height, video.width) for camera, video in self._videos.items()}
+            self._truth = TargetTruth(self.take, frames)
             self._opened = opening.pop_all()
         self._stages.add("open and plan", perf_counter() - start)
         return self
@@ -175,11 +177,12 @@ class TakePredictor:
         Holds a few frames a camera, however long the take is.
 
         Yields:
-            Rows of a batch of tracks at one frame.
+            Rows of a batch of tracks at one frame; before them, those of frames that cannot be predicted.
 
         Raises:
-            DataError: a frame cannot be decoded.
+            DataError: a frame cannot be decoded, or a ground truth mask not be used.
         """
+        yield from self._missing()
         times = self._stages
         with (
             Stage("decode", self._instants(), _INSTANTS_AHEAD, times) as instants,
@@ -190,6 +193,22 @@ class TakePredictor:
                 start = perf_counter()
                 yield batch
                 times.add("metrics and writing", perf_counter() - start)
+
+    def _missing(self) -> Iterator[list[ResultRow]]:
+        for lost in self.plan.lost:
+            yield [
+                missing_row(
+                    self.take,
+                    self.direction,
+                    lost.masks,
+                    lost.target_camera,
+                    frame,
+                    reason,
+                    self._truth.at(lost.masks.object, lost.target_camera, frame),
+                    self._truth,
+                )
+                for frame, reason in lost.reasons.items()
+            ]
 
     def _instants(self) -> Iterator[_Instant]:
         """Decode what each frame needs: images of the cameras, and masks of the query streams."""
@@ -266,33 +285,6 @@ class TakePredictor:
             gt_state=state,
             gt=gt,
         )
-
-
-class GroundTruth:
-    """What the annotations say of the target views, at the evaluation size.
-
-    Args:
-        take: the take.
-        videos: the open cameras; their size counts where a camera has no masks.
-    """
-
-    def __init__(self, take: Take, videos: Mapping[str, FrameReader]) -> None:
-        self._take = take
-        frames = {camera: (video.height, video.width) for camera, video in videos.items()}
-        self._sizes = EvaluationSizes(take.tracks, frames)
-
-    def size(self, name: str, camera: str) -> tuple[int, int]:
-        """Height and width of an object's masks in a camera in the results."""
-        return self._sizes.of(name, camera, is_ego=self._take.cameras[camera].is_ego)
-
-    def at(self, name: str, camera: str, frame: int) -> FrameTruth:
-        """State of an object in a camera's frame, with its mask where it is visible.
-
-        Raises:
-            DataError: the mask cannot be used.
-        """
-        state, mask = frame_truth(self._take.tracks.get((name, camera)), frame)
-        return FrameTruth(state, mask and resize_nearest(mask, self.size(name, camera)))
 
 
 def auto_batch(model: LMEEC) -> int:

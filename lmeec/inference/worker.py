@@ -34,6 +34,7 @@ class PartResult:
         seconds: wall time.
         warnings: what could not be predicted and why.
         profile: where the time went.
+        missing: rows of frames without a prediction.
     """
 
     rows: int
@@ -41,6 +42,7 @@ class PartResult:
     seconds: float
     warnings: tuple[str, ...]
     profile: Profile = field(default_factory=Profile)
+    missing: int = 0
 
 
 @dataclass(frozen=True)
@@ -161,19 +163,23 @@ class Worker:
         if take.problems and not (take.tracks and take.cameras):
             raise DataError("; ".join(take.problems))
         start = time.monotonic()
+        predictions = 0
         with (
             TakePredictor(self.models[direction].model, take, direction, self.config) as predictor,
             PartWriter(directory, run, take.uid, direction, target_camera) as part,
         ):
             for rows in predictor.rows():
                 part.write_batch(result_batch(rows, self.config))
-                yield len(rows)
+                made = sum(row.missing is None for row in rows)
+                predictions += made
+                yield made
         return PartResult(
-            rows=part.rows,
+            rows=predictions,
             tracks=len(predictor.plan.tracks),
             seconds=time.monotonic() - start,
-            warnings=(*predictor.warnings, *([] if part.rows else [_why_empty(take, direction)])),
+            warnings=(*predictor.warnings, *([] if predictions else [_why_empty(take, direction)])),
             profile=predictor.profile(),
+            missing=part.rows - predictions,
         )
 
 

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 BACKGROUND = (24, 24, 24)
 _MISSING = (70, 70, 70)
+_WITHOUT_PREDICTION = {
+    "empty_query": "empty query mask",
+    "video": "video cut short",
+    "camera": "no video",
+    "failed": "failed",
+}
 _LIGHT = (235, 235, 235)
 _DIM = (170, 170, 170)
 
@@ -143,7 +149,10 @@ def _draw_prediction(picture: NDArray[np.uint8], prediction: PredictedFrame) -> 
 
 
 def _verdict(prediction: PredictedFrame) -> str:
-    words = [f"conf. {prediction.confidence:.2f}"]
+    if prediction.missing is not None:
+        words = [_WITHOUT_PREDICTION.get(prediction.missing, prediction.missing)]
+    else:
+        words = [f"conf. {prediction.confidence:.2f}"]
     if prediction.iou is not None:
         words.append(f"IoU {prediction.iou:.2f}")
     elif prediction.gt_state == "absent":

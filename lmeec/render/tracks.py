@@ -11,13 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lmeec.masks import RunLengthMask
+from lmeec.tables.masks import predicted_mask
 from lmeec.tables.takes import scan_takes
 
 if TYPE_CHECKING:
     from lmeec.tables.storage import Location
 
 _TRACK = ("object", "query_cam", "target_cam")
-_FRAME = ("frame", "height", "width", "mask_rle", "confidence", "gt_state", "gt_rle", "iou")
+_FRAME = ("frame", "height", "width", "mask_rle", "confidence", "gt_state", "gt_rle", "iou", "missing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,12 @@ class PredictedFrame:
 
     Attributes:
         frame: frame number.
-        mask: predicted mask, at the evaluation size.
+        mask: predicted mask, at the evaluation size; empty without a prediction.
         confidence: probability of the object being visible.
         gt_state: what the annotations say.
         gt: ground truth mask where visible.
         iou: where visible.
+        missing: why there is no prediction; None where there is one.
     """
 
     frame: int
@@ -39,6 +41,7 @@ class PredictedFrame:
     gt_state: str
     gt: RunLengthMask | None
     iou: float | None
+    missing: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +107,18 @@ def scan_tracks(results: Location | str, keep: pc.Expression | None = None) -> I
         tracks: dict[tuple[str, ...], PredictedTrack] = {}
         names = zip(*(rows[name].to_pylist() for name in _TRACK), strict=True)
         values = zip(*(rows[name].to_pylist() for name in _FRAME), strict=True)
-        for key, (frame, height, width, counts, confidence, state, truth, iou) in zip(names, values, strict=True):
+        for key, (frame, height, width, counts, confidence, state, truth, iou, missing) in zip(
+            names, values, strict=True
+        ):
             name, query, target = key
             track = tracks.setdefault(key, PredictedTrack(uid, direction, name, query, target, {}))
             track.frames[frame] = PredictedFrame(
                 frame=frame,
-                mask=RunLengthMask(height, width, counts),
+                mask=predicted_mask(height, width, counts),
                 confidence=confidence,
                 gt_state=state,
                 gt=None if truth is None else RunLengthMask(height, width, truth),
                 iou=iou,
+                missing=missing,
             )
         yield list(tracks.values())

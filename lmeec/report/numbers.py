@@ -207,7 +207,8 @@ def _ious(frames: FrameTable, by: str) -> Iterator[tuple[dict[str, str], Estimat
 def _reliabilities(frames: FrameTable, confidence: NDArray[np.float64]) -> Iterator[tuple[str, Reliability]]:
     direction = frames.by["direction"]
     for code, name in enumerate(direction.names):
-        rows = (direction.codes == code) & np.isin(frames.state, (VISIBLE, ABSENT))
+        # A frame without a prediction has no confidence to be judged.
+        rows = (direction.codes == code) & np.isin(frames.state, (VISIBLE, ABSENT)) & (frames.missing.codes < 0)
         if not rows.any():
             continue
         bins = np.minimum((confidence[rows] * _CONFIDENCE_BINS).astype(np.int64), _CONFIDENCE_BINS - 1)

@@ -148,7 +148,7 @@ def test_folder_without_takes(tiny, tmp_path, out):
     assert not out.exists()
 
 
-def test_takes_and_cameras_that_are_not_on_disk_are_counted_and_left_out(predict, takes, out, undisturbed):
+def test_takes_that_are_not_on_disk_are_left_out_and_cameras_are_missing_in_rows(predict, takes, out, undisturbed):
     shutil.rmtree(takes.root / "takes" / takes.names[0])
     takes.video(1, "gp02").unlink()
     done = predict()
@@ -158,8 +158,12 @@ def test_takes_and_cameras_that_are_not_on_disk_are_counted_and_left_out(predict
     assert "1 annotated cameras cannot be used" in done.err
     assert "gp02" in done.err
     rows, expected = read_results(out).to_pandas(), undisturbed.to_pandas()
-    kept = (expected.take_uid == takes.uids[1]) & (expected.query_cam != "gp02") & (expected.target_cam != "gp02")
-    assert rows.frame.tolist() == expected[kept].frame.tolist()
+    expected = expected[expected.take_uid == takes.uids[1]].reset_index(drop=True)
+    assert rows.frame.tolist() == expected.frame.tolist()
+    lost = (expected.query_cam == "gp02") | (expected.target_cam == "gp02")
+    assert rows.missing[lost].tolist() == ["camera"] * lost.sum()
+    assert rows.missing[~lost].isna().all()
+    assert rows.mask_rle[~lost].tolist() == expected.mask_rle[~lost].tolist()
 
 
 def cut(path):
@@ -241,7 +245,9 @@ def test_video_shorter_than_its_annotations(predict, takes, out):
     done = predict()
     assert done.status == 0, done.err
     assert f"'{EGO}' has 20 frames and lacks 1 annotated ones (the first is 25)" in done.err
-    assert max(read_results(out)["frame"].to_pylist()) == 15
+    rows = read_results(out).to_pandas()
+    assert rows.frame[rows.missing.isna()].max() == 15
+    assert set(rows.missing[rows.frame == 25]) == {"video"}
 
 
 def of_another_size(mask):

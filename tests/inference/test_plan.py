@@ -30,12 +30,12 @@ def masks(name, camera, frames, counts=FULL):
     return MaskTrack(name, camera, tuple(frames), encoded, "take", Path("relations.json"), as_written)
 
 
-def take(*tracks, cameras=("aria01", "cam01", "cam02")):
+def take(*tracks, cameras=("aria01", "cam01", "cam02"), without_video=()):
     return Take(
         uid="uid",
         name="take",
         scenario=None,
-        cameras={name: Camera(name, Path(name)) for name in cameras},
+        cameras={name: Camera(name, None if name in without_video else Path(name)) for name in cameras},
         tracks={(track.object, track.camera): track for track in tracks},
         problems=(),
         annotation_digest="",
@@ -67,7 +67,7 @@ def test_steps_are_frames_with_pixels_that_both_videos_have():
     assert listed(plan) == [("cup", "aria01", "cam01", (0, 30)), ("cup", "aria01", "cam02", (0, 30, 60, 90))]
     assert plan.warnings == (
         "take 'take': the video of camera 'cam01' has 60 frames and lacks 2 annotated ones (the first is 60); they "
-        "are left out",
+        "have no prediction",
     )
     assert plan.steps == 6
     assert plan.frames_of("cam01") == [0, 30]
@@ -91,6 +91,23 @@ def test_a_camera_without_a_video_is_left_out():
     one = take(masks("cup", "aria01", [0]))
     plan = plan_take(one, "ego2exo", {"aria01": Video(9), "cam02": Video(9)})
     assert [track.target_camera for track in plan.tracks] == ["cam02"]
+
+
+def test_every_frame_of_the_query_has_a_step_or_a_reason_for_every_target():
+    cup = masks("cup", "aria01", [0, 30, 60])
+    cup.encoded[30] = EncodedMask(4, 6, EMPTY)
+    plan = plan_take(take(cup), "ego2exo", {"aria01": Video(99), "cam01": Video(31)})
+    assert [(track.target_camera, track.frames) for track in plan.tracks] == [("cam01", (0,))]
+    assert [(lost.target_camera, lost.reasons) for lost in plan.lost] == [
+        ("cam01", {30: "empty_query", 60: "video"}),
+        ("cam02", {0: "video", 30: "video", 60: "video"}),  # on disk, but not to be read
+    ]
+    without = take(cup, without_video=["cam02"])
+    lost = plan_take(without, "ego2exo", {"aria01": Video(99), "cam01": Video(99)}).lost
+    assert [(one.target_camera, one.reasons) for one in lost] == [
+        ("cam01", {30: "empty_query"}),
+        ("cam02", {0: "camera", 30: "camera", 60: "camera"}),
+    ]
 
 
 def test_chosen_objects_only():
