@@ -10,6 +10,7 @@ from _pytest.doctest import DoctestItem
 
 from tests.predictions import predict_fairly
 from tests.rendered import render
+from tests.support.spread import made_once
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,9 +21,12 @@ _FILES = re.compile(r"egoexo4d|results\.parquet")
 @pytest.fixture(scope="session")
 def example_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds `egoexo4d`, two synthetic takes, and `results.parquet`, a table over them."""
-    folder = tmp_path_factory.mktemp("examples")
+    return made_once(tmp_path_factory, "example_files", _write_example_files)
+
+
+def _write_example_files(folder: Path) -> None:
+    folder.mkdir()
     predict_fairly(render(folder / "egoexo4d"), folder / "results.parquet")
-    return folder
 
 
 @pytest.fixture(autouse=True)

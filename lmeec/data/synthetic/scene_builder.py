@@ -111,7 +111,8 @@ class _SceneBuilder:
             walls[int(rng.integers(4))] = self._add(room_material(rng, "wall"))
         floor, ceiling = self._add(room_material(rng, "floor")), self._add(room_material(rng, "ceiling"))
         half = (float(rng.uniform(2.6, 4.0)), float(rng.uniform(2.6, 4.0)))
-        return Room(half, float(rng.uniform(2.5, 3.0)), (*walls, floor, ceiling))  # type: ignore[arg-type]
+        first, second, third, fourth = walls
+        return Room(half, float(rng.uniform(2.5, 3.0)), (first, second, third, fourth, floor, ceiling))
 
     def _table(self) -> None:
         top, legs = self._add(room_material(self._rng, "table")), self._add(room_material(self._rng, "furniture"))
