@@ -124,6 +124,8 @@ class LMEEC(nn.Module):
         memory_position = self.memory_encoder.position_encoding(grid)
         self.register_buffer("target_position", _to_tokens(target_position)[0], persistent=False)
         self.register_buffer("memory_position", _to_tokens(memory_position)[0], persistent=False)
+        self.image_encoder.neck.position_encoding = _NoPosition()
+        self.memory_encoder.position_encoding = _NoPosition()
         self.register_buffer("image_mean", torch.tensor(_IMAGE_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("image_std", torch.tensor(_IMAGE_STD).view(3, 1, 1), persistent=False)
 
@@ -398,6 +400,16 @@ def _to_tokens(grid: Tensor) -> Tensor:
 
 def _embedding(*shape: int) -> nn.Parameter:
     return nn.Parameter(nn.init.trunc_normal_(torch.zeros(*shape), std=0.02))
+
+
+class _NoPosition(nn.Module):
+    """In the place of the position encodings that SAM 2's encoders give with every frame, which nobody reads.
+
+    They would be copied from the host each time, and take as much memory as the features.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.new_zeros(())
 
 
 def _position(channels: int, config: ModelConfig) -> PositionEmbeddingSine:
