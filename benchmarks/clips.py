@@ -49,7 +49,8 @@ def make_takes(root: Path, descriptions: int, a_take: int) -> None:
         for camera in CAMERAS:
             os.link(video, folder / f"{camera}.mp4")
         scenario = SCENARIOS[number % len(SCENARIOS)]
-        takes.append({"take_uid": uid, "take_name": name, "root_dir": f"takes/{name}", "parent_task_name": scenario})
+        take = {"take_uid": uid, "take_name": name, "root_dir": f"takes/{name}", "parent_task_name": scenario}
+        takes.append(take | {"frame_rate": FPS})
         annotations[uid] = [
             {"annotator_id": f"a{one}", "rejected": False, "descriptions": one_pass(draw, a_take // ANNOTATORS)}
             for one in range(ANNOTATORS)

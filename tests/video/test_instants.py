@@ -7,11 +7,13 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lmeec.data.take import Camera
 from lmeec.data.video import VideoReader
 from lmeec.errors import DataError
-from lmeec.video.instants import open_video
+from lmeec.video.instants import VideoAtRate, open_video
 from tests.data_layer.videos import TIME_BASE, picture, write_video
 
 EVERY_TENTH_MISSING = [tick for frame, tick in enumerate(range(0, 1200, 10)) if frame % 10 != 7]
@@ -76,6 +78,28 @@ def test_an_ordinary_rate_is_read_frame_by_frame(tmp_path, rate):
     with open_video(path, Fraction(30)) as video:
         assert isinstance(video, VideoReader)
         assert (video.num_frames, video.file_frame(399), video.notice) == (400, 399, None)
+
+
+class Constant:
+    """What is asked of a video whose frames come at equal intervals."""
+
+    has_constant_rate = True
+
+    def __init__(self, num_frames, frame_rate):
+        self.path, self.num_frames, self.frame_rate = "a.mp4", num_frames, frame_rate
+        self.height = self.width = 64
+
+
+@settings(deadline=None)
+@given(st.integers(9, 120), st.integers(1, 3), st.integers(1, 20))
+def test_the_nearest_frame_is_the_nearest_for_any_rate(rate, parts, num_frames):
+    own = Fraction(rate, parts)
+    video = VideoAtRate(Constant(num_frames, own), Fraction(30))
+    for index in range(video.num_frames):
+        away = [abs(Fraction(index, 30) - number / own) for number in range(num_frames)]
+        assert video.file_frame(index) == away.index(min(away))
+    past = Fraction(video.num_frames, 30)
+    assert past - (num_frames - 1) / own > 1 / (2 * own)
 
 
 def test_labels_of_rates_are_told_from_rates(tmp_path):
