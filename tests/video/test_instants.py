@@ -102,6 +102,11 @@ def test_the_nearest_frame_is_the_nearest_for_any_rate(rate, parts, num_frames):
     assert past - (num_frames - 1) / own > 1 / (2 * own)
 
 
+def test_a_video_whose_rate_nothing_tells_is_refused():
+    with pytest.raises(DataError, match=r"a\.mp4: neither the file nor its packets say how many frames a second"):
+        VideoAtRate(Constant(10, None), Fraction(30))
+
+
 def test_labels_of_rates_are_told_from_rates(tmp_path):
     """59.94 is 60, as 29.97 is 30: frames of one are every other frame of the other, however long the take."""
     timestamps = [round(i * 1001 / 100) for i in range(1300)]
