@@ -21,15 +21,11 @@ if TYPE_CHECKING:
 RAY = "tests/cluster/"
 """The folder of the tests that may start Ray."""
 
-_MOST_WORKERS = 4
-"""Each takes up to 1 GB of memory, and more of them would only wait for the tests with Ray."""
-
 
 def workers_for(arguments: Iterable[str]) -> int:
     """How many processes run the tests of these files and folders; none besides this one where files are named."""
-    if all(Path(argument.partition("::")[0]).is_file() for argument in arguments):
-        return 0
-    return min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
+    named = all(Path(argument.partition("::")[0]).is_file() for argument in arguments)
+    return 0 if named else len(os.sched_getaffinity(0))
 
 
 class ByFile(LoadScopeScheduling):
