@@ -10,9 +10,10 @@ import time
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import ray
-from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
+from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
 from lmeec.cluster.actor import Message, Ready, Unfit, WorkerActor
+from lmeec.cluster.node import ThisNode
 from lmeec.errors import ClusterError, LmeecError
 from lmeec.inference.worker import JobError, ModelInfo, PartResult, Worker
 
@@ -57,6 +58,7 @@ class RayExecutor:
         self._timeout = take_timeout
         self._models: Mapping[Direction, ModelInfo] | None = None
         self._why_given_up = ""
+        self._node = ThisNode()
         options = {"num_cpus": sizes.cpus, "num_gpus": sizes.gpus, "max_restarts": -1}
         actors = ray.remote(WorkerActor).options(**options)
         # Ray's types say that it may be the class itself.
@@ -76,7 +78,7 @@ class RayExecutor:
         """See `Executor`; waits for the first worker.
 
         Raises:
-            ClusterError: no worker can be started.
+            ClusterError: no worker can be started, or the cluster is lost.
             CheckpointError, ConfigError: a model cannot be loaded.
         """
         while self._models is None:
@@ -87,13 +89,17 @@ class RayExecutor:
         """Wait until every worker is up or given up, which a run need not.
 
         Raises:
-            ClusterError: no worker can be started.
+            ClusterError: no worker can be started, or the cluster is lost.
         """
         while any(slot.pending is not None for slot in self._slots):
             self._hear(work=None, timeout=_TICK_S)
 
     def run(self, work: Work) -> None:
-        """See `Executor`."""
+        """See `Executor`.
+
+        Raises:
+            ClusterError: no worker is left, or the cluster is lost.
+        """
         self.describe()
         for slot in self._slots:
             work.progress.set_state(slot.name, "idle" if slot.idle else "starting")
@@ -119,6 +125,7 @@ class RayExecutor:
 
     def _hear(self, work: Work | None, timeout: float) -> None:
         """Wait for messages of workers and settle what they say."""
+        self._node.check_now_and_then()
         pending = {slot.pending: slot for slot in self._slots if slot.pending is not None}
         if not pending:
             raise ClusterError(f"no worker is left: {self._why_given_up}")
@@ -155,7 +162,8 @@ class RayExecutor:
         job = assignment.job
         try:
             message = slot.message()
-        except (RayActorError, RayTaskError, StopIteration) as error:
+        except (RayError, StopIteration) as error:
+            self._node.check()
             slot.recover(replace=isinstance(error, ActorDiedError))
             work.failed(slot.name, job, JobError(f"its worker died: {_first_line(error)}"))
             work.progress.set_state(slot.name, "starting")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import LocalRayletDiedError, RayError, RayTaskError
+
+from lmeec.cluster.node import ThisNode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -39,11 +41,15 @@ class RayTasks:
             work: Does a job; is sent to each process.
             jobs: Are taken one at a time, when a worker is free.
             died: Makes the result of a job that killed its workers, or raised.
+
+        Raises:
+            ClusterError: the cluster is lost.
         """
 
         def do_job(job: Job) -> Result:  # a function of its own, as Ray takes no others
             return work(job)
 
+        node = ThisNode()
         task: Any = ray.remote(num_cpus=self.threads, max_retries=_RETRIES)(do_job)
         waiting = iter(jobs)
         at_work: dict[Any, Job] = {}
@@ -52,12 +58,15 @@ class RayTasks:
                 at_work[task.remote(job)] = job
             if not at_work:
                 return
+            node.check_now_and_then()
             # Not for longer, so that signals are heard.
             ended, _ = ray.wait(list(at_work), num_returns=1, timeout=_TICK_S)
             for one in ended:
                 job = at_work.pop(one)
                 try:
                     yield ray.get(one)
+                except LocalRayletDiedError as error:
+                    raise node.lost() from error
                 except RayError as error:
                     yield died(job, _reason(error))
 
