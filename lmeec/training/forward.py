@@ -97,6 +97,7 @@ class _ClipRun:
         self._forced = annotated_memory
         self._recompute = recompute
         self._by_recency = by_recency
+        self._drops_out = model.training and model.config.memory_attention.dropout > 0
         self._views: list[Tensor] = []
         self._targets: list[Tensor] = []
         self._pointers: list[Tensor] = []
@@ -124,6 +125,8 @@ class _ClipRun:
         prepared = model.prepare(target.coarse).rows(clip)
         fused = self._saving(model.attend_view, prepared, view)
         if k:
+            if self._drops_out:  # in each pass of memory attention by itself
+                prepared = model.prepare(target.coarse).rows(clip)
             fused = model.MV_MoE(self._attend_memory(k, prepared), fused)
         rows = target.rows(clip)
         decoded = self._saving(model.decode_ungated, fused, rows)

@@ -39,6 +39,22 @@ def test_the_pass_over_clips_equals_the_tracker(score_bias):
             row += 1
 
 
+@pytest.mark.parametrize(("dropout", "passes"), [(0.0, 4), (0.1, 7)])
+def test_each_pass_of_memory_attention_draws_its_own_dropout(dropout, passes, monkeypatch):
+    """As in SAM 2, where both are whole; without dropout they share what does not depend on the memory."""
+    attention = replace(TINY.memory_attention, dropout=dropout)
+    model = build_model(replace(TINY, memory_attention=attention), seed=1).train()
+    drawn, prepare = [], model.memory_attention.prepare
+
+    def watched(*arguments):
+        drawn.append(prepare(*arguments))
+        return drawn[-1]
+
+    monkeypatch.setattr(model.memory_attention, "prepare", watched)
+    run_clips(model, collate([moving_clip(1, frames=4)]))
+    assert len(drawn) == passes
+
+
 def test_clips_longer_than_the_memory_are_refused():
     batch = collate([moving_clip(1, frames=9)])
     with pytest.raises(ConfigError, match="at most 8 frames"):
