@@ -16,6 +16,7 @@ from lmeec.tables import read_results
 from tests.command import lmeec
 from tests.predictions import predict_fairly
 from tests.rendered import EGO
+from tests.support.rates import double_rate
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,20 @@ def test_stills_are_pictures_of_frames_spread_over_the_track(results, rendered_t
         assert orange(np.asarray(Image.open(path))).sum() > 20
     assert all(len(list(path.parent.glob("*.png"))) == 4 for path in done.files)
     assert not list(tmp_path.rglob("*.mp4"))
+
+
+def test_a_camera_of_another_frame_rate_is_drawn_at_the_same_instants(results, takes, tmp_path):
+    """Every other frame of the faster camera is black: any but the nearest would show."""
+    pictures = []
+    for folder in ("before", "after"):
+        found, chosen = find_takes(takes.root), one_object(takes)
+        done = render(results, found, tmp_path / folder, selection=chosen, mosaic=True, height=120, stills=2)
+        assert done.failures == []
+        pictures.append({path.relative_to(tmp_path / folder): path.read_bytes() for path in done.files})
+        if folder == "before":
+            double_rate(takes.video(0, "gp02"))
+    assert pictures[0] == pictures[1]
+    assert len(pictures[0]) == 4
 
 
 def test_track_videos(results, rendered_takes, tmp_path):
