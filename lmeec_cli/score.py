@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lmeec.analysis.groups import GroupScore
     from lmeec.calibration import Calibration
 
+    Lost = Mapping[str, Mapping[str, int]]
     Tables = Mapping[tuple[str, ...], Sequence[GroupScore] | Sequence[GroupComparison]]
 
 
@@ -47,6 +48,13 @@ def score(
             show_default=False,
         ),
     ] = None,
+    missing: Annotated[
+        Literal["empty", "skip"],
+        typer.Option(
+            help="Frames that have ground truth but no prediction: empty masks that are predicted absent, as the "
+            "benchmark has it, or left out."
+        ),
+    ] = "empty",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a group, instead of tables.")] = False,
     out: Annotated[
@@ -57,11 +65,12 @@ def score(
 
     IoU, location error and contour accuracy are means over frames in which the object is visible; balanced accuracy
     of "visible" is over all annotated frames. Below each metric is its 95% interval, from drawing takes anew (none
-    for a single take). Tables give IoU and balanced accuracy in percent; JSON, CSV and Parquet give fractions.
+    for a single take). Tables give IoU and balanced accuracy in percent; JSON, CSV and Parquet give fractions. Tables
+    show no balanced accuracy where all frames are visible or all absent, and mark it under 5 absent frames.
 
     Sizes are shares of the target view that the visible mask covers: tiny under 0.1%, small under 0.33%, medium under
     3%, large above; 0.33% and 3% are COCO's 32x32 and 96x96 pixels of 640x480. A take's length is its number of
-    different frames with a prediction: under 200, 200 to 600, over 600.
+    different frames: under 200, 200 to 600, over 600.
 
     **Examples**
 
@@ -95,6 +104,9 @@ def score(
     decides = None if calibration is None else read_calibration(calibration)
     needed = {name for crossing in crossings for name in crossing}
     frames = [load_frames(one, needed, calibration=decides, numbers=len(results) > 1) for one in results]
+    lost = [one.lost_by_reason() for one in frames]
+    if missing == "skip":
+        frames = [one.predictions() for one in frames]
     common = None
     tables: Tables
     if len(frames) == 1:
@@ -109,12 +121,15 @@ def score(
     if out is not None:
         write_table(table_of(tables), location(out))
     if as_json:
-        typer.echo(json.dumps(_document(results, tables, average, decides, common), indent=2))
+        typer.echo(
+            json.dumps(_document(results, tables, average, decides, common) | _lost_document(missing, lost), indent=2)
+        )
     elif as_csv:
         typer.echo(to_csv(table_of(tables)), nl=False)
     else:
         _show(results, tables)
     _note_what_is_missing(tables, decides)
+    _note_what_is_lost(results, missing, lost)
     if common is not None:
         _note_what_is_compared(results, common)
 
@@ -169,6 +184,28 @@ def _note_what_is_missing(tables: Tables, calibration: Calibration | None) -> No
             typer.echo(f"note: none of the {one.frames:,} frames of {direction} has visible ground truth", err=True)
         if calibration is not None and direction not in calibration.directions:
             typer.echo(f"note: the calibration says nothing of {direction}: confidence > 0.5 decides there", err=True)
+
+
+def _lost_document(missing: str, lost: Sequence[Lost]) -> dict[str, Any]:
+    return {"missing": {"count_as": missing, "frames": lost[0] if len(lost) == 1 else list(lost)}}
+
+
+def _note_what_is_lost(results: Sequence[str], missing: str, lost: Sequence[Lost]) -> None:
+    fate = (
+        "count as empty masks that are predicted absent; --missing skip leaves them out"
+        if missing == "empty"
+        else "are left out"
+    )
+    for where, by_direction in zip(results, lost, strict=True):
+        for direction, reasons in by_direction.items():
+            if reasons:
+                words = ", ".join(f"{name} {count:,}" for name, count in reasons.items())
+                place = f" in {where}" if len(results) > 1 else ""
+                typer.echo(
+                    f"note: {sum(reasons.values()):,} frames of {direction}{place} have ground truth but no prediction "
+                    f"({words}); they {fate}",
+                    err=True,
+                )
 
 
 def _note_what_is_compared(results: Sequence[str], common: CommonFrames) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lmeec.analysis.groups import FEW_ABSENT, certainty_of_balanced_accuracy
+
 if TYPE_CHECKING:
     from rich.table import Table
 
     from lmeec.analysis.compare import Compared, GroupComparison
-    from lmeec.analysis.groups import Estimate, GroupScore
+    from lmeec.analysis.groups import Certainty, Estimate, GroupScore
 
 _SHOWN = {
     "iou": ("IoU %", 100, 2),
@@ -36,16 +38,23 @@ def show_groups(by: Sequence[str], groups: Sequence[GroupScore] | Sequence[Group
         else:
             _add_score(table, one)
     _print(table)
+    if any(_certainty(one) == "few" for one in groups):
+        print(f"* of fewer than {FEW_ABSENT} absent frames\n")
 
 
 def _add_score(table: Table, one: GroupScore) -> None:
-    cells = [_estimate(getattr(one, name), scale, digits) for name, (_, scale, digits) in _SHOWN.items()]
+    cells = [
+        _marked(name, one, _estimate(getattr(one, name), scale, digits)) for name, (_, scale, digits) in _SHOWN.items()
+    ]
     table.add_row(*one.group.values(), *cells, *_counts(one))
 
 
 def _add_comparison(table: Table, one: GroupComparison) -> None:
     for which, run in (("first", "A"), ("second", "B"), ("difference", "B - A")):
-        cells = [_compared(getattr(one, name), which, scale, digits) for name, (_, scale, digits) in _SHOWN.items()]
+        cells = [
+            _marked(name, one, _compared(getattr(one, name), which, scale, digits))
+            for name, (_, scale, digits) in _SHOWN.items()
+        ]
         first = which == "first"
         labels = one.group.values() if first else [""] * len(one.group)
         table.add_row(*labels, run, *cells, *(_counts(one) if first else [""] * len(_COUNTS)))
@@ -72,6 +81,18 @@ def _print(table: Table) -> None:
     console = Console(width=max(Console().width, needed), markup=False, highlight=False)
     console.print(table, crop=False)
     console.print()
+
+
+def _certainty(one: GroupScore | GroupComparison) -> Certainty:
+    return "none" if "size" in one.group else certainty_of_balanced_accuracy(one.visible, one.absent)
+
+
+def _marked(metric: str, one: GroupScore | GroupComparison, shown: str) -> str:
+    """Leave out a balanced accuracy that balances nothing, and mark one of few absent frames."""
+    if metric != "balanced_accuracy":
+        return shown
+    value, *interval = shown.splitlines()
+    return {"none": "-", "few": "\n".join([f"{value}*", *interval]), "sound": shown}[_certainty(one)]
 
 
 def _compared(metric: Compared, which: str, scale: int, digits: int) -> str:

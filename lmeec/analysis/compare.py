@@ -16,7 +16,6 @@ from lmeec.analysis.groups import (
     check_ground_truth,
     estimates_of,
     groupings,
-    missing_with_truth,
 )
 from lmeec.errors import DataError
 
@@ -142,8 +141,7 @@ def compare_groups(
     """
     check_ground_truth(common.first)
     sums = np.concatenate([frame_sums(common.first), frame_sums(common.second)])
-    everything = np.arange(len(common.first))
-    missing = missing_with_truth(common.first, everything) | missing_with_truth(common.second, everything)
+    missing = common.first.lost() | common.second.lost()
     return [
         _compare(common.first, cells, missing, average, resamples, seed)
         for cells in cells_of(common.first, sums, groupings(by))

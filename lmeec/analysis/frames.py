@@ -37,9 +37,6 @@ model's rule takes for not visible.
 LENGTH_BINS = {"under 200": 199, "200 to 600": 600, "over 600": 2**31}
 """Most frames of a take in each bin: different frames in the table, of which annotations have one a second."""
 
-MissingFrames = Literal["empty", "skip"]
-"""What a frame without a prediction counts as: an empty mask predicted absent, as in the benchmark, or nothing."""
-
 VISIBLE, ABSENT, UNANNOTATED = 0, 1, 2
 _STATES = pa.array(["visible", "absent"])
 _REASONS = get_args(Missing)
@@ -113,6 +110,23 @@ class FrameTable:
             metrics=self.metrics[:, rows],
         )
 
+    def predictions(self) -> FrameTable:
+        """The frames that have a prediction."""
+        return self.at(np.flatnonzero(self.missing.codes < 0))
+
+    def lost(self) -> NDArray[np.bool_]:
+        """Which frames have ground truth and no prediction: they count as an empty mask that is predicted absent."""
+        return np.asarray((self.missing.codes >= 0) & (self.state != UNANNOTATED), dtype=np.bool_)
+
+    def lost_by_reason(self) -> dict[str, dict[str, int]]:
+        """How many of those there are, by direction and reason."""
+        directions, lost = self.by["direction"], self.lost()
+        counts: dict[str, dict[str, int]] = {}
+        for code, direction in enumerate(directions.names):
+            reasons = np.bincount(self.missing.codes[lost & (directions.codes == code)], minlength=len(_REASONS))
+            counts[direction] = {name: int(count) for name, count in zip(_REASONS, reasons, strict=True) if count}
+        return counts
+
 
 def load_frames(
     results: pa.Table | Path | str,
@@ -120,7 +134,6 @@ def load_frames(
     *,
     calibration: Calibration | None = None,
     numbers: bool = False,
-    missing: MissingFrames = "empty",
 ) -> FrameTable:
     """Read what scores are made of, in pieces: a million frames take about 100 MB.
 
@@ -130,7 +143,6 @@ def load_frames(
         by: groupings to read labels for, besides direction, object and camera.
         calibration: decides what counts as visible, in place of confidence > 0.5.
         numbers: whether to read frame numbers.
-        missing: whether frames without a prediction count.
 
     Raises:
         OutputError: the file is missing, damaged or not a results table.
@@ -145,7 +157,7 @@ def load_frames(
     columns = [name for name in SCHEMA.names if name in wanted]
     reader = _Reader(columns, calibration)
     for batch in _batches(results, columns):
-        reader.add(batch if missing == "empty" else batch.filter(pc.is_null(batch["missing"])))
+        reader.add(batch)
     return reader.finish(source, by)
 
 

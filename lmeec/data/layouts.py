@@ -64,6 +64,7 @@ class Inventory:
         missing: Names of annotated takes that are not on disk.
         names: Every name and uid in the annotations.
         sources: The annotation files.
+        unnamed: Names of takes on disk that the annotations do not name.
     """
 
     layout: Literal["release", "processed"]
@@ -71,6 +72,7 @@ class Inventory:
     missing: list[str] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     sources: list[Path] = field(default_factory=list)
+    unnamed: list[str] = field(default_factory=list)
 
 
 class TakeRecord(msgspec.Struct):
@@ -107,7 +109,9 @@ def release_takes_folder(root: Path, annotations: Path | None) -> Path | None:
         return root / "takes"
     if any((child / _VIDEOS).is_dir() for child in root.iterdir()):
         return root
-    if annotations is not None or (root / "takes.json").is_file() or relations_files(root):
+    if (root / "takes.json").is_file() or relations_files(root):
+        return root / "takes"
+    if annotations is not None and not is_processed(root):
         return root / "takes"
     return None
 
@@ -229,6 +233,46 @@ def read_processed(root: Path, wanted: frozenset[str]) -> Inventory:
             )
         )
     return inventory
+
+
+def read_processed_by_relations(root: Path, annotations: Path, wanted: frozenset[str]) -> Inventory:
+    """List the takes of a processed layout that a relations file names, with its masks and annotated frames.
+
+    Args:
+        root: The folder that holds the takes' folders, which are named by uid.
+        annotations: The relations file.
+        wanted: Names and uids of the takes to list; empty lists all.
+
+    Raises:
+        DataError: The file is broken.
+    """
+    relations = RelationsFile(annotations)
+    on_disk = {child.name: child for child in root.iterdir() if child.is_dir()}
+    inventory = Inventory("processed", sources=[annotations])
+    for uid in [*relations.heads, *relations.unreadable]:
+        head = relations.heads.get(uid, TakeHead())
+        name = head.take_name or uid
+        inventory.names |= {uid, name}
+        if wanted and wanted.isdisjoint((uid, name)):
+            continue
+        if uid in relations.unreadable:
+            inventory.takes.append(FoundTake(uid, name, None, {}, (relations.unreadable[uid],), dict, str))
+        elif uid not in on_disk:
+            inventory.missing.append(name)
+        else:
+            cameras = _processed_cameras(on_disk[uid], head.cameras)
+            problems = tuple(check_views(cameras))
+            tracks, digest = partial(relations.tracks, uid), partial(relations.digest, uid)
+            inventory.takes.append(FoundTake(uid, name, head.scenario, cameras, problems, tracks, digest))
+    if not wanted:
+        named = relations.heads.keys() | relations.unreadable.keys()
+        inventory.unnamed = sorted(uid for uid, folder in on_disk.items() if uid not in named and _has_take(folder))
+    relations.keep(take.uid for take in inventory.takes)
+    return inventory
+
+
+def _has_take(folder: Path) -> bool:
+    return (folder / processed.ANNOTATION_FILE).is_file()
 
 
 def relations_files(root: Path) -> list[Path]:

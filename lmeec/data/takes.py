@@ -25,6 +25,7 @@ from lmeec.data.layouts import (
     Video,
     is_processed,
     read_processed,
+    read_processed_by_relations,
     read_release,
     release_takes_folder,
 )
@@ -100,7 +101,8 @@ def find_takes(
 
     Args:
         root: The data set's folder, or its `takes` folder.
-        annotations: A relations file; None takes all of `annotations/relations_{train,val,test}.json`.
+        annotations: A relations file; None takes all of `annotations/relations_{train,val,test}.json`. In the
+            processed layout it takes the place of the takes' own annotations, matched by take uid.
         video: "448" takes the videos of 448 pixels, "full" those of full size, "auto" the small ones where there
             are any.
         names: Names or uids of the takes to find; empty finds all.
@@ -145,6 +147,8 @@ def _search(root: Path, annotations: Path | None, video: Video, wanted: frozense
         if folder is not None:
             return read_release(folder, annotations, video, wanted)
         if is_processed(root):
+            if annotations is not None:
+                return read_processed_by_relations(root, annotations, wanted)
             return read_processed(root, wanted)
     except OSError as error:
         raise DataError(f"{root}: cannot be read: {error.strerror or error}") from error
@@ -179,6 +183,11 @@ def _warnings(inventory: Inventory, missing_cameras: list[tuple[str, str]]) -> I
         yield (
             f"{len(inventory.missing)} of {total} annotated takes are not on disk and are left out: "
             f"{first_few(inventory.missing)}"
+        )
+    if inventory.unnamed:
+        yield (
+            f"{len(inventory.unnamed)} takes on disk are not in {_places(inventory.sources)} and are left out: "
+            f"{first_few(inventory.unnamed)}"
         )
     if missing_cameras:
         shown = first_few(f"{take}: {camera}" for take, camera in missing_cameras)

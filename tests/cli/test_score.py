@@ -15,9 +15,10 @@ from typer.testing import CliRunner
 
 from lmeec.calibration import Calibration, Decision, read_calibration
 from lmeec.errors import LmeecError
+from lmeec.evaluation import evaluate
 from lmeec.metrics import contour_accuracy, iou
 from lmeec_cli.score import score
-from tests.tables.rows import row, square, write_results
+from tests.tables.rows import missing_row, row, square, write_results
 
 
 def visible(frame, left, **changes):
@@ -46,7 +47,8 @@ def test_table(app, results):
     assert done.exit_code == 0
     line = next(line for line in done.stdout.splitlines() if "ego2exo" in line)
     boundary = contour_accuracy(square(10, 30), square(10, 40))
-    assert line.split() == ["ego2exo", "33.33", "0.015", f"{boundary:.3f}", "100.00", "1", "1", "1"]
+    assert line.split() == ["ego2exo", "33.33", "0.015", f"{boundary:.3f}", "100.00*", "1", "1", "1"]
+    assert "* of fewer than 5 absent frames" in done.stdout
     assert "none of the 1 frames of exo2ego" in done.stderr
 
 
@@ -58,6 +60,74 @@ def test_json_is_all_of_stdout(app, results):
     assert document["directions"]["ego2exo"]["balanced_accuracy"] == 1
     assert document["directions"]["exo2ego"]["iou"] is None
     assert "note: " in done.stderr
+
+
+@pytest.fixture
+def with_missing(tmp_path):
+    """Two visible and two absent frames, one of each without a prediction, and one that nobody annotated."""
+    rows = [
+        visible(0, left=40),
+        missing_row(30, missing="camera", gt_state="visible", gt=square(10, 40)),
+        row(60, gt_state="absent", object_score=1.0),
+        missing_row(90, gt_state="absent"),
+        missing_row(120, missing="empty_query"),
+    ]
+    return write_results(tmp_path / "missing.parquet", rows)
+
+
+def test_frames_without_a_prediction_count_as_empty_and_are_told(app, with_missing):
+    done = CliRunner().invoke(app, [str(with_missing), "--json"])
+    document = json.loads(done.stdout)
+    scores = document["directions"]["ego2exo"]
+    assert (scores["iou"], scores["balanced_accuracy"]) == (pytest.approx(1 / 6), 0.5)
+    assert [scores[name] for name in ("frames", "visible", "absent", "missing")] == [5, 2, 2, 2]
+    assert document["missing"] == {"count_as": "empty", "frames": {"ego2exo": {"video": 1, "camera": 1}}}
+    assert "note: 2 frames of ego2exo have ground truth but no prediction (video 1, camera 1)" in done.stderr
+    assert evaluate(with_missing)["ego2exo"].missing == 2
+
+
+def test_frames_without_a_prediction_can_be_left_out(app, with_missing):
+    done = CliRunner().invoke(app, [str(with_missing), "--json", "--missing", "skip"])
+    document = json.loads(done.stdout)
+    scores = document["directions"]["ego2exo"]
+    assert (scores["iou"], scores["balanced_accuracy"]) == (pytest.approx(1 / 3), 0.5)
+    assert [scores[name] for name in ("frames", "visible", "absent", "missing")] == [2, 1, 1, 0]
+    assert document["missing"] == {"count_as": "skip", "frames": {"ego2exo": {"video": 1, "camera": 1}}}
+    assert "they are left out" in done.stderr
+
+
+def test_runs_are_compared_on_frames_that_one_could_not_predict(app, with_missing, tmp_path):
+    rows = [visible(0, left=40), visible(30, left=40), row(60, gt_state="absent"), row(90, gt_state="absent")]
+    whole = write_results(tmp_path / "whole.parquet", rows)
+    document = json.loads(CliRunner().invoke(app, [str(with_missing), str(whole), "--json"]).stdout)
+    scores = document["directions"]["ego2exo"]
+    assert scores["iou_difference"] == pytest.approx(1 / 6)
+    assert (scores["frames"], scores["missing"]) == (4, 2)
+    call = [str(with_missing), str(whole), "--json", "--missing", "skip"]
+    scores = json.loads(CliRunner().invoke(app, call).stdout)["directions"]["ego2exo"]
+    assert (scores["iou_difference"], scores["frames"]) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("visible_frames", "absent_frames", "shown", "value"),
+    [(3, 0, "-", 1.0), (0, 3, "-", 0.0), (3, 4, "50.00*", 0.5), (3, 5, "50.00", 0.5)],
+)
+def test_a_balanced_accuracy_of_one_kind_of_frames_is_not_shown(
+    app, tmp_path, visible_frames, absent_frames, shown, value
+):
+    rows = [visible(i, left=40) for i in range(visible_frames)]
+    rows += [row(100 + i, gt_state="absent") for i in range(absent_frames)]
+    path = write_results(tmp_path / "r.parquet", rows)
+    done = CliRunner(env={"COLUMNS": "140"}).invoke(app, [str(path)])
+    line = next(line for line in done.stdout.splitlines() if "ego2exo" in line)
+    assert line.split()[-4] == shown
+    assert ("* of fewer than 5" in done.stdout) == shown.endswith("*")
+    told = json.loads(CliRunner().invoke(app, [str(path), "--json"]).stdout)["directions"]["ego2exo"]
+    assert (told["balanced_accuracy"], told["visible"], told["absent"]) == (value, visible_frames, absent_frames)
+    assert evaluate(path)["ego2exo"].balanced_accuracy == value
+    pair = CliRunner(env={"COLUMNS": "140"}).invoke(app, [str(path), str(path)])
+    line = next(line for line in pair.stdout.splitlines() if line.startswith("ego2exo"))
+    assert line.split()[-4] == shown
 
 
 TAKES = [

@@ -9,6 +9,7 @@ import shutil
 import pytest
 
 from lmeec.data.takes import find_takes
+from lmeec.data.truth import state_of
 from lmeec.errors import DataError
 from tests.data_layer.trees import annotated, put_video, take_annotations, write_processed, write_relations
 from tests.data_layer.videos import write_video
@@ -202,6 +203,31 @@ def test_one_unreadable_take_does_not_stop_the_others(release, video):
     assert any("uid-2" in problem for problem in takes["uid-2"].problems)
     assert takes["uid-2"].tracks == {}
     assert any("uid-3" in problem for problem in takes["uid-3"].problems)
+
+
+def test_a_relations_file_gives_the_processed_layout_its_masks_and_annotated_frames(tmp_path):
+    for uid in ("uid-1", "uid-3"):
+        write_processed(tmp_path / "takes_1fps", uid)
+    objects = {"bowl": {EGO: annotated([0, 30]), EXO: annotated([0], [0, 30, 60]), "cam02": annotated([0])}}
+    relations = write_relations(
+        tmp_path / "relations_val.json",
+        {"uid-1": take_annotations("cooking_01", objects), "uid-2": take_annotations("cooking_02", objects)},
+    )
+    found = find_takes(tmp_path / "takes_1fps", annotations=relations)
+    assert (found.layout, found.annotations, found.missing.takes) == ("processed", (relations,), ("cooking_02",))
+    assert any("1 takes on disk are not in" in text and "'uid-3'" in text for text in found.warnings)
+    (take,) = found
+    assert (take.uid, take.name, take.scenario, take.objects) == ("uid-1", "cooking_01", "Cooking", ("bowl",))
+    assert [state_of(take.tracks["bowl", EXO], frame) for frame in (0, 30, 90)] == ["visible", "absent", "unannotated"]
+    assert take.tracks["bowl", EGO].frames == (0, 30)
+    with take.cameras[EXO].open() as frames:
+        assert frames.has_frame(60)
+    assert "no folder of frames" in take.cameras["cam02"].problem
+    assert [one.uid for one in find_takes(tmp_path / "takes_1fps", annotations=relations, names=["cooking_01"])] == [
+        "uid-1"
+    ]
+    (own,) = find_takes(tmp_path / "takes_1fps", names=["uid-1"])
+    assert own.annotation_digest != take.annotation_digest
 
 
 def test_broken_json_in_one_processed_take_is_its_problem(tmp_path):
