@@ -96,9 +96,11 @@ class VideoAtRate:
         self.frame_rate = rate
         self._nearest = _nearest_frames(video, rate)
         self.num_frames = len(self._nearest)
+        own = f"{float(_known_rate(video)):.5g}"
         self.notice: str | None = (
-            f"{video.path}: has {float(_known_rate(video)):.5g} frames a second where the take counts "
-            f"{float(rate):.5g}; of each of the take's frames the one nearest in time is read"
+            f"{video.path}: has {own} frames a second where the take counts {float(rate):.5g}; of each of the take's "
+            f'frames the one nearest in time is read. If annotations count {own} a second, give the take "frame_rate": '
+            f"{own} in takes.json"
         )
 
     def has_frame(self, index: int) -> bool:
