@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from lmeec.data.names import show
+from lmeec.data.names import first_few, show
 from lmeec.data.processed import FrameFolder
 from lmeec.data.tracks import MaskTrack
 from lmeec.errors import DataError
@@ -119,8 +119,9 @@ class Take:
 def check_views(cameras: Mapping[str, Camera]) -> list[str]:
     """Say which of the two views a take lacks, and which cameras have no source."""
     problems = [f"camera {show(camera.name)}: {camera.problem}" for camera in cameras.values() if camera.problem]
+    names = first_few(cameras) or "none"
     if not any(camera.is_ego for camera in cameras.values()):
-        problems.append(f"there is no ego camera (none has a name that starts with {EGO_PREFIX!r})")
+        problems.append(f"there is no ego camera (none has a name that starts with {EGO_PREFIX!r}; there are {names})")
     if all(camera.is_ego for camera in cameras.values()):
-        problems.append(f"there is no exo camera (every name starts with {EGO_PREFIX!r})")
+        problems.append(f"there is no exo camera (every name starts with {EGO_PREFIX!r}; there are {names})")
     return problems

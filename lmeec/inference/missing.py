@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lmeec.data.names import show
 from lmeec.data.truth import FrameTruth, TargetTruth
 from lmeec.errors import DataError
 from lmeec.inference.plan import camera_pairs
 from lmeec.tables.schema import Missing, ResultRow
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from lmeec.config import Direction
     from lmeec.data.take import Take
+    from lmeec.data.takes import TakeSet
     from lmeec.data.tracks import MaskTrack
+    from lmeec.inference.jobs import Job
 
 
 def missing_rows(
@@ -45,6 +48,27 @@ def missing_rows(
                 except DataError:
                     known = FrameTruth("unannotated", None)
                 yield missing_row(take, direction, masks, target, frame, reason, known, truth)
+
+
+def refuse_nothing_to_predict(takes: TakeSet, jobs: Iterable[Job]) -> None:
+    """Refuse a run whose jobs have no step, and say why; takes that cannot be used at all are left to fail.
+
+    Raises:
+        DataError: no query mask has a target camera on disk.
+    """
+    if any(job.steps for job in jobs) or any(take.problems and not (take.tracks and take.cameras) for take in takes):
+        return
+    reasons = [f"take {show(take.name)}: {why_nothing(take)}" for take in takes]
+    more = f" (and {len(reasons) - 1} more takes)" if len(reasons) > 1 else ""
+    raise DataError(
+        f"{takes.root}: there is nothing to predict, so no table is written. {reasons[0]}{more}; `lmeec takes --json` "
+        "lists cameras, objects and masks"
+    )
+
+
+def why_nothing(take: Take) -> str:
+    """Why nothing of a take can be predicted, in words."""
+    return "; ".join(take.problems) or "no object has a mask in a query view"
 
 
 def missing_row(

@@ -12,6 +12,7 @@ from lmeec.data.names import first_few
 from lmeec.data.truth import UncountedMasks
 from lmeec.errors import DataError, DiskFullError, OutputError
 from lmeec.inference.jobs import Job, jobs_of, remaining
+from lmeec.inference.missing import refuse_nothing_to_predict
 from lmeec.inference.pipeline import Profile
 from lmeec.inference.progress import Failure, Notice, Progress, Reporter
 from lmeec.inference.record import PLAN_FILE, RunRecord, write_failures
@@ -142,7 +143,7 @@ def run_predictions(
     Raises:
         OutputError: the output cannot be written, is of another run, or is being written by another.
         DiskFullError: there is no more space; what is finished is kept.
-        DataError: a wanted object is in none of the takes.
+        DataError: a wanted object is in none of the takes, or there is nothing to predict in any of them.
     """
     out, stop = Output.of(out), stop or Stop()
     start = time.monotonic()
@@ -154,6 +155,7 @@ def run_predictions(
         reporter.event(Notice(warning))
     if not overwrite and (done := _done_before(out, run, jobs, reporter, start)) is not None:
         return done
+    refuse_nothing_to_predict(takes, jobs)
     progress = Progress()
     with RunRecord(out.parts, progress, lambda text: reporter.event(Notice(text))) as record:
         # Asked again, as another run may have ended before this one owned the output.

@@ -93,6 +93,7 @@ class Numbers:
 
     Attributes:
         frames: predicted frames.
+        missing: of frames with ground truth but without a prediction, how many for which reason, by direction.
         takes: takes.
         tracks: tracks.
         annotated: frames with ground truth.
@@ -106,6 +107,7 @@ class Numbers:
     """
 
     frames: int
+    missing: Mapping[str, Mapping[str, int]]
     takes: int
     tracks: int
     annotated: int
@@ -131,7 +133,8 @@ def collect(results: Location | str) -> Numbers:
     annotated = frames.state != UNANNOTATED
     scored = bool(annotated.any())
     return Numbers(
-        frames=len(frames),
+        frames=int((frames.missing.codes < 0).sum()),
+        missing=frames.lost_by_reason(),
         takes=len(frames.take.names),
         tracks=len(frames.track.names),
         annotated=int(annotated.sum()),

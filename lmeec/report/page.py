@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, StrictUndefined
 
 from lmeec.analysis.bootstrap import ALL_METRICS
+from lmeec.analysis.groups import FEW_ABSENT, certainty_of_balanced_accuracy
 from lmeec.inference.record import read_failures
 from lmeec.report import charts
 from lmeec.report.filmstrips import Filmstrip, filmstrips
@@ -22,7 +23,7 @@ from lmeec.tables.storage import Output
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from lmeec.analysis.groups import Estimate
+    from lmeec.analysis.groups import Certainty, Estimate, GroupScore
     from lmeec.data.takes import TakeSet
     from lmeec.tables.metadata import RunMetadata
     from lmeec.tables.storage import Location
@@ -65,13 +66,14 @@ def write_report(
 
 def _page(source: str, run: RunMetadata, numbers: Numbers, strips: list[Filmstrip], with_takes: bool) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"estimate": _estimate, "interval": _interval}
+    environment.filters |= {"estimate": _estimate, "interval": _interval, "certainty": _certainty}
     template = environment.from_string(resources.files("lmeec.report").joinpath("report.html").read_text("utf-8"))
     return template.render(
         source=source,
         run=dict(_flat(asdict(run))),
         numbers=numbers,
         metrics=ALL_METRICS,
+        few_absent=FEW_ABSENT,
         charts=dict(_charts(numbers)),
         sizes=size_words(),
         strips=strips,
@@ -91,6 +93,10 @@ def _charts(numbers: Numbers) -> Iterator[tuple[str, Markup]]:
         yield "by_time", Markup(charts.iou_over_time(numbers.by_time))
     if numbers.reliability:
         yield "reliability", Markup(charts.reliability(numbers.reliability))
+
+
+def _certainty(score: GroupScore) -> Certainty:
+    return certainty_of_balanced_accuracy(score.visible, score.absent)
 
 
 def _estimate(estimate: Estimate, metric: str) -> str:

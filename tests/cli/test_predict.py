@@ -302,6 +302,31 @@ def test_take_without_an_ego_camera_is_told(predict, takes, out):
     assert set(read_results(out)["take_uid"].to_pylist()) == {takes.uids[1]}
 
 
+def test_nothing_to_predict_is_an_error_that_says_why(predict, takes, out):
+    for number in (0, 1):
+        takes.rename_camera(number, EGO, "head")
+        for camera in ("gp01", "gp02"):
+            takes.rename_camera(number, camera, f"wall_{camera}")
+    done = predict()
+    assert done.status == 1
+    assert "there is nothing to predict" in done.err
+    assert takes.names[0] in done.err
+    assert "none has a name that starts with 'aria'; there are 'head', 'wall_gp01', 'wall_gp02'" in done.err
+    assert not out.exists()
+    assert not parts_directory(out).exists()
+
+
+def test_a_data_set_without_videos_is_an_error_that_names_them(predict, takes, out):
+    for number in (0, 1):
+        for camera in (EGO, "gp01", "gp02"):
+            takes.video(number, camera).unlink()
+    done = predict()
+    assert done.status == 1
+    assert "there is nothing to predict" in done.err
+    assert f"camera '{EGO}': there is no '{EGO}.mp4'" in done.err
+    assert not out.exists()
+
+
 def test_odd_names_are_kept_as_they_are(predict, takes, out, tmp_path):
     takes.rename_camera(0, "gp01", "Küche links 01")
     with takes.annotations() as annotated:

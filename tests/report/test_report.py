@@ -15,7 +15,7 @@ from lmeec.tables import read_results
 from tests.browser import run_browser
 from tests.command import lmeec
 from tests.predictions import predict_fairly
-from tests.tables.rows import row, square, write_results
+from tests.tables.rows import missing_row, row, square, write_results
 
 EVIL = "<script>document.title='owned'</script><img src=x onerror=document.title='owned'>$x^2$&amp;"
 
@@ -140,3 +140,18 @@ def test_bad_inputs_are_explained(tmp_path):
     assert done.status == 1
     assert "exists already" in done.err
     assert (tmp_path / "report.html").read_text() == "mine"
+
+
+def test_it_tells_of_frames_without_a_prediction_and_of_too_few_absent_ones(tmp_path):
+    seen = {"gt_state": "visible", "gt": square(10, 40)}
+    rows = [row(0, **seen), missing_row(30, **seen), missing_row(60, missing="camera", gt_state="absent")]
+    rows += [row(frame, direction="exo2ego", **seen) for frame in (0, 30)]
+    results = write_results(tmp_path / "r.parquet", rows)
+    assert lmeec("report", results, "--out", tmp_path / "report.html").status == 0
+    text = " ".join(Elements((tmp_path / "report.html").read_text()).text.split())
+    assert "3 predicted frames" in text
+    assert "2 frames of ego2exo have ground truth but no prediction (video 1, camera 1)" in text
+    assert "exo2ego have ground truth but no prediction" not in text
+    assert "75.00 %*" in text  # one absent frame
+    assert "100.00 %" not in text  # exo2ego has visible frames only
+    assert "* Of fewer than 5 absent frames" in text
