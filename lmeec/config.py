@@ -24,6 +24,7 @@ Direction = Literal["ego2exo", "exo2ego"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Pixels = Literal["fast", "released"]
+MaskSize = Literal["evaluation", "square"]
 
 STRIDE = 16
 """Pixels of the network's input per cell of the feature grid that memories live on."""
@@ -276,6 +277,8 @@ class PredictConfig:
         pixels: how frames of videos become the network's input: `fast` resizes them while they are converted from YUV;
             `released` takes them through the released code's chain (`lmeec.video.pixels`), which needs videos of full
             size. Frames in JPEG files are resized as the released code does it in any case.
+        mask_size: size of the masks in the results: `evaluation` is the benchmark's (`lmeec.masks.evaluation_size`);
+            `square` is 480x480 whatever the frame's shape, which the paper's own protocol compares.
         objects: only these objects; empty means all.
         batch_tracks: at most this many tracks go through the network at once; results do not depend on it.
         decoder: where to decode videos; `gpu` falls back to the CPU where no GPU can.
@@ -290,6 +293,7 @@ class PredictConfig:
     dtype: Precision = "auto"
     video: Literal["auto", "full", "448"] = "auto"
     pixels: Pixels = "fast"
+    mask_size: MaskSize = "evaluation"
     objects: tuple[str, ...] = ()
     batch_tracks: int | Literal["auto"] = "auto"
     decoder: Literal["cpu", "gpu"] = "cpu"
@@ -312,6 +316,9 @@ class PredictConfig:
             "auto or at least 1",
         )
         require(self.pixels in get_args(Pixels), "pixels", self.pixels, f"one of {', '.join(get_args(Pixels))}")
+        require(
+            self.mask_size in get_args(MaskSize), "mask size", self.mask_size, f"one of {', '.join(get_args(MaskSize))}"
+        )
         require(
             self.pixels == "fast" or self.video != "448",
             "video",

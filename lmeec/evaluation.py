@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from lmeec.analysis.protocols import Protocol
+
 
 @dataclass(frozen=True, slots=True)
 class DirectionScore:
@@ -44,19 +46,23 @@ class DirectionScore:
     missing: int = 0
 
 
-def evaluate(results: pa.Table | Path | str) -> dict[str, DirectionScore]:
+def evaluate(results: pa.Table | Path | str, protocol: Protocol = "benchmark") -> dict[str, DirectionScore]:
     """Compute the four metrics by direction.
 
     Args:
         results: a table with the columns of `lmeec.tables.SCHEMA` (other columns are ignored), or the path of a
             file that `lmeec predict` wrote, which is read in pieces.
+        protocol: `benchmark`, or `paper` for the protocol of the paper's own scripts, which takes tables of
+            `predict --mask-size square` (`lmeec.analysis.protocols` says how they differ).
 
     Returns:
         The scores by direction, in alphabetical order. `lmeec.analysis` has other groups, and intervals.
 
     Raises:
         OutputError: the file is missing, damaged or not a results table.
-        DataError: a column is missing, or no frame has ground truth.
+        DataError: a column is missing, no frame has ground truth, or the masks are of another size than the protocol
+            compares.
+        ConfigError: no such protocol.
 
     Example:
         >>> import pyarrow as pa
@@ -79,5 +85,5 @@ def evaluate(results: pa.Table | Path | str) -> dict[str, DirectionScore]:
             takes=one.takes,
             missing=one.missing,
         )
-        for one in score_groups(load_frames(results), resamples=0)
+        for one in score_groups(load_frames(results, protocol=protocol), resamples=0)
     }

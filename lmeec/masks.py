@@ -22,6 +22,9 @@ from lmeec.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+SQUARE_SIZE = (480, 480)
+"""Height and width at which the paper's own protocol compares masks, whatever the frame's shape."""
+
 MAX_PIXELS = 64_000_000
 """Largest height * width of a mask; eight times a 4K frame."""
 

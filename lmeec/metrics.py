@@ -23,6 +23,9 @@ _IOU_EPSILON = 1e-7
 _LOCATION_DIAGONAL = math.hypot(480, 480)
 _CONTOUR_TOLERANCE = 0.008  # of the diagonal
 
+METRICS = ("iou", "location_error", "contour_accuracy")
+"""Names of `FrameMetrics`, in its order."""
+
 Box = tuple[int, int, int, int]  # left, top, right, bottom, all inclusive
 
 

@@ -85,6 +85,13 @@ def predict(
             "written), which takes videos of full size."
         ),
     ] = "fast",
+    mask_size: Annotated[
+        Literal["evaluation", "square"],
+        typer.Option(
+            help="Size of the masks in the results: the benchmark's (longer side 480, aspect kept), or 480x480 "
+            "whatever the frame's shape, for `lmeec score --protocol paper`."
+        ),
+    ] = "evaluation",
     decoder: Annotated[
         Literal["cpu", "gpu"],
         typer.Option(help="Where to decode videos; gpu is an NVIDIA GPU's decoder, or the CPU where there is none."),
@@ -203,6 +210,7 @@ def predict(
         dtype=dtype,
         video=video,
         pixels=pixels,
+        mask_size=mask_size,
         objects=tuple(objects or ()),
         batch_tracks=auto_or_number(batch_tracks, "--batch-tracks"),
         decoder=decoder,

@@ -41,6 +41,14 @@ def score(
         Literal["frame", "take"],
         typer.Option(help="Means over frames pooled over takes, as the benchmark has it, or over takes."),
     ] = "frame",
+    protocol: Annotated[
+        Literal["benchmark", "paper"],
+        typer.Option(
+            help="The benchmark's, or that of the paper's own scripts: masks at 480x480, visible by area, absent "
+            "wherever there is no ground truth mask, each 30th frame. Takes tables of `lmeec predict --mask-size "
+            "square`."
+        ),
+    ] = "benchmark",
     calibration: Annotated[
         Path | None,
         typer.Option(
@@ -86,6 +94,10 @@ def score(
 
         lmeec score results.parquet --json | jq .directions.ego2exo.iou
 
+    As the paper's own scripts score, a run of `lmeec predict --mask-size square`:
+
+        lmeec score square.parquet --protocol paper
+
     Two runs, with the paired difference, into a table to work on:
 
         lmeec score drop.parquet merge.parquet --by object --out difference.parquet
@@ -98,12 +110,13 @@ def score(
 
     if len(results) > 2:
         raise typer.BadParameter("give one table to score, or two to compare", param_hint="RESULTS...")
-    if as_json and as_csv:
-        raise typer.BadParameter("choose --json or --csv", param_hint="--csv")
+    _check_options(protocol, calibration, as_json=as_json, as_csv=as_csv)
     crossings = list(dict.fromkeys(groupings(one.split(",")) for one in ["direction", *(by or [])]))
     decides = None if calibration is None else read_calibration(calibration)
     needed = {name for crossing in crossings for name in crossing}
-    frames = [load_frames(one, needed, calibration=decides, numbers=len(results) > 1) for one in results]
+    frames = [
+        load_frames(one, needed, protocol=protocol, calibration=decides, numbers=len(results) > 1) for one in results
+    ]
     lost = [one.lost_by_reason() for one in frames]
     if missing == "skip":
         frames = [one.predictions() for one in frames]
@@ -121,22 +134,33 @@ def score(
     if out is not None:
         write_table(table_of(tables), location(out))
     if as_json:
-        typer.echo(
-            json.dumps(_document(results, tables, average, decides, common) | _lost_document(missing, lost), indent=2)
-        )
+        uncounted = _left_out_document(results) if protocol == "paper" else _lost_document(missing, lost)
+        document = _document(results, tables, protocol, average, decides, common) | uncounted
+        typer.echo(json.dumps(document, indent=2))
     elif as_csv:
         typer.echo(to_csv(table_of(tables)), nl=False)
     else:
         _show(results, tables)
     _note_what_is_missing(tables, decides)
-    _note_what_is_lost(results, missing, lost)
+    if protocol == "paper":
+        _note_what_is_left_out(results)
+    else:
+        _note_what_is_lost(results, missing, lost)
     if common is not None:
         _note_what_is_compared(results, common)
+
+
+def _check_options(protocol: str, calibration: Path | None, *, as_json: bool, as_csv: bool) -> None:
+    if as_json and as_csv:
+        raise typer.BadParameter("choose --json or --csv", param_hint="--csv")
+    if protocol == "paper" and calibration is not None:
+        raise typer.BadParameter("the paper's protocol decides by area what is visible", param_hint="--calibration")
 
 
 def _document(
     results: Sequence[str],
     tables: Tables,
+    protocol: str,
     average: str,
     calibration: Calibration | None,
     common: CommonFrames | None,
@@ -150,6 +174,7 @@ def _document(
     by_direction, *others = tables.items()
     return {
         **({"results": results[0], "run": runs[0]} if common is None else {"results": list(results), "runs": runs}),
+        "protocol": protocol,
         "average": average,
         "calibration": calibration and calibration.digest,
         **({} if common is None else {"common": _counts_of(common)}),
@@ -206,6 +231,28 @@ def _note_what_is_lost(results: Sequence[str], missing: str, lost: Sequence[Lost
                     f"({words}); they {fate}",
                     err=True,
                 )
+
+
+def _left_out_document(results: Sequence[str]) -> dict[str, Any]:
+    import dataclasses
+
+    from lmeec.analysis.protocols import left_out
+
+    counts = [dataclasses.asdict(left_out(one)) for one in results]
+    return {"left_out": counts[0] if len(counts) == 1 else counts}
+
+
+def _note_what_is_left_out(results: Sequence[str]) -> None:
+    from lmeec.analysis.protocols import FRAME_STEP, left_out
+
+    for one in results:
+        counts = left_out(one)
+        if counts.missing or counts.between:
+            typer.echo(
+                f"note: {one}: the paper's protocol leaves out {counts.missing:,} frames without a prediction and "
+                f"{counts.between:,} whose number is no multiple of {FRAME_STEP}",
+                err=True,
+            )
 
 
 def _note_what_is_compared(results: Sequence[str], common: CommonFrames) -> None:

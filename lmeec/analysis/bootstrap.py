@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from lmeec.analysis.frames import ABSENT, METRICS, VISIBLE, FrameTable
+from lmeec.analysis.frames import ABSENT, VISIBLE, FrameTable
+from lmeec.metrics import METRICS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lmeec.analysis.bootstrap import RESAMPLES, SEED, SUMS
 from lmeec.analysis.groups import Estimate, estimates_of
+from lmeec.analysis.protocols import RULE_SHARE
 from lmeec.calibration import CALIBRATION_COLUMNS, FEATURES, Calibration, Decision, feature_values
 from lmeec.errors import DataError
 from lmeec.tables import read_metadata, scan_results
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 _CONSTANT = 1e-9  # spread of a feature that says nothing, but for rounding
-
-RULE_SHARE = 0.001
-"""The released rule: visible where the mask covers more than this share of the frame."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lmeec.analysis.areas import mask_areas
+from lmeec.analysis.protocols import PAPER_COLUMNS, Protocol, as_paper_counts, check_protocol
 from lmeec.calibration import CALIBRATION_COLUMNS, Calibration
 from lmeec.errors import ConfigError, DataError
+from lmeec.metrics import METRICS
 from lmeec.tables.read import scan_results, with_all_columns
 from lmeec.tables.schema import ADDED_COLUMNS, SCHEMA, Missing
 
@@ -24,8 +26,6 @@ Grouping = Literal["direction", "scenario", "object", "size", "length", "camera"
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 
 _Number = TypeVar("_Number", bound=np.generic)
-
-METRICS = ("iou", "location_error", "contour_accuracy")
 
 SIZE_BINS = {"tiny": 0.001, "small": 32 * 32 / (640 * 480), "medium": 96 * 96 / (640 * 480), "large": 1.0}
 """Upper ends of the size bins, as shares of the target view that the visible mask covers.
@@ -132,6 +132,7 @@ def load_frames(
     results: pa.Table | Path | str,
     by: Iterable[str] = (),
     *,
+    protocol: Protocol = "benchmark",
     calibration: Calibration | None = None,
     numbers: bool = False,
 ) -> FrameTable:
@@ -141,23 +142,30 @@ def load_frames(
         results: a table with the columns of `lmeec.tables.SCHEMA` (those that are not needed may lack), or where
             `lmeec predict` wrote one.
         by: groupings to read labels for, besides direction, object and camera.
+        protocol: which frames count, and as what (`lmeec.analysis.protocols`).
         calibration: decides what counts as visible, in place of confidence > 0.5.
         numbers: whether to read frame numbers.
 
     Raises:
         OutputError: the file is missing, damaged or not a results table.
-        DataError: a column is missing or of another type, or visible frames have no metrics.
-        ConfigError: a grouping is unknown.
+        DataError: a column is missing or of another type, visible frames have no metrics, or the masks are of another
+            size than the protocol compares.
+        ConfigError: a grouping or the protocol is unknown, or a calibration is given for the paper's protocol, which
+            decides by area.
     """
     by = check_groupings(by)
+    check_protocol(results, protocol)
+    if protocol == "paper" and calibration is not None:
+        raise ConfigError("the paper's protocol decides by area what counts as visible, not by a calibration")
     source = "the table" if isinstance(results, pa.Table) else str(results)
     wanted = [*_BASE, *(column for name in by for column in _EXTRA.get(name, ()))]
     wanted += ["frame"] if numbers else []
     wanted += CALIBRATION_COLUMNS if calibration else []
+    wanted += PAPER_COLUMNS if protocol == "paper" else []
     columns = [name for name in SCHEMA.names if name in wanted]
     reader = _Reader(columns, calibration)
     for batch in _batches(results, columns):
-        reader.add(batch)
+        reader.add(as_paper_counts(batch) if protocol == "paper" else batch)
     return reader.finish(source, by)
 
 

@@ -15,11 +15,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from lmeec.data.names import show
-from lmeec.masks import evaluation_size, resize_nearest
+from lmeec.masks import SQUARE_SIZE, evaluation_size, resize_nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from lmeec.config import MaskSize
     from lmeec.data.take import Take
     from lmeec.data.tracks import MaskTrack
     from lmeec.masks import RunLengthMask
@@ -128,26 +129,37 @@ class EvaluationSizes:
 
 
 class TargetTruth:
-    """What the annotations of a take say of its target views, at the evaluation size.
+    """What the annotations of a take say of its target views, at the size of the masks in the results.
 
     Args:
         take: the take.
         frames: height and width of the frames of cameras that are open; they count where a camera has no masks.
+        mask_size: as in `PredictConfig`.
     """
 
-    def __init__(self, take: Take, frames: Mapping[str, tuple[int, int]] | None = None) -> None:
+    def __init__(
+        self, take: Take, frames: Mapping[str, tuple[int, int]] | None = None, mask_size: MaskSize = "evaluation"
+    ) -> None:
         self._take = take
+        self._square = mask_size == "square"
         self._sizes = EvaluationSizes(take.tracks, frames)
 
     def size(self, name: str, camera: str) -> tuple[int, int]:
         """Height and width of an object's masks in a camera in the results."""
+        if self._square:
+            return SQUARE_SIZE
         return self._sizes.of(name, camera, is_ego=self._take.cameras[camera].is_ego)
 
     def at(self, name: str, camera: str, frame: int) -> FrameTruth:
         """State of an object in a camera's frame, with its mask where it is visible.
 
+        With square masks it comes with a mask outside the annotated frames too: the paper's protocol counts it.
+
         Raises:
             DataError: the mask cannot be used.
         """
-        state, mask = frame_truth(self._take.tracks.get((name, camera)), frame)
+        masks = self._take.tracks.get((name, camera))
+        state, mask = frame_truth(masks, frame)
+        if self._square and masks is not None:
+            mask = masks.mask(frame)
         return FrameTruth(state, mask and resize_nearest(mask, self.size(name, camera)))

@@ -31,6 +31,7 @@ from lmeec.masks import RunLengthMask
 from lmeec.tables.files import written_whole
 from lmeec.tables.masks import predicted_mask
 from lmeec.tables.merge import check_free
+from lmeec.tables.read import read_metadata
 from lmeec.tables.takes import scan_takes
 
 if TYPE_CHECKING:
@@ -86,9 +87,16 @@ def export_challenge(
 
     Raises:
         OutputError: a table cannot be read, or the file exists or cannot be written.
-        DataError: two tables hold the same take and direction, or results do not go with the annotations.
+        DataError: two tables hold the same take and direction, results do not go with the annotations, or their masks
+            are of another shape than the frames.
     """
     check_free(out, overwrite=overwrite)
+    for path in results:
+        if read_metadata(path).has_square_masks:
+            raise DataError(
+                f"{path}: its masks are at 480x480 whatever the frame's shape (--mask-size square), which the "
+                "challenge does not compare: predict without --mask-size square"
+            )
     expected = None if annotations is None else TruthFile(annotations)
     writer = _Writer(results, expected)
     with written_whole(out) as file:

@@ -46,6 +46,7 @@ _COLUMNS = (
     "area",
     "bbox",
     "confidence",
+    "gt_state",
     "gt_rle",
 )
 
@@ -140,7 +141,7 @@ class _Writer:
             "image_id": numbers[key],
             "category_id": self.categories.setdefault(row["object"], len(self.categories) + 1),
         }
-        if row["gt_rle"] is not None:
+        if row["gt_state"] == "visible":
             area, box = _area_and_box(row)
             self.annotations.append(
                 mask

@@ -13,7 +13,7 @@ from lmeec.tables.schema import Missing, ResultRow
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from lmeec.config import Direction
+    from lmeec.config import Direction, MaskSize
     from lmeec.data.take import Take
     from lmeec.data.takes import TakeSet
     from lmeec.data.tracks import MaskTrack
@@ -27,6 +27,7 @@ def missing_rows(
     *,
     objects: Sequence[str] = (),
     cameras: Collection[str] | None = None,
+    mask_size: MaskSize = "evaluation",
 ) -> Iterator[ResultRow]:
     """Yield a row for every frame that would have been predicted, had a take or a camera not failed.
 
@@ -38,8 +39,9 @@ def missing_rows(
         reason: why there are no predictions.
         objects: only these objects; empty means all.
         cameras: only pairs with one of these cameras, as query or target; None means all.
+        mask_size: as in `PredictConfig`.
     """
-    truth = TargetTruth(take)
+    truth = TargetTruth(take, mask_size=mask_size)
     for masks, target in camera_pairs(take, direction, objects):
         if cameras is None or masks.camera in cameras or target in cameras:
             for frame in masks.frames:

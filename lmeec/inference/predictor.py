@@ -145,7 +145,7 @@ class TakePredictor:
                 self._videos[camera] = opening.enter_context(video)
             self.plan = plan_take(self.take, self.direction, self._videos, self.config.objects)
             frames = {camera: (video.height, video.width) for camera, video in self._videos.items()}
-            self._truth = TargetTruth(self.take, frames)
+            self._truth = TargetTruth(self.take, frames, self.config.mask_size)
             self._opened = opening.pop_all()
         self._stages.add("open and plan", perf_counter() - start)
         return self

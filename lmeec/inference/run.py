@@ -85,6 +85,7 @@ def run_metadata(models: Mapping[Direction, ModelInfo], takes: TakeSet, config: 
             "dtype": ", ".join(dict.fromkeys(model.dtype for model in models.values())),
             "video": config.video_size,
             "pixels": config.pixels,
+            "mask_size": config.mask_size,
             "objects": sorted(config.objects),
             **({} if config.calibration is None else {"calibration": config.calibration.digest}),
         },

@@ -117,7 +117,7 @@ def scan_tracks(results: Location | str, keep: pc.Expression | None = None) -> I
                 mask=predicted_mask(height, width, counts),
                 confidence=confidence,
                 gt_state=state,
-                gt=None if truth is None else RunLengthMask(height, width, truth),
+                gt=None if truth is None or state != "visible" else RunLengthMask(height, width, truth),
                 iou=iou,
                 missing=missing,
             )

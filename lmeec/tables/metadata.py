@@ -55,6 +55,11 @@ class RunMetadata:
         """SHA-256 of all of it, hexadecimal."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
+    @property
+    def has_square_masks(self) -> bool:
+        """Whether masks are at 480x480 whatever the frame's shape, for the paper's protocol."""
+        return self.predict.get("mask_size") == "square"
+
     def to_json(self) -> str:
         """Return it as JSON with sorted keys."""
         return json.dumps(asdict(self), sort_keys=True)

@@ -60,7 +60,7 @@ SCHEMA = pa.schema(
         _column("cycle_iou", pa.float32(), "IoU of the query mask with the prediction predicted back", nullable=True),
         _column("cycle_score", pa.float32(), "logit of the object being visible on the way back", nullable=True),
         _column("gt_state", pa.string(), "visible, absent (looked at, not there) or unannotated"),
-        _column("gt_rle", pa.string(), "ground truth mask where visible", nullable=True),
+        _column("gt_rle", pa.string(), "mask of the annotations where visible", nullable=True),
         _column("iou", pa.float64(), "intersection over union where visible", nullable=True),
         _column("location_error", pa.float64(), "distance of box centres over 480x480's diagonal", nullable=True),
         _column("contour_accuracy", pa.float64(), "F measure of the boundaries", nullable=True),
@@ -92,7 +92,8 @@ class ResultRow:
         object_score: logit of the object being visible; None from methods that have none.
         predicted_iou: IoU as the model estimates it; None from methods that have none.
         gt_state: what the annotations say of this frame.
-        gt: ground truth mask at the evaluation size; given exactly where `gt_state` is `visible`.
+        gt: mask of the annotations at the evaluation size; given where `gt_state` is `visible`. Where it is
+            `unannotated`, a mask outside the annotated frames, which the paper's protocol alone counts.
         confidence: given exactly where a prediction has no object score, of which it is the sigmoid otherwise.
         target_frame: the target video's own frame number; differs from `frame` at another frame rate. None where there
             is no such frame.
@@ -128,8 +129,10 @@ class ResultRow:
             raise DataError(f"direction {self.direction!r} is not one of {', '.join(get_args(Direction))}")
         if self.gt_state not in get_args(State):
             raise DataError(f"gt_state {self.gt_state!r} is not one of {', '.join(get_args(State))}")
-        if (self.gt is not None) != (self.gt_state == "visible"):
-            raise DataError(f"a ground truth mask goes with gt_state 'visible' only, not with {self.gt_state!r}")
+        if self.gt is None and self.gt_state == "visible":
+            raise DataError("gt_state 'visible' goes with a ground truth mask")
+        if self.gt is not None and self.gt_state == "absent":
+            raise DataError("a ground truth mask does not go with gt_state 'absent'")
         if self.missing is None:
             self._check_prediction()
         else:
@@ -168,7 +171,7 @@ class ResultRow:
         Raises:
             DataError: the counts of a mask are bad.
         """
-        if self.gt is None:
+        if self.gt is None or self.gt_state != "visible":
             return None
         return frame_metrics(self.mask or RunLengthMask.empty(*self.mask_size), self.gt)
 

@@ -92,8 +92,8 @@ def test_no_rows_are_a_batch_of_none():
     [
         ({"direction": "ego2ego"}, "'ego2ego' is not one of ego2exo, exo2ego"),
         ({"gt_state": "hidden"}, "'hidden' is not one of visible, absent, unannotated"),
-        ({"gt_state": "visible"}, "goes with gt_state 'visible' only"),
-        ({"gt_state": "absent", "gt": square(0, 0)}, "not with 'absent'"),
+        ({"gt_state": "visible"}, "'visible' goes with a ground truth mask"),
+        ({"gt_state": "absent", "gt": square(0, 0)}, "does not go with gt_state 'absent'"),
         ({"gt_state": "visible", "gt": RunLengthMask.encode(np.ones((480, 480), bool))}, "480x480 does not go"),
         ({"mask": None}, "a prediction has a mask"),
         ({"step": None}, "a prediction has a mask"),
