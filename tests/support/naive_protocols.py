@@ -93,7 +93,7 @@ def processed_views(documents):
 
 
 def _relations_mask(entry):
-    if entry is None:
+    if entry is None or entry["encodedMask"] is None:
         return None
     counts = lzstring.LZString().decompressFromEncodedURIComponent(entry["encodedMask"])
     return decode({"size": [entry["height"], entry["width"]], "counts": counts})
