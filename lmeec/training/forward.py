@@ -122,11 +122,11 @@ class _ClipRun:
     def _step(self, k: int, query: ViewFeatures, target: ViewFeatures) -> Decoded:
         model, clip = self._model, self._batch.clip
         view = self._saving(model.view_memory, query.coarse[clip], self._batch.query_masks[:, k])
-        prepared = model.prepare(target.coarse).rows(clip)
+        prepared = self._saving(model.prepare, target.coarse).rows(clip)
         fused = self._saving(model.attend_view, prepared, view)
         if k:
             if self._drops_out:  # in each pass of memory attention by itself
-                prepared = model.prepare(target.coarse).rows(clip)
+                prepared = self._saving(model.prepare, target.coarse).rows(clip)
             fused = model.MV_MoE(self._attend_memory(k, prepared), fused)
         rows = target.rows(clip)
         decoded = self._saving(model.decode_ungated, fused, rows)
