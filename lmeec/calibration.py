@@ -112,7 +112,7 @@ class Calibration:
         Raises:
             DataError: a feature that it needs is null.
         """
-        confidence = np.array(rows["confidence"], dtype=np.float64)
+        confidence = np.asarray(rows["confidence"]).astype(np.float64)  # a copy, also of a table's column
         for direction, decision in self.directions.items():
             chosen = np.asarray(pc.and_(pc.equal(rows["direction"], direction), pc.is_null(rows["missing"])))
             if chosen.any():

@@ -7,39 +7,19 @@ from __future__ import annotations
 
 import json
 
-import lzstring
 import numpy as np
 import pytest
 from PIL import Image
 
 import lmeec
 from lmeec.evaluation import evaluate
-from lmeec.masks import RunLengthMask
 from lmeec.tables import read_results
 from tests.command import lmeec as command
 from tests.rendered import EGO
 from tests.support import naive_protocols as naive
+from tests.support.odd_annotations import doctored
 
 METRICS = ("iou", "location_error", "contour_accuracy", "balanced_accuracy")
-
-
-def emptied(mask):
-    counts = RunLengthMask.empty(mask["height"], mask["width"]).counts
-    return mask | {"encodedMask": lzstring.LZString().compressToEncodedURIComponent(counts)}
-
-
-def doctored(annotated):
-    """Masks outside the annotated frames, without foreground, null and past the videos' end, in both views."""
-    for cameras in annotated["object_masks"].values():
-        for camera, masks in cameras.items():
-            first, looked_at = next(iter(masks["annotation"].values()), None), masks["annotated_frames"]
-            if first is None:
-                continue
-            masks["annotation"] |= {"3": first, "4": first, "6": emptied(first), "40": first}
-            masks["annotated_frames"] = sorted({*looked_at, 4, 6, 40} - ({0} if camera == "gp01" else {10}))
-            if camera != EGO:
-                masks["annotation"]["4"] = None
-            masks["annotation"].pop("15", None)
 
 
 @pytest.fixture
