@@ -25,6 +25,8 @@ from lmeec.cluster.session import ray_session
 from lmeec.config import Direction, PredictConfig
 from lmeec.data.take import Take
 from lmeec.inference.jobs import Job, Share
+from lmeec.inference.progress import Progress
+from lmeec.inference.record import RunRecord
 from lmeec.inference.work import Stop, Work
 from lmeec.inference.worker import ModelInfo, PartResult
 from lmeec.tables import RunMetadata
@@ -32,7 +34,7 @@ from lmeec.tables import RunMetadata
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from lmeec.inference.progress import Event, Progress
+    from lmeec.inference.progress import Event
 
 CONFIG = PredictConfig(directions=("ego2exo",))
 RUN = RunMetadata("stub", {}, {}, {}, "")
@@ -47,9 +49,7 @@ class SleepingWorker:
         """No model."""
         return {"ego2exo": ModelInfo("stub", "", "cpu", "float32")}
 
-    def predict_part(
-        self, take: Take, direction: Direction, directory: Path, run: RunMetadata, target_camera: str | None = None
-    ) -> Generator[int, None, PartResult]:
+    def predict_part(self, take: Take, job: Job, directory: Path, run: RunMetadata) -> Generator[int, None, PartResult]:
         """Sleep."""
         time.sleep(float(take.name))
         yield 1
@@ -86,7 +86,8 @@ def main() -> None:
     drawn = random.Random(0)
     seconds = [options.mean_seconds * min(drawn.lognormvariate(-0.5, 1), 10) for _ in range(options.takes)]
     jobs = [
-        Job(i, str(i), str(i), "ego2exo", (Share("cam01", max(int(1000 * s), 1), 0),)) for i, s in enumerate(seconds)
+        Job(i, str(i), str(i), "ego2exo", (Share("cam01", max(int(1000 * s), 1), 0, ("aria01",)),))
+        for i, s in enumerate(seconds)
     ]
     sizes = Sizes(options.workers, 0, options.local_cpus)
     wanted = Wanted(workers=options.workers, cpus_per_worker=options.local_cpus)
@@ -94,9 +95,10 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         ray_session(wanted),
         RayExecutor(partial(SleepingWorker), CONFIG, sizes) as executor,
+        RunRecord(Path(folder), progress := Progress(), print) as record,
     ):
         executor.wait_for_all()
-        work = Work(StubTakes(seconds), Path(folder), RUN, Silent(), 0, Stop())
+        work = Work(StubTakes(seconds), Path(folder), RUN, record, progress, Silent(), retries=0, stop=Stop())
         work.begin(jobs, jobs, options.workers)
         start = time.monotonic()
         executor.run(work)

@@ -9,6 +9,19 @@ class DataError(LmeecError):
     """Takes, annotations, masks or videos that cannot be used as they are."""
 
 
+class CameraError(DataError):
+    """The video of one camera of a take that cannot be read.
+
+    Args:
+        camera: its name.
+        reason: what is wrong, for the user.
+    """
+
+    def __init__(self, camera: str, reason: str) -> None:
+        super().__init__(reason)
+        self.camera = camera
+
+
 class CheckpointError(LmeecError):
     """A checkpoint that is missing, damaged or made for another model."""
 

@@ -313,9 +313,10 @@ def _conclude(summary: RunSummary, out: Output) -> None:
         )
         raise typer.Exit(130)
     where = f"{out}: " if summary.parts else ""
+    without = f"; {summary.missing:,} frames have no prediction (column `missing` says why)" if summary.missing else ""
     typer.echo(
         f"{where}{summary.rows:,} predictions from {summary.parts} takes and directions{resumed}, "
-        f"{summary.seconds:.0f} s"
+        f"{summary.seconds:.0f} s{without}"
     )
     if summary.failures:
         typer.echo(

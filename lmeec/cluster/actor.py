@@ -75,7 +75,7 @@ class WorkerActor:
             return
         assert self._worker is not None
         try:
-            steps = self._worker.predict_part(take, job.direction, directory, run, job.target_camera)
+            steps = self._worker.predict_part(take, job, directory, run)
             result = yield from _seldom(steps)
         except Exception as error:
             yield JobError.of(error)

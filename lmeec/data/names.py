@@ -53,8 +53,25 @@ def safe_name(name: str, otherwise: str, length: int = 40) -> str:
 
 
 def show(name: str) -> str:
-    """Quote a name for a message, with control characters escaped so that a terminal cannot be steered."""
+    r"""Quote a name for a message, with control characters escaped so that a terminal cannot be steered.
+
+    Example:
+        >>> print(show("cup \x1b[31m"))
+        'cup \x1b[31m'
+    """
     return repr(name)
+
+
+def plain(text: str) -> str:
+    r"""A name, or text that may hold names, with control characters escaped, without quotes.
+
+    Newlines of text are escaped too; whatever is shown on a terminal and is not quoted by `show` goes through here.
+
+    Example:
+        >>> print(plain("cup \x1b[31m"), plain("Küche"))
+        cup \x1b[31m Küche
+    """
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def first_few(names: Iterable[str], limit: int = 3) -> str:

@@ -49,6 +49,11 @@ class Camera:
         """Whether it is worn by the person that acts (an Aria headset)."""
         return self.name.startswith(EGO_PREFIX)
 
+    @property
+    def is_downscaled(self) -> bool:
+        """Whether its source is the video of 448 pixels."""
+        return self.source is not None and self.source.parent.match(str(DOWNSCALED))
+
     def open(
         self,
         size: tuple[int, int] | None = None,
@@ -78,7 +83,7 @@ class Camera:
             return FrameFolder(self.source, size, resampling)
         if size is None or pixels == "fast":
             return open_video(self.source, self.frame_rate, size, threads, gpu=gpu)
-        if self.source.parent.match(str(DOWNSCALED)):
+        if self.is_downscaled:
             raise DataError(
                 f"{self.source}: is a video of 448 pixels; pixels as released are made from the one of full size, "
                 'which find_takes(..., video="full") finds'

@@ -8,7 +8,8 @@ One JSON document for both directions, as the ego-exo4d-relation benchmark's eva
      "exo-ego": ...}
 
 Its validation asks for every take and object of the annotations, no others, and for every pair of an ego and an exo
-camera a prediction at each frame at which the query camera has a mask.
+camera a prediction at each frame at which the query camera has a mask. The files of the test split have query masks
+only: there, the cameras of a take are those that the file names for any object, or those of the results.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
@@ -125,7 +127,7 @@ class _Writer:
         """Write the results of one direction, a take at a time."""
         for uid, masks in self._takes(direction):
             if self._expected is not None:
-                self.filled[direction] += _fill(masks, self._expected.take(uid).tracks, direction, uid)
+                self.filled[direction] += self._fill(masks, self._expected.take(uid).tracks, direction, uid)
             separator = b"," if self.takes[direction] else b""
             frames = {int(frame) for pairs in masks.values() for some in pairs.values() for frame in some}
             take = {"masks": masks, "subsample_idx": sorted(frames)}
@@ -154,6 +156,56 @@ class _Writer:
             if uid not in seen:
                 yield uid, {}
 
+    def _fill(self, masks: _Masks, tracks: Mapping[tuple[str, str], MaskTrack], direction: str, uid: str) -> int:
+        """Add what the validation asks for and is not there; returns the number of predictions added."""
+        objects = dict.fromkeys(name for name, _ in tracks)
+        foreign = [name for name in masks if name not in objects]
+        if foreign:
+            raise DataError(
+                f"take {show(uid)}: the results hold objects that the annotations do not name ({first_few(foreign)}): "
+                "give the annotations that were predicted from"
+            )
+        sizes = EvaluationSizes(tracks)
+        query_is_ego = direction == "ego2exo"
+        added = 0
+        for name in objects:
+            masks.setdefault(name, {})
+        for (name, query), track in tracks.items():
+            if query.startswith(EGO_PREFIX) != query_is_ego or not track.frames:
+                continue
+            for target in self._targets(tracks, uid, query_is_ego=query_is_ego):
+                frames = masks[name].setdefault(f"{query}_{target}", {})
+                height, width = sizes.of(name, target, is_ego=not query_is_ego)
+                empty = {"size": [height, width], "counts": RunLengthMask.empty(height, width).counts}
+                for frame in track.frames:
+                    if str(frame) not in frames:
+                        frames[str(frame)] = {"pred_mask": empty, "confidence": 0.0}
+                        added += 1
+        return added
+
+    def _targets(self, tracks: Mapping[tuple[str, str], MaskTrack], uid: str, *, query_is_ego: bool) -> list[str]:
+        """Target cameras of a take: those in the annotations, for whatever object, else those in the results."""
+        for cameras in ({camera for _, camera in tracks}, self._result_cameras.get(uid, set())):
+            targets = sorted(camera for camera in cameras if camera.startswith(EGO_PREFIX) != query_is_ego)
+            if targets:
+                return targets
+        assert self._expected is not None
+        side = "exo" if query_is_ego else "ego"
+        raise DataError(
+            f"take {show(uid)}: neither {self._expected.path} nor the results name its {side} cameras, so what is "
+            "asked for cannot be told: predict this take too, or give the results that hold it"
+        )
+
+    @cached_property
+    def _result_cameras(self) -> dict[str, set[str]]:
+        """Cameras in the results, of either direction, by take."""
+        found: dict[str, set[str]] = {}
+        for path in self._results:
+            for uid, _, rows in scan_takes(path, ("query_cam", "target_cam")):
+                for name in ("query_cam", "target_cam"):
+                    found.setdefault(uid, set()).update(pc.unique(rows[name]).to_pylist())
+        return found
+
 
 def _masks(rows: pa.Table) -> _Masks:
     masks: _Masks = {}
@@ -163,35 +215,3 @@ def _masks(rows: pa.Table) -> _Masks:
         prediction = {"pred_mask": {"size": [height, width], "counts": mask.counts}, "confidence": confidence}
         masks.setdefault(name, {}).setdefault(f"{query}_{target}", {})[str(frame)] = prediction
     return masks
-
-
-def _fill(masks: _Masks, tracks: Mapping[tuple[str, str], MaskTrack], direction: str, uid: str) -> int:
-    """Add what the validation asks for and is not there; returns the number of predictions added."""
-    objects = dict.fromkeys(name for name, _ in tracks)
-    foreign = [name for name in masks if name not in objects]
-    if foreign:
-        raise DataError(
-            f"take {show(uid)}: the results hold objects that the annotations do not name ({first_few(foreign)}): give "
-            "the annotations that were predicted from"
-        )
-    sizes = EvaluationSizes(tracks)
-    added = 0
-    for name in objects:
-        pairs = masks.setdefault(name, {})
-        cameras = [camera for other, camera in tracks if other == name]
-        for query, target in _pairs(cameras, direction):
-            frames = pairs.setdefault(f"{query}_{target}", {})
-            height, width = sizes.of(name, target, is_ego=target.startswith(EGO_PREFIX))
-            empty = {"size": [height, width], "counts": RunLengthMask.empty(height, width).counts}
-            for frame in tracks[name, query].frames:
-                if str(frame) not in frames:
-                    frames[str(frame)] = {"pred_mask": empty, "confidence": 0.0}
-                    added += 1
-    return added
-
-
-def _pairs(cameras: Sequence[str], direction: str) -> Iterator[tuple[str, str]]:
-    ego = [camera for camera in cameras if camera.startswith(EGO_PREFIX)]
-    exo = [camera for camera in cameras if not camera.startswith(EGO_PREFIX)]
-    queries, targets = (ego, exo) if direction == "ego2exo" else (exo, ego)
-    return ((query, target) for query in queries for target in targets)

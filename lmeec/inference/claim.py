@@ -155,8 +155,12 @@ class Claim:
             started=_start_of(os.getpid()),
         )
         self._directory = directory
-        self._path = self._take(watching)
-        _held.add(self.owner.token)
+        _held.add(self.owner.token)  # before others can see it
+        try:
+            self._path = self._take(watching)
+        except BaseException:
+            _held.discard(self.owner.token)
+            raise
 
     def held(self) -> bool:
         """Whether no other driver has taken the output over, thinking that this one was dead.

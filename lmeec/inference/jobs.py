@@ -1,48 +1,55 @@
-"""The jobs of a run: a take in a direction, or one target camera of it, the longest first."""
+"""The jobs of a run: a take in a direction, or some exo cameras of it, the longest first."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from lmeec.config import Direction
+from lmeec.data.names import plain
 from lmeec.inference.plan import camera_pairs
+from lmeec.tables.coverage import Pair, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from lmeec.data.take import Camera
     from lmeec.data.takes import Take
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one target camera adds to a job.
+    """What one exo camera adds to a job.
 
     Attributes:
-        camera: the target camera.
-        steps: predictions in it; 0 for a camera that is not on disk, whose frames are rows without a prediction.
+        camera: the exo camera; the target in ego2exo, the query in exo2ego.
+        steps: predictions of its pairs; 0 for a camera that is not on disk, whose frames are rows without a prediction.
         encodings: frames of the camera that are encoded.
+        egos: the ego cameras that it is paired with.
     """
 
     camera: str
     steps: int
     encodings: int
+    egos: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One take in one direction, or one target camera of it; says what to do without holding the take.
+    """One take in one direction, or a piece of it; says what to do without holding the take.
 
     Attributes:
         index: the take's place among the run's takes.
         take_uid: the take.
         take_name: its name.
         direction: which views are queries.
-        shares: its target cameras; none if no query mask has one.
-        query_encodings: frames of query cameras that are encoded, estimated.
-        target_camera: the only target camera; None for all.
+        shares: its exo cameras; none if no query mask has a target camera.
+        ego_encodings: frames of ego cameras that are encoded, estimated.
+        whole: whether it is all of the take in the direction.
+        sources: what the cameras are read from; None for one that is not on disk.
         attempt: 1 for the first.
     """
 
@@ -51,9 +58,32 @@ class Job:
     take_name: str
     direction: Direction
     shares: tuple[Share, ...] = ()
-    query_encodings: int = 0
-    target_camera: str | None = None
+    ego_encodings: int = 0
+    whole: bool = True
+    sources: Mapping[str, Source | None] = field(default_factory=dict)
     attempt: int = 1
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The take and direction."""
+        return self.take_uid, self.direction
+
+    @property
+    def pairs(self) -> frozenset[Pair]:
+        """Query and target cameras."""
+        pairs = ((ego, share.camera) for share in self.shares for ego in share.egos)
+        return frozenset(pairs if self.direction == "ego2exo" else ((exo, ego) for ego, exo in pairs))
+
+    @property
+    def cameras(self) -> frozenset[str]:
+        """Names of its cameras."""
+        return frozenset(camera for pair in self.pairs for camera in pair)
+
+    @property
+    def piece(self) -> str | None:
+        """What tells it from other pieces of its take and direction; None for the whole."""
+        exos = [share.camera for share in self.shares]
+        return None if self.whole else " ".join([*sorted(exos), *sorted(self.cameras.difference(exos))])
 
     @property
     def steps(self) -> int:
@@ -63,57 +93,87 @@ class Job:
     @property
     def cost(self) -> int:
         """What to order jobs by: a step of a track and the encoding of a frame take about as long."""
-        return self.steps + self.query_encodings + sum(share.encodings for share in self.shares)
+        return self.steps + self.ego_encodings + sum(share.encodings for share in self.shares)
 
     @property
     def label(self) -> str:
         """How it is called before the user."""
-        camera = f" {self.target_camera}" if self.target_camera is not None else ""
-        return f"{self.take_name} {self.direction}{camera}"
+        cameras = [] if self.whole else [plain(share.camera) for share in self.shares]
+        return " ".join([plain(self.take_name), self.direction, *cameras])
 
     @property
     def splits(self) -> bool:
-        """Whether it has several target cameras, which can be predicted apart."""
-        return self.target_camera is None and len(self.shares) > 1
+        """Whether it has several exo cameras, which can be predicted apart, as tracks do not depend on others."""
+        return len(self.shares) > 1
 
-    def split(self, cameras: Collection[str] | None = None) -> list[Job]:
-        """A job for each target camera, or for each of these; their tracks do not depend on each other."""
-        return [
-            replace(self, shares=(share,), target_camera=share.camera)
-            for share in self.shares
-            if cameras is None or share.camera in cameras
-        ]
+    def split(self) -> list[Job]:
+        """A job for each exo camera."""
+        return [replace(self, shares=(share,), whole=False) for share in self.shares]
+
+    def only(self, pairs: Collection[Pair]) -> list[Job]:
+        """Jobs for some of its pairs: itself for all, else as few as there are different sets of ego cameras."""
+        if self.pairs <= set(pairs):
+            return [self]
+        wanted: dict[tuple[str, ...], list[Share]] = {}
+        for share in self.shares:
+            egos = tuple(ego for ego in share.egos if self._pair(ego, share.camera) in pairs)
+            if egos:
+                steps = share.steps * len(egos) // len(share.egos)
+                wanted.setdefault(egos, []).append(replace(share, egos=egos, steps=steps))
+        return [replace(self, shares=tuple(shares), whole=False) for shares in wanted.values()]
+
+    def _pair(self, ego: str, exo: str) -> Pair:
+        return (ego, exo) if self.direction == "ego2exo" else (exo, ego)
 
 
 def jobs_of(takes: Iterable[Take], directions: Sequence[Direction], objects: Sequence[str] = ()) -> Iterator[Job]:
     """Estimate every take in every direction from its annotations, without opening videos or decoding masks."""
     for index, take in enumerate(takes):
         for direction in directions:
-            steps: dict[str, int] = {}
-            frames: dict[str, set[int]] = {}
-            for masks, target in camera_pairs(take, direction, objects):
-                steps.setdefault(target, 0)
-                if take.cameras[target].source is not None and take.cameras[masks.camera].source is not None:
-                    steps[target] += len(masks.frames)
-                    frames.setdefault(target, set()).update(masks.frames)
-                    frames.setdefault(masks.camera, set()).update(masks.frames)
-            shares = tuple(Share(camera, count, len(frames.get(camera, ()))) for camera, count in steps.items())
-            query = sum(len(seen) for camera, seen in frames.items() if camera not in steps)
-            yield Job(index, take.uid, take.name, direction, shares, query)
+            yield _job_of(index, take, direction, objects)
 
 
-def narrowed(take: Take, job: Job) -> Take:
-    """The part of a take that a job needs: its query cameras, and its target camera if it has but one."""
-    if job.target_camera is None:
-        return take
-    query_is_ego = job.direction == "ego2exo"
-    cameras = {
-        name: camera
-        for name, camera in take.cameras.items()
-        if camera.is_ego == query_is_ego or name == job.target_camera
-    }
-    tracks = {key: track for key, track in take.tracks.items() if key[1] in cameras}
-    return replace(take, cameras=cameras, tracks=tracks)
+def _job_of(index: int, take: Take, direction: Direction, objects: Sequence[str]) -> Job:
+    egos: dict[str, dict[str, None]] = {}
+    steps: dict[str, int] = {}
+    frames: dict[str, set[int]] = {}
+    for masks, target in camera_pairs(take, direction, objects):
+        ego, exo = (masks.camera, target) if direction == "ego2exo" else (target, masks.camera)
+        egos.setdefault(exo, {})[ego] = None
+        steps.setdefault(exo, 0)
+        if take.cameras[target].source is not None and take.cameras[masks.camera].source is not None:
+            steps[exo] += len(masks.frames)
+            frames.setdefault(ego, set()).update(masks.frames)
+            frames.setdefault(exo, set()).update(masks.frames)
+    shares = tuple(Share(exo, steps[exo], len(frames.get(exo, ())), tuple(egos[exo])) for exo in sorted(egos))
+    encodings = sum(len(seen) for camera, seen in frames.items() if camera not in egos)
+    job = Job(index, take.uid, take.name, direction, shares, encodings)
+    return replace(job, sources=sources_of(take, job.cameras))
+
+
+def sources_of(take: Take, cameras: Iterable[str]) -> dict[str, Source | None]:
+    """What cameras of a take are read from; None for one that is not on disk."""
+    return {name: _source_of(take.cameras[name]) for name in sorted(cameras)}
+
+
+def _source_of(camera: Camera) -> Source | None:
+    try:
+        if camera.source is None:
+            return None
+        if camera.source.is_dir():
+            return Source("frames", sum(1 for _ in camera.source.iterdir()))
+        return Source("448" if camera.is_downscaled else "full", camera.source.stat().st_size)
+    except OSError:  # gone just now: opening it says why
+        return None
+
+
+def narrowed(take: Take, cameras: Collection[str]) -> Take:
+    """The part of a take that some cameras have."""
+    return replace(
+        take,
+        cameras={name: camera for name, camera in take.cameras.items() if name in cameras},
+        tracks={key: track for key, track in take.tracks.items() if key[1] in cameras},
+    )
 
 
 class JobQueue:
@@ -124,7 +184,7 @@ class JobQueue:
         workers: how many take from it.
 
     Example:
-        >>> shares = (Share("cam01", 5, 5), Share("cam02", 5, 5))
+        >>> shares = (Share("cam01", 5, 5, ("aria01",)), Share("cam02", 5, 5, ("aria01",)))
         >>> queue = JobQueue([Job(0, "t", "t", "ego2exo", shares)], workers=2)
         >>> [queue.next().label for _ in range(len(queue) + 1)]
         ['t ego2exo cam01', 't ego2exo cam02']
@@ -161,19 +221,15 @@ class JobQueue:
                 self.put(piece)
 
 
-def remaining(jobs: Iterable[Job], done: Mapping[tuple[str, str], set[str | None]]) -> Iterator[Job]:
-    """Jobs, or their target cameras, that no part is there of.
+def remaining(jobs: Iterable[Job], done: Mapping[tuple[str, str], Collection[Pair]]) -> Iterator[Job]:
+    """Jobs, or pieces of them, that are not done.
 
     Args:
         jobs: whole jobs.
-        done: for a take and direction, the target cameras that parts hold; None stands for all.
+        done: pairs that parts hold, for every take and direction of which there are parts.
     """
     for job in jobs:
-        cameras = done.get((job.take_uid, job.direction), set())
-        if None in cameras:
-            continue
-        missing = [share.camera for share in job.shares if share.camera not in cameras]
-        if not cameras:
+        if job.key not in done:
             yield job
-        elif missing:
-            yield from job.split(missing)
+        elif left := job.pairs.difference(done[job.key]):
+            yield from job.only(left)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ import torch
 from lmeec.config import Direction, PredictConfig
 from lmeec.data.names import show
 from lmeec.data.truth import TargetTruth
+from lmeec.errors import CameraError, DataError
 from lmeec.inference.missing import missing_row
 from lmeec.inference.outputs import ComingOutputs, fetch_outputs
 from lmeec.inference.pipeline import Profile, Stage, StageTimes
@@ -24,7 +25,9 @@ from lmeec.tables.schema import ResultRow, rows_to_batch
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from lmeec.data.frames import FrameReader
@@ -120,7 +123,8 @@ class TakePredictor:
         plan: what will be predicted; there once the context is entered.
 
     Raises:
-        DataError: on entering, when a video cannot be opened or a query mask cannot be used.
+        CameraError: on entering, when a video cannot be opened.
+        DataError: on entering, when a query mask cannot be used.
     """
 
     plan: TakePlan
@@ -141,7 +145,8 @@ class TakePredictor:
         with ExitStack() as opening:
             size, gpu = (self.model.config.image_size,) * 2, self.config.decoder == "gpu"
             for camera in self._cameras():
-                video = self.take.cameras[camera].open(size, gpu=gpu, pixels=self.config.pixels)
+                with naming_the_camera(camera):
+                    video = self.take.cameras[camera].open(size, gpu=gpu, pixels=self.config.pixels)
                 self._videos[camera] = opening.enter_context(video)
             self.plan = plan_take(self.take, self.direction, self._videos, self.config.objects)
             frames = {camera: (video.height, video.width) for camera, video in self._videos.items()}
@@ -180,7 +185,8 @@ class TakePredictor:
             Rows of a batch of tracks at one frame; before them, those of frames that cannot be predicted.
 
         Raises:
-            DataError: a frame cannot be decoded, or a ground truth mask not be used.
+            CameraError: a frame cannot be decoded.
+            DataError: a ground truth mask cannot be used.
         """
         yield from self._missing()
         times = self._stages
@@ -221,11 +227,15 @@ class TakePredictor:
             yield _Instant(
                 frame=frame,
                 steps={i: steps[i] for i in active},
-                images={camera: torch.from_numpy(next(images[camera])[1]) for camera in sorted(cameras)},
+                images={camera: self._image(camera, images[camera]) for camera in sorted(cameras)},
                 masks={stream: self._query_mask(stream, frame) for stream in {tracks[i].stream for i in active}},
             )
             for i in active:
                 steps[i] += 1
+
+    def _image(self, camera: str, frames: Iterator[tuple[int, NDArray[np.uint8]]]) -> Tensor:
+        with naming_the_camera(camera):
+            return torch.from_numpy(next(frames)[1])
 
     def _predictions(self, instants: Iterable[_Instant]) -> Iterator[_Prediction]:
         """Run the network."""
@@ -285,6 +295,19 @@ class TakePredictor:
             gt_state=state,
             gt=gt,
         )
+
+
+@contextmanager
+def naming_the_camera(camera: str) -> Iterator[None]:
+    """Tell of which camera the frames cannot be read.
+
+    Raises:
+        CameraError: they cannot.
+    """
+    try:
+        yield
+    except DataError as error:
+        raise CameraError(camera, str(error)) from (error.__cause__ or error)
 
 
 def auto_batch(model: LMEEC) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from lmeec.config import Direction
+from lmeec.data.names import plain
 
 if TYPE_CHECKING:
     from lmeec.inference.jobs import Job
@@ -15,14 +16,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job is not in the table."""
+    """Why a take and direction, or what needs a camera of it, was not predicted.
+
+    Attributes:
+        take_uid: the take.
+        take_name: its name.
+        direction: the direction.
+        error: the reason, for the user.
+        attempts: how often it was tried.
+        camera: the camera whose video is at fault; None if it is not one camera.
+    """
 
     take_uid: str
     take_name: str
     direction: Direction
     error: str
     attempts: int = 1
-    target_camera: str | None = None
+    camera: str | None = None
+
+    @property
+    def label(self) -> str:
+        """How it is called before the user."""
+        camera = [] if self.camera is None else [plain(self.camera)]
+        return " ".join([plain(self.take_name), self.direction, *camera])
 
 
 @dataclass(frozen=True)

@@ -11,38 +11,36 @@ from typing import TYPE_CHECKING, Any
 from lmeec.data.names import first_few
 from lmeec.data.truth import UncountedMasks
 from lmeec.errors import DataError, DiskFullError, OutputError
-from lmeec.inference.jobs import Job, jobs_of, remaining
-from lmeec.inference.missing import refuse_nothing_to_predict
+from lmeec.inference.jobs import Job, jobs_of, narrowed, remaining
+from lmeec.inference.ledger import Ledger
+from lmeec.inference.missing import missing_rows, refuse_nothing_to_predict
 from lmeec.inference.pipeline import Profile
 from lmeec.inference.progress import Failure, Notice, Progress, Reporter
 from lmeec.inference.record import PLAN_FILE, RunRecord, write_failures
 from lmeec.inference.work import Executor, Stop, Work
 from lmeec.tables import (
-    Contents,
     Output,
     PartInfo,
+    PartWriter,
     RunMetadata,
+    count_missing,
     count_rows,
-    list_parts,
     merge_parts,
-    read_contents,
     read_metadata,
-    read_part_infos,
     remove_parts,
 )
 from lmeec.tables.merge import check_free
 from lmeec.tables.metadata import digest_of_files
-from lmeec.tables.parts import part_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from lmeec.config import Direction, PredictConfig
     from lmeec.data.takes import Take, TakeSet
     from lmeec.inference.worker import ModelInfo
     from lmeec.tables.storage import Location
 
-_Key = tuple[str, str]
+_FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -50,13 +48,14 @@ class RunSummary:
     """What a run did.
 
     Attributes:
-        parts: takes and directions in the table.
+        parts: takes and directions that are done.
         resumed: of these, those that an earlier run had finished.
         rows: predictions in the table.
         tracks: tracks followed in this run.
         seconds: wall time of this run.
-        failures: jobs that are not in the table.
+        failures: what was set aside.
         waiting: takes and directions that were not done because the run was stopped; there is no table then.
+        missing: rows of the table without a prediction.
         profile: where the workers' time went, added up over them.
     """
 
@@ -67,6 +66,7 @@ class RunSummary:
     seconds: float
     failures: tuple[Failure, ...] = ()
     waiting: int = 0
+    missing: int = 0
     profile: Profile = field(default_factory=Profile)
 
 
@@ -150,40 +150,55 @@ def run_predictions(
     start = time.monotonic()
     check_output(out, overwrite=overwrite)
     run = run_metadata(executor.describe(), takes, executor.config)
+
+    def notice(text: str) -> None:
+        reporter.event(Notice(text))
+
     uncounted = UncountedMasks()
-    jobs = list(_checked_jobs(takes, executor.config, uncounted))
+    ledger = Ledger(out, run, list(_checked_jobs(takes, executor.config, uncounted)))
     for warning in uncounted.warnings():
-        reporter.event(Notice(warning))
-    if not overwrite and (done := _done_before(out, run, jobs, reporter, start)) is not None:
-        return done
-    refuse_nothing_to_predict(takes, jobs)
+        notice(warning)
+    if not overwrite and ledger.is_finished():
+        return _nothing_to_do(ledger, out, notice, start)
+    refuse_nothing_to_predict(takes, ledger.jobs.values())
     progress = Progress()
-    with RunRecord(out.parts, progress, lambda text: reporter.event(Notice(text))) as record:
-        # Asked again, as another run may have ended before this one owned the output.
+    with RunRecord(out.parts, progress, notice) as record:
         if overwrite:
             _discard(out)
-        elif (done := _done_before(out, run, jobs, reporter, start)) is not None:
-            return done
-        parts = _Parts(out.parts, run, jobs)
+        elif ledger.is_finished():  # by another run, before this one owned the output
+            return _nothing_to_do(ledger, out, notice, start)
+        else:
+            ledger.bring_up_to_date(notice)
+        jobs = list(ledger.jobs.values())
         work = Work(takes, out.parts, run, record, progress, reporter, retries=retries, stop=stop)
-        work.begin(jobs, remaining(jobs, parts.done()), executor.workers)
+        work.begin(jobs, remaining(jobs, ledger.done()), executor.workers)
         executor.run(work)
         if work.fatal is not None:
             raise DiskFullError(f"{work.fatal}. Finished takes are kept; make room and run the same command again")
-        waiting = progress.jobs - progress.jobs_done - _failed(progress.failures)
-        if waiting > 0:
+        if work.undone:
             write_failures(out, progress.failures)
-            return _summary(work, start, parts=progress.jobs_done, waiting=waiting)
-        return _join(out, parts, work, record, start)
+            return _summary(work, start, parts=progress.jobs_done, waiting=len(work.undone))
+        record.check()
+        parts = _checked_parts(ledger, work)
+        failed = _write_failed(parts, ledger, work, takes, executor.config)
+        rows = merge_parts([*(info.path for info in parts), *failed], out, overwrite=True) if parts else 0
+        for path in failed:
+            path.unlink(missing_ok=True)
+        record.check()
+        write_failures(out, progress.failures)
+        if progress.failures:
+            record.finish()
+        else:
+            record.remove_files()
+        missing = count_missing(out.path) if rows else 0
+        return _summary(work, start, parts=progress.jobs_done, rows=rows - missing, missing=missing)
 
 
-def _done_before(
-    out: Output, run: RunMetadata, jobs: Sequence[Job], reporter: Reporter, start: float
-) -> RunSummary | None:
-    if not (out.path.exists() and _is_finished(out, run, jobs)):
-        return None
-    reporter.event(Notice(f"{out} holds all of this run already: nothing to do"))
-    return RunSummary(len(jobs), len(jobs), count_rows(out.path), 0, time.monotonic() - start)
+def _nothing_to_do(ledger: Ledger, out: Output, notice: Callable[[str], None], start: float) -> RunSummary:
+    notice(f"{out} holds all of this run already: nothing to do")
+    missing, jobs = count_missing(out.path), len(ledger.jobs)
+    seconds = time.monotonic() - start
+    return RunSummary(jobs, jobs, count_rows(out.path) - missing, 0, seconds, missing=missing)
 
 
 def _checked_jobs(takes: TakeSet, config: PredictConfig, uncounted: UncountedMasks) -> Iterator[Job]:
@@ -207,113 +222,53 @@ def _discard(out: Output) -> None:
     write_failures(out, [])
 
 
-def _is_finished(out: Output, run: RunMetadata, jobs: Sequence[Job]) -> bool:
-    """Whether the output holds every job of this run.
+def _checked_parts(ledger: Ledger, work: Work) -> list[PartInfo]:
+    """All parts of the run, after a look that none is lost.
 
     Raises:
-        OutputError: it is of another run, or of other takes than this one and the parts of its own.
+        OutputError: a part that was there is gone or damaged.
     """
-    _refuse_other_run(read_metadata(out.path), run, out)
-    contents = read_contents(out.path)
-    mine = Contents.of((job.take_uid, job.direction) for job in jobs)
-    if contents == mine:
-        return True
-    if not list_parts(out.parts):
-        raise OutputError(
-            f"{out} exists already and was made of {contents.count} takes and directions with the same settings, but "
-            f"not of the {mine.count} of this run: name another output, or pass --overwrite to replace it"
-        )
-    return False
-
-
-def _refuse_other_run(theirs: RunMetadata, mine: RunMetadata, path: object) -> None:
-    differences = list(theirs.differences(mine))
-    if differences:
-        raise OutputError(
-            f"{path} is of a run with other settings, which are not mixed with this one: {'; '.join(differences)} "
-            "(there and here). Name another output, or pass --overwrite to discard what is there"
-        )
-
-
-class _Parts:
-    """The whole parts of this run's jobs; damaged ones are left out, to be done again.
-
-    Attributes:
-        jobs: the jobs, by take and direction.
-
-    Raises:
-        OutputError: there is a part of another run, or of a take that is not in this one.
-    """
-
-    def __init__(self, directory: Location, run: RunMetadata, jobs: Sequence[Job]) -> None:
-        self._directory = directory
-        self._run = run
-        self.jobs = {(job.take_uid, job.direction): job for job in jobs}
-
-    def done(self) -> dict[_Key, set[str | None]]:
-        """For a take and direction, the target cameras that parts hold; None stands for all."""
-        done: dict[_Key, set[str | None]] = {}
-        for info in self._infos():
-            done.setdefault((info.take_uid, info.direction), set()).add(info.target_camera)
-        return done
-
-    def whole(self) -> dict[_Key, list[Location]]:
-        """The parts of every take and direction that is done."""
-        done = self.done()
-        missing = {(job.take_uid, job.direction) for job in remaining(self.jobs.values(), done)}
-        return {
-            (uid, direction): [part_path(self._directory, uid, job.direction, camera) for camera in cameras]
-            for (uid, direction), job in self.jobs.items()
-            if (uid, direction) in done and (uid, direction) not in missing
-            for cameras in [[None] if None in done[uid, direction] else [share.camera for share in job.shares]]
-        }
-
-    def _infos(self) -> Iterator[PartInfo]:
-        for info in read_part_infos(list_parts(self._directory), skip_damaged=True):
-            _refuse_other_run(info.run, self._run, info.path)
-            if (info.take_uid, info.direction) not in self.jobs:
-                raise OutputError(
-                    f"{info.path} holds take {info.take_uid} ({info.direction}), which is not among the takes of this "
-                    "run: give the same takes again, name another output, or pass --overwrite to discard it"
-                )
-            yield info
-
-
-def _failed(failures: Sequence[Failure]) -> int:
-    return len({(failure.take_uid, failure.direction) for failure in failures})
-
-
-def _join(out: Output, parts: _Parts, work: Work, record: RunRecord, start: float) -> RunSummary:
-    """Make the table; keep the parts while something is missing, so that a rerun needs to do only that.
-
-    Raises:
-        OutputError: a part that was there is gone, or another driver has taken the output over.
-    """
-    failures = work.progress.failures
-    whole = parts.whole()
-    _check_none_lost(out, parts, whole, failures)
-    record.check()
-    rows = merge_parts([path for paths in whole.values() for path in paths], out, overwrite=True) if whole else 0
-    record.check()
-    write_failures(out, failures)
-    if not failures:
-        record.remove_files()
-    else:
-        record.finish()
-    return _summary(work, start, parts=len(whole), rows=rows)
-
-
-def _check_none_lost(out: Output, parts: _Parts, whole: Mapping[_Key, object], failures: Sequence[Failure]) -> None:
-    failed = {(failure.take_uid, failure.direction) for failure in failures}
-    lost = [job.label for key, job in parts.jobs.items() if key not in whole and key not in failed]
+    parts = list(ledger.parts())
+    done = ledger.done_by(parts)
+    lost = [
+        job.label
+        for job in remaining(ledger.jobs.values(), done)
+        for pair in (job.pairs or {None})
+        if not work.has_failed(job, pair)
+    ]
     if lost:
         raise OutputError(
-            f"{out}: parts that were finished are gone or damaged in {out.parts} ({first_few(lost)}), so no table was "
-            "made; leave that folder alone while a run goes, and run the same command again to do them anew"
+            f"parts that were finished are gone or damaged in {work.directory} ({first_few(dict.fromkeys(lost))}), so "
+            "no table was made; leave that folder alone while a run goes, and run the same command again to do them "
+            "anew"
         )
+    return parts
 
 
-def _summary(work: Work, start: float, *, parts: int, rows: int = 0, waiting: int = 0) -> RunSummary:
+def _write_failed(
+    parts: Sequence[PartInfo], ledger: Ledger, work: Work, takes: TakeSet, config: PredictConfig
+) -> list[Location]:
+    """Write a part for each take and direction of which something failed: its rows, without predictions.
+
+    They are of no pair of cameras that is covered, so that a rerun does them.
+    """
+    done = ledger.done_by(parts)
+    paths: list[Location] = []
+    for job in ledger.jobs.values():
+        pieces = list(remaining([job], done))
+        if pieces:
+            take = takes[job.index]
+            with PartWriter(work.directory, work.run, job.take_uid, job.direction, _FAILED) as part:
+                for piece in pieces:
+                    some = narrowed(take, piece.cameras)
+                    part.write(
+                        missing_rows(some, job.direction, "failed", objects=config.objects, mask_size=config.mask_size)
+                    )
+            paths.append(part.path)
+    return paths
+
+
+def _summary(work: Work, start: float, *, parts: int, rows: int = 0, missing: int = 0, waiting: int = 0) -> RunSummary:
     return RunSummary(
         parts=parts,
         resumed=work.progress.resumed,
@@ -322,5 +277,6 @@ def _summary(work: Work, start: float, *, parts: int, rows: int = 0, waiting: in
         seconds=time.monotonic() - start,
         failures=tuple(work.progress.failures),
         waiting=waiting,
+        missing=missing,
         profile=work.profile,
     )

@@ -12,13 +12,15 @@ from lmeec.inference.claim import find_owner, is_alive
 from lmeec.inference.jobs import remaining
 from lmeec.inference.progress import Failure
 from lmeec.inference.record import Heartbeat, read_failures, read_heartbeat, read_plan
-from lmeec.tables import Output, read_contents
-from lmeec.tables.parts import part_path
+from lmeec.tables import Output, read_contents, read_part_infos
+from lmeec.tables.parts import is_part, part_path
 from lmeec.tables.storage import names_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from lmeec.inference.jobs import Job
+    from lmeec.tables.coverage import Pair
     from lmeec.tables.storage import Location
 
 State = Literal["running", "stopped", "complete", "incomplete"]
@@ -71,16 +73,11 @@ def read_status(out: Location | str, watching: Callable[[str], None] = lambda _t
     owner = find_owner(output.parts)
     alive = owner is not None and is_alive(output.parts, owner, watching)
     heartbeat = read_heartbeat(output.parts)
-    names = set(names_in(output.parts))
-    done: dict[tuple[str, str], set[str | None]] = {}
-    for job in plan.jobs:
-        for camera in (None, *(share.camera for share in job.shares)):
-            if part_path(output.parts, job.take_uid, job.direction, camera).name in names:
-                done.setdefault((job.take_uid, job.direction), set()).add(camera)
-    left = list(remaining(plan.jobs, done))
+    done = _done(output.parts, plan.jobs)
     failures = tuple(heartbeat.failures) if heartbeat else tuple(read_failures(output))
     failed = {(failure.take_uid, failure.direction) for failure in failures}
-    undone = {(job.take_uid, job.direction): f"{job.take_name} {job.direction}" for job in left}
+    left = {job.key for job in remaining(plan.jobs, done)}
+    undone = {job.key: job.label for job in plan.jobs if job.key in left | failed}
     finished = heartbeat is not None and heartbeat.state == "finished"
     return RunStatus(
         out=str(output),
@@ -96,6 +93,22 @@ def read_status(out: Location | str, watching: Callable[[str], None] = lambda _t
     )
 
 
+def _done(parts: Location, jobs: Iterable[Job]) -> dict[tuple[str, str], frozenset[Pair]]:
+    """What parts hold. Those of whole jobs are known by their names; what they lack is among the failures."""
+    names = set(names_in(parts))
+    done: dict[tuple[str, str], frozenset[Pair]] = {}
+    wholes: dict[tuple[str, str], frozenset[Pair]] = {}
+    for job in jobs:
+        whole = part_path(parts, job.take_uid, job.direction).name
+        if whole in names:
+            wholes[job.key] = job.pairs
+            names.discard(whole)
+    for info in read_part_infos([parts / name for name in names if is_part(name)], skip_damaged=True):
+        key = info.take_uid, info.direction
+        done[key] = done.get(key, frozenset()) | frozenset(info.coverage.pairs)
+    return done | wholes
+
+
 def _of_table(output: Output) -> RunStatus:
     if not output.path.exists():
         raise OutputError(f"{output}: there is neither a result nor a run of that name")
@@ -104,8 +117,8 @@ def _of_table(output: Output) -> RunStatus:
     return RunStatus(
         out=str(output),
         state="incomplete" if failures else "complete",
-        jobs=contents.count + len(failed),
-        done=contents.count,
+        jobs=contents.count,
+        done=contents.count - len(failed),
         frames=None,
         frames_done=None,
         failures=failures,

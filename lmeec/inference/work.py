@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from lmeec.inference.jobs import Job, JobQueue, narrowed
 from lmeec.inference.pipeline import Profile
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from lmeec.data.takes import Take
     from lmeec.inference.record import RunRecord
     from lmeec.tables import RunMetadata
+    from lmeec.tables.coverage import Pair
     from lmeec.tables.storage import Location
+
+    _Key: TypeAlias = tuple[str, str]
 
 
 class Takes(Protocol):
@@ -108,6 +111,8 @@ class Work:
         self._retries = retries
         self._stop = stop
         self._queue = JobQueue([], workers=0)
+        self._left: dict[_Key, set[Pair | None]] = {}
+        self._failed: dict[_Key, set[Pair | None]] = {}
 
     def begin(self, jobs: Sequence[Job], waiting: Iterable[Job], workers: int) -> None:
         """Begin with the jobs of the run, of which some wait.
@@ -116,16 +121,15 @@ class Work:
             OutputError: what the run is about cannot be written down.
         """
         waiting = list(waiting)
-        keys = {(job.index, job.direction) for job in waiting}
         self._queue = JobQueue(waiting, workers)
+        self._names = {job.key: job.label for job in jobs}
         self._record.plan(jobs)
         self.progress.jobs = len(jobs)
-        self.progress.resumed = self.progress.jobs_done = len(jobs) - len(keys)
-        self.progress.frames = sum(job.steps for job in waiting)
-        self._pieces = dict.fromkeys(keys, 0)
         for job in waiting:
-            self._pieces[job.index, job.direction] += len(job.shares) or 1
-        self.event(RunStarted(len(keys), self.progress.resumed, self.progress.frames, workers))
+            self._left.setdefault(job.key, set()).update(_units(job))
+        self.progress.resumed = self.progress.jobs_done = len(jobs) - len(self._left)
+        self.progress.frames = sum(job.steps for job in waiting)
+        self.event(RunStarted(len(self._left), self.progress.resumed, self.progress.frames, workers))
 
     @property
     def ending(self) -> bool:
@@ -137,7 +141,10 @@ class Work:
         if self.ending:
             return None
         job = self._queue.next()
-        return None if job is None else Assignment(job, narrowed(self._takes[job.index], job))
+        if job is None:
+            return None
+        take = self._takes[job.index]
+        return Assignment(job, take if job.whole else narrowed(take, job.cameras))
 
     @property
     def waiting(self) -> int:
@@ -160,8 +167,15 @@ class Work:
         self.tracks += result.tracks
         self.profile += result.profile
         self.progress.set_state(worker, "idle")
-        self._settle(job)
+        self.progress.frames_settled += job.steps
+        self._settle(job, {pair for pair in job.pairs if not result.broken.keys().isdisjoint(pair)})
         self.event(JobFinished(worker, job.label, result.tracks, result.rows, result.seconds, result.warnings))
+        lost = set(job.pairs)
+        for camera, error in result.broken.items():
+            pairs = {pair for pair in lost if camera in pair}
+            lost -= pairs
+            for piece in job.only(pairs):
+                self._put_again_or_aside(worker, piece, error)
 
     def failed(self, worker: str, job: Job, error: JobError) -> None:
         """A job failed: it waits again, or is set aside."""
@@ -169,15 +183,9 @@ class Work:
         if error.fatal:
             self.fatal = self.fatal or error.reason
             return
-        if error.retry and job.attempt <= self._retries:
-            self._queue.put(replace(job, attempt=job.attempt + 1))
-            self.progress.retries += 1
-            self.event(JobRetried(worker, job.label, error.reason, job.attempt))
+        if self._put_again_or_aside(worker, job, error):
             return
-        failure = Failure(job.take_uid, job.take_name, job.direction, error.reason, job.attempt, job.target_camera)
-        self.progress.failures.append(failure)
         self.progress.frames_settled += job.steps
-        self.event(JobFailed(worker, job.label, error.reason, job.attempt))
 
     def put_back(self, worker: str, job: Job) -> None:
         """A worker could not do a job for reasons of its own."""
@@ -203,12 +211,39 @@ class Work:
         if self._record.lost:
             self._record.check()
 
-    def _settle(self, job: Job) -> None:
-        self.progress.frames_settled += job.steps
-        key = (job.index, job.direction)
-        self._pieces[key] -= len(job.shares) or 1
-        if self._pieces[key] == 0:
+    @property
+    def undone(self) -> list[str]:
+        """Takes and directions, as they are called, of which something is neither done nor failed."""
+        return [self._names[key] for key, left in self._left.items() if left - self._failed.get(key, set())]
+
+    def has_failed(self, job: Job, pair: Pair | None) -> bool:
+        """Whether a pair of cameras of a job was set aside; None stands for a job without pairs."""
+        return pair in self._failed.get(job.key, set())
+
+    def _put_again_or_aside(self, worker: str, job: Job, error: JobError) -> bool:
+        """Let a job that failed wait again, or set it aside; whether it waits."""
+        if error.retry and job.attempt <= self._retries:
+            self._queue.put(replace(job, attempt=job.attempt + 1))
+            self.progress.retries += 1
+            self.event(JobRetried(worker, job.label, error.reason, job.attempt))
+            return True
+        failure = Failure(job.take_uid, job.take_name, job.direction, error.reason, job.attempt, error.camera)
+        if failure not in self.progress.failures:
+            self.progress.failures.append(failure)
+        self._failed.setdefault(job.key, set()).update(_units(job))
+        self.event(JobFailed(worker, job.label, error.reason, job.attempt))
+        return False
+
+    def _settle(self, job: Job, lost: set[Pair]) -> None:
+        left = self._left[job.key]
+        left -= _units(job) - lost
+        if not left:
             self.progress.jobs_done += 1
+
+
+def _units(job: Job) -> set[Pair | None]:
+    """What is done or not of a job: its pairs of cameras, or the job itself if it has none."""
+    return set(job.pairs) or {None}
 
 
 class InProcess:
@@ -243,7 +278,7 @@ class InProcess:
 
     def _predict(self, assignment: Assignment, work: Work, advanced: Callable[[int], None]) -> PartResult:
         job = assignment.job
-        steps = self._worker.predict_part(assignment.take, job.direction, work.directory, work.run, job.target_camera)
+        steps = self._worker.predict_part(assignment.take, job, work.directory, work.run)
         while True:
             try:
                 advanced(next(steps))

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import time
 import traceback
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from lmeec.data.names import show
-from lmeec.errors import DataError, DiskFullError, LmeecError, OutputError
+from lmeec.errors import CameraError, DataError, DiskFullError, LmeecError, OutputError
+from lmeec.inference.jobs import narrowed, sources_of
 from lmeec.inference.pipeline import Profile
 from lmeec.inference.predictor import TakePredictor, result_batch
 from lmeec.model.build import LoadedModel, load
 from lmeec.tables import PartWriter, RunMetadata
+from lmeec.tables.coverage import Coverage
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Collection, Generator
 
     from lmeec.config import Direction, PredictConfig
     from lmeec.data.takes import Take
+    from lmeec.inference.jobs import Job
+    from lmeec.tables.coverage import Pair
     from lmeec.tables.storage import Location
 
 
@@ -35,6 +40,7 @@ class PartResult:
         warnings: what could not be predicted and why.
         profile: where the time went.
         missing: rows of frames without a prediction.
+        broken: cameras whose videos cannot be read, and why; what needs them is not in the part.
     """
 
     rows: int
@@ -43,6 +49,7 @@ class PartResult:
     warnings: tuple[str, ...]
     profile: Profile = field(default_factory=Profile)
     missing: int = 0
+    broken: Mapping[str, JobError] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,12 +78,14 @@ class JobError:
         retry: whether trying again may help.
         fatal: whether every other job would meet it too.
         fresh_worker: whether the process may have been left unfit for the next job.
+        camera: the camera whose video is at fault; None if it is not one camera.
     """
 
     reason: str
     retry: bool = True
     fatal: bool = False
     fresh_worker: bool = False
+    camera: str | None = None
 
     @classmethod
     def of(cls, error: Exception) -> JobError:
@@ -97,7 +106,8 @@ class JobError:
                 fresh_worker=True,
             )
         if isinstance(error, LmeecError):
-            return cls(str(error), retry=isinstance(error.__cause__, OSError))
+            camera = error.camera if isinstance(error, CameraError) else None
+            return cls(str(error), retry=isinstance(error.__cause__, OSError), camera=camera)
         frame = traceback.extract_tb(error.__traceback__)[-1]
         return cls(f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})", fresh_worker=True)
 
@@ -134,21 +144,18 @@ class Worker:
         }
 
     def predict_part(
-        self,
-        take: Take,
-        direction: Direction,
-        directory: Location,
-        run: RunMetadata,
-        target_camera: str | None = None,
+        self, take: Take, job: Job, directory: Location, run: RunMetadata
     ) -> Generator[int, None, PartResult]:
-        """Predict a take in a direction into its part file, which appears only when whole.
+        """Predict a job into its part file, which appears only when whole.
+
+        Where a video cannot be read, however late that shows, what does not need it is predicted anew without it, so
+        that the part is whole for the other cameras.
 
         Args:
-            take: the take; narrowed to the target camera where one is given.
-            direction: which views are queries.
+            take: the take.
+            job: which cameras of it, in which direction.
             directory: folder of the parts.
             run: stored in the part.
-            target_camera: the only target camera that the part holds; None for all.
 
         Yields:
             The number of predictions made since the last time.
@@ -157,16 +164,37 @@ class Worker:
             What became of it.
 
         Raises:
+            CameraError: nothing can be predicted without a camera whose video cannot be read.
             DataError: the take cannot be used.
             OutputError: the part cannot be written.
         """
         if take.problems and not (take.tracks and take.cameras):
             raise DataError("; ".join(take.problems))
         start = time.monotonic()
+        broken: dict[str, JobError] = {}
+        while True:
+            pairs = [pair for pair in job.pairs if broken.keys().isdisjoint(pair)]
+            try:
+                result = yield from self._predict(take, job, pairs, directory, run)
+            except CameraError as error:
+                broken[error.camera] = JobError.of(error)
+                if all(error.camera in pair for pair in pairs):
+                    raise
+            else:
+                return replace(result, seconds=time.monotonic() - start, broken=broken)
+
+    def _predict(
+        self, take: Take, job: Job, pairs: Collection[Pair], directory: Location, run: RunMetadata
+    ) -> Generator[int, None, PartResult]:
+        cameras = {camera for pair in pairs for camera in pair}
+        if pairs:
+            take = narrowed(take, cameras)
+        coverage = Coverage(tuple(sorted(pairs)), sources_of(take, cameras))
+        start = time.monotonic()
         predictions = 0
         with (
-            TakePredictor(self.models[direction].model, take, direction, self.config) as predictor,
-            PartWriter(directory, run, take.uid, direction, target_camera) as part,
+            TakePredictor(self.models[job.direction].model, take, job.direction, self.config) as predictor,
+            PartWriter(directory, run, take.uid, job.direction, job.piece, coverage) as part,
         ):
             for rows in predictor.rows():
                 part.write_batch(result_batch(rows, self.config))
@@ -177,7 +205,7 @@ class Worker:
             rows=predictions,
             tracks=len(predictor.plan.tracks),
             seconds=time.monotonic() - start,
-            warnings=(*predictor.warnings, *([] if predictions else [_why_empty(take, direction)])),
+            warnings=(*predictor.warnings, *([] if predictions else [_why_empty(take, job.direction)])),
             profile=predictor.profile(),
             missing=part.rows - predictions,
         )

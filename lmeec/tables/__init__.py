@@ -11,7 +11,15 @@ from lmeec.tables.parts import (
     read_part_info,
     remove_parts,
 )
-from lmeec.tables.read import count_rows, read_contents, read_metadata, read_results, scan_results
+from lmeec.tables.read import (
+    count_missing,
+    count_rows,
+    read_contents,
+    read_coverage,
+    read_metadata,
+    read_results,
+    scan_results,
+)
 from lmeec.tables.schema import SCHEMA, SCHEMA_VERSION, Missing, ResultRow, rows_to_batch
 from lmeec.tables.storage import Output, location
 from lmeec.tables.takes import scan_takes
@@ -27,6 +35,7 @@ __all__ = [
     "SCHEMA",
     "SCHEMA_VERSION",
     "check_free",
+    "count_missing",
     "count_rows",
     "list_parts",
     "location",
@@ -34,6 +43,7 @@ __all__ = [
     "part_path",
     "parts_directory",
     "read_contents",
+    "read_coverage",
     "read_metadata",
     "read_part_info",
     "read_part_infos",

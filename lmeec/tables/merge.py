@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import itertools
 import json
+import operator
 import os
 import secrets
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lmeec.data.names import show
 from lmeec.errors import OutputError
+from lmeec.tables.coverage import COVERAGE_KEY, Entry, encode_entries
 from lmeec.tables.files import TEMPORARY_SUFFIX, naming_the_file, sync_folder, written_whole
 from lmeec.tables.metadata import CONTENTS_KEY, Contents, file_metadata
 from lmeec.tables.parts import COMPRESSION, PartInfo, part_path, read_part_info
@@ -24,7 +28,7 @@ from lmeec.tables.schema import SCHEMA
 from lmeec.tables.storage import Output, names_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lmeec.tables.storage import Location
 
@@ -63,12 +67,12 @@ def merge_parts(parts: Sequence[Location], out: Location | str | Output, *, over
     _check_same_run(infos)
     _check_no_duplicates(infos)
     contents = Contents.of(_take_and_direction(info) for info in infos)
-    schema = SCHEMA.with_metadata(file_metadata(infos[0].run) | {CONTENTS_KEY: json.dumps(asdict(contents)).encode()})
+    about = file_metadata(infos[0].run) | {CONTENTS_KEY: json.dumps(asdict(contents)).encode()}
     takes = [list(group) for _, group in itertools.groupby(infos, _take_and_direction)]
     if out.partitioned:
-        _write_folder(takes, out.path, schema)
+        _write_folder(takes, out.path, about)
     else:
-        _write_file(takes, out.path, schema)
+        _write_file(takes, out.path, about)
     return sum(info.rows for info in infos)
 
 
@@ -138,7 +142,7 @@ def _take_and_direction(info: PartInfo) -> tuple[str, str]:
 
 
 def _order(info: PartInfo) -> tuple[str, str, str]:
-    return info.take_uid, info.direction, info.target_camera or ""
+    return info.take_uid, info.direction, info.path.name
 
 
 def _table(infos: Sequence[PartInfo]) -> pa.Table:
@@ -146,7 +150,14 @@ def _table(infos: Sequence[PartInfo]) -> pa.Table:
     return table.sort_by([(name, "ascending") for name in _ORDER_IN_TAKE])
 
 
-def _write_file(takes: Sequence[Sequence[PartInfo]], out: Location, schema: pa.Schema) -> None:
+def _entry(infos: Sequence[PartInfo]) -> Entry:
+    coverage = reduce(operator.or_, (info.coverage for info in infos))
+    return Entry(infos[0].take_uid, infos[0].direction, coverage)
+
+
+def _write_file(takes: Sequence[Sequence[PartInfo]], out: Location, about: Mapping[bytes, bytes]) -> None:
+    coverage = {COVERAGE_KEY: encode_entries(map(_entry, takes))}
+    schema = SCHEMA.with_metadata({**about, **coverage})
     with (
         written_whole(out) as file,
         naming_the_file(out),
@@ -156,16 +167,16 @@ def _write_file(takes: Sequence[Sequence[PartInfo]], out: Location, schema: pa.S
             writer.write_table(_table(infos), ROW_GROUP_ROWS)
 
 
-def _write_folder(takes: Sequence[Sequence[PartInfo]], out: Location, schema: pa.Schema) -> None:
+def _write_folder(takes: Sequence[Sequence[PartInfo]], out: Location, about: Mapping[bytes, bytes]) -> None:
     if not isinstance(out, Path):
-        kept = set(_write_files(takes, out, schema))
+        kept = set(_write_files(takes, out, about))
         for name in names_in(out):
             if name not in kept:
                 (out / name).unlink()
         return
     aside = out.with_name(f".{out.name[:60]}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
     try:
-        for _ in _write_files(takes, aside, schema):
+        for _ in _write_files(takes, aside, about):
             pass
         with naming_the_file(out):
             if out.exists():
@@ -180,11 +191,11 @@ def _write_folder(takes: Sequence[Sequence[PartInfo]], out: Location, schema: pa
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _write_files(takes: Sequence[Sequence[PartInfo]], folder: Location, schema: pa.Schema) -> Iterator[str]:
+def _write_files(takes: Sequence[Sequence[PartInfo]], folder: Location, about: Mapping[bytes, bytes]) -> Iterator[str]:
     """Write a file a take and direction; yields their names."""
     for infos in takes:
         name = part_path(folder, infos[0].take_uid, infos[0].direction).name.replace(".part.parquet", ".parquet")
-        _write_file([infos], folder / name, schema)
+        _write_file([infos], folder / name, about)
         yield name
 
 
@@ -200,10 +211,11 @@ def _check_same_run(infos: Sequence[PartInfo]) -> None:
 
 
 def _check_no_duplicates(infos: Sequence[PartInfo]) -> None:
-    for first, second in itertools.pairwise(infos):
-        same_take = _take_and_direction(first) == _take_and_direction(second)
-        if same_take and (first.target_camera is None or first.target_camera == second.target_camera):
-            raise OutputError(
-                f"{first.path} and {second.path} hold the same take and direction "
-                f"({first.take_uid}, {first.direction}): remove one of them"
-            )
+    for _, group in itertools.groupby(infos, _take_and_direction):
+        for first, second in itertools.combinations(group, 2):
+            pieces = set(first.coverage.pairs), set(second.coverage.pairs)
+            if not any(pieces) or not pieces[0].isdisjoint(pieces[1]):
+                raise OutputError(
+                    f"{first.path} and {second.path} hold the same take and direction "
+                    f"({show(first.take_uid)}, {first.direction}): remove one of them"
+                )

@@ -1,10 +1,10 @@
-"""Part files: the rows of one take in one direction, or of one target camera of it, there only when whole."""
+"""Part files: the rows of one take in one direction, or of a piece of it, there only when whole."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from lmeec.config import Direction
 from lmeec.data.names import safe_name
 from lmeec.errors import OutputError
+from lmeec.tables.coverage import COVERAGE_KEY, Coverage, Entry, coverage_in, encode_entries
 from lmeec.tables.files import TEMPORARY_SUFFIX, naming_the_file, written_whole
 from lmeec.tables.metadata import RunMetadata, file_metadata, run_of
 from lmeec.tables.read import open_results
@@ -43,7 +44,7 @@ class PartInfo:
         direction: its direction.
         rows: number of rows.
         run: what its rows depend on.
-        target_camera: the only target camera it holds; None where it holds all.
+        coverage: the pairs of cameras that are done by it; none for rows that were not predicted here.
     """
 
     path: Location
@@ -51,7 +52,7 @@ class PartInfo:
     direction: Direction
     rows: int
     run: RunMetadata
-    target_camera: str | None = None
+    coverage: Coverage = field(default_factory=Coverage)
 
 
 def parts_directory(out: Location | str) -> Location:
@@ -59,8 +60,8 @@ def parts_directory(out: Location | str) -> Location:
     return Output.of(out).parts
 
 
-def part_path(directory: Location, take_uid: str, direction: Direction, target_camera: str | None = None) -> Location:
-    """Return the part file of a take and direction, or of one target camera of it.
+def part_path(directory: Location, take_uid: str, direction: Direction, piece: str | None = None) -> Location:
+    """Return the part file of a take and direction, or of a piece of it, which any text names.
 
     The name shows what it can of the take and is told apart by a digest, so that any take name gives one file
     directly in `directory`, also where the file system ignores case.
@@ -70,8 +71,8 @@ def part_path(directory: Location, take_uid: str, direction: Direction, target_c
         >>> part_path(Path("out.parts"), "../Küche 1", "ego2exo").name
         'K-che-1.5de3d08f0f02.ego2exo.part.parquet'
     """
-    camera = "" if target_camera is None else f".{safe_name(target_camera, 'camera', 20)}"
-    return directory / f"{safe_name(take_uid, 'take', 60)}.{direction}{camera}{_SUFFIX}"
+    some = "" if piece is None else f".{safe_name(piece, 'piece', 20)}"
+    return directory / f"{safe_name(take_uid, 'take', 60)}.{direction}{some}{_SUFFIX}"
 
 
 class PartWriter:
@@ -85,7 +86,8 @@ class PartWriter:
         run: what the rows depend on, stored in the file.
         take_uid: the take.
         direction: the direction.
-        target_camera: the only target camera of the rows; None for all.
+        piece: tells several parts of one take and direction apart; None for the only one.
+        coverage: which pairs of cameras the rows are of.
 
     Raises:
         OutputError: the file cannot be written (no space, no permission); the message names it.
@@ -102,14 +104,15 @@ class PartWriter:
         run: RunMetadata,
         take_uid: str,
         direction: Direction,
-        target_camera: str | None = None,
+        piece: str | None = None,
+        coverage: Coverage | None = None,
     ) -> None:
-        self.path = part_path(directory, take_uid, direction, target_camera)
+        self.path = part_path(directory, take_uid, direction, piece)
         self.rows = 0
-        only = {"take_uid": take_uid, "direction": direction, "target_cam": target_camera}
-        self._only = {name: value for name, value in only.items() if value is not None}
-        part = json.dumps(self._only)
-        self._schema = SCHEMA.with_metadata(file_metadata(run) | {PART_KEY: part.encode()})
+        self._only = {"take_uid": take_uid, "direction": direction}
+        entry = Entry(take_uid, direction, coverage or Coverage())
+        part = {PART_KEY: json.dumps(self._only).encode(), COVERAGE_KEY: encode_entries([entry])}
+        self._schema = SCHEMA.with_metadata(file_metadata(run) | part)
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
 
@@ -177,7 +180,12 @@ class PartWriter:
 
 def list_parts(directory: Location) -> list[Location]:
     """Return the whole part files in a folder, sorted by name; none if there is no such folder."""
-    return [directory / name for name in names_in(directory) if name.endswith(_SUFFIX) and not name.startswith(".")]
+    return [directory / name for name in names_in(directory) if is_part(name)]
+
+
+def is_part(name: str) -> bool:
+    """Whether it is the name of a whole part file."""
+    return name.endswith(_SUFFIX) and not name.startswith(".")
 
 
 def read_part_info(path: Location) -> PartInfo:
@@ -190,11 +198,12 @@ def read_part_info(path: Location) -> PartInfo:
         metadata = file.schema_arrow.metadata
         try:
             part = json.loads(metadata[PART_KEY])
-            take_uid, direction, target_camera = part["take_uid"], part["direction"], part.get("target_cam")
+            take_uid, direction = part["take_uid"], part["direction"]
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise OutputError(f"{path} is a results table, but not a part of one: move it to another folder") from error
         run = run_of(metadata, str(path))
-        return PartInfo(path, take_uid, direction, file.metadata.num_rows, run, target_camera)
+        coverage = coverage_in(metadata, str(path)).get((take_uid, direction), Coverage())
+        return PartInfo(path, take_uid, direction, file.metadata.num_rows, run, coverage)
 
 
 def remove_parts(directory: Location, *, also: Collection[str] = ()) -> None:

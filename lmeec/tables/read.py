@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lmeec.errors import OutputError
+from lmeec.tables.coverage import Coverage, coverage_in
 from lmeec.tables.metadata import VERSION_KEY, Contents, RunMetadata, contents_of, run_of
 from lmeec.tables.schema import ADDED_COLUMNS, SCHEMA
 from lmeec.tables.storage import Output, is_local, names_in
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from lmeec.tables.storage import Location
 
 _BATCH_ROWS = 65_536
+_READERS = 16
 
 
 def read_results(path: Location | str, columns: Sequence[str] | None = None) -> pa.Table:
@@ -88,6 +91,27 @@ def read_contents(path: Location | str) -> Contents:
         return contents_of(file.schema_arrow.metadata, str(first))
 
 
+def read_coverage(path: Location | str) -> dict[tuple[str, str], Coverage]:
+    """Read of which pairs of cameras a table's rows are, and of what videos, by take and direction.
+
+    Rows of other pairs are those of cameras that failed. Tables that were imported or made by an earlier version do
+    not tell.
+
+    Raises:
+        OutputError: as for `read_results`.
+    """
+    found: dict[tuple[str, str], Coverage] = {}
+    with ThreadPoolExecutor(_READERS) as pool:
+        for coverage in pool.map(_coverage_of, result_files(path)):
+            found |= coverage
+    return found
+
+
+def _coverage_of(path: Location) -> dict[tuple[str, str], Coverage]:
+    with open_results(path) as file:
+        return coverage_in(file.schema_arrow.metadata, str(path))
+
+
 def count_rows(path: Location | str) -> int:
     """Count the rows of a table without reading them.
 
@@ -99,6 +123,15 @@ def count_rows(path: Location | str) -> int:
         with open_results(one) as file:
             rows += file.metadata.num_rows
     return rows
+
+
+def count_missing(path: Location | str) -> int:
+    """Count the rows of a table that have no prediction.
+
+    Raises:
+        OutputError: as for `read_results`.
+    """
+    return sum(batch.num_rows - batch["missing"].null_count for batch in scan_results(path, ["missing"]))
 
 
 def result_files(path: Location | str) -> list[Location]:

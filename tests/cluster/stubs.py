@@ -13,6 +13,7 @@ from lmeec.config import PredictConfig
 from lmeec.errors import DiskFullError
 from lmeec.inference.worker import ModelInfo, PartResult
 from lmeec.tables import PartWriter
+from lmeec.tables.coverage import Coverage
 
 # Workers cannot import test modules.
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -28,14 +29,14 @@ class StubWorker:
         info = ModelInfo("stub", "0" * 64, "cpu", "float32")
         return dict.fromkeys(self.config.directions, info)
 
-    def predict_part(self, take, direction, directory, run, target_camera=None):
+    def predict_part(self, take, job, directory, run):
         if take.uid.endswith("-deadly"):
             os.kill(os.getpid(), signal.SIGKILL)
         if take.uid.endswith("-broken"):
             raise RuntimeError("a bug")
         if take.uid.endswith("-endless"):
             time.sleep(1000)
-        with PartWriter(directory, run, take.uid, direction, target_camera) as part:
+        with PartWriter(directory, run, take.uid, job.direction, job.piece, Coverage(tuple(sorted(job.pairs)))) as part:
             yield 1
         return PartResult(part.rows, 1, 0.1, ())
 

@@ -6,7 +6,6 @@ import signal
 import time
 from functools import partial
 
-import pandas as pd
 import psutil
 import pytest
 import ray
@@ -25,6 +24,7 @@ from lmeec.inference.run import run_predictions
 from lmeec.inference.work import InProcess, Stop
 from lmeec.inference.worker import Worker
 from lmeec.tables import list_parts, parts_directory, read_results
+from tests.support.tables import assert_same
 from tests.support.watching import Watcher
 
 KEYS = ["take_uid", "direction", "object", "query_cam", "target_cam", "frame"]
@@ -52,14 +52,6 @@ def run_on(cluster, out):
 @pytest.fixture
 def real_worker(tiny):
     return partial(Worker, {"ego2exo": str(tiny), "exo2ego": str(tiny)}, PredictConfig())
-
-
-def assert_same(rows, expected):
-    """The same rows and masks; scores to rounding, as a take may have been split into other batches."""
-    rows, expected = rows.to_pandas(), expected.to_pandas()
-    numbers = ["object_score", "confidence", "predicted_iou"]
-    pd.testing.assert_frame_equal(rows.drop(columns=numbers), expected.drop(columns=numbers))
-    assert (rows[numbers] - expected[numbers]).abs().max().max() < 1e-5
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from lmeec.masks import RunLengthMask
 from lmeec.tables import read_results
 from tests.command import lmeec
 from tests.predictions import predict_fairly
+from tests.rendered import EGO
 from tests.tables.rows import row, square, write_results
 
 
@@ -90,6 +91,62 @@ def test_two_runs_make_a_valid_submission(runs, rendered_takes, tmp_path):
     assert made.takes == {"ego2exo": 2, "exo2ego": 2}
     assert made.filled["ego2exo"] == 0
     assert made.filled["exo2ego"] > 0
+
+
+def query_only(takes, *, keep):
+    """The annotations of a test split: masks of one object in the ego camera, of another in an exo camera."""
+    with takes.annotations() as document:
+        for uid in list(document):
+            objects = document[uid]["object_masks"]
+            for name, number in zip(list(objects), range(3), strict=True):
+                cameras = objects[name]
+                wanted = keep[number % len(keep)]
+                objects[name] = {camera: cameras[camera] for camera in cameras if camera.startswith(wanted)}
+            document[uid]["object_masks"] = {name: cameras for name, cameras in objects.items() if cameras}
+
+
+def test_a_test_split_names_targets_with_other_objects(takes, tmp_path):
+    query_only(takes, keep=["aria", "gp01"])
+    first = next(name for name, camera in RelationsFile(takes.relations).tracks(takes.uids[0]) if camera == EGO)
+    one = row(0, take_uid=takes.uids[0], object=first, query_cam=EGO, target_cam="gp01")
+    results = write_results(tmp_path / "one.parquet", [one])
+    made = export_challenge([results], tmp_path / "out.json", annotations=takes.relations)
+    assert made.filled["ego2exo"] > 0
+    assert made.filled["exo2ego"] > 0
+    document = json.loads((tmp_path / "out.json").read_text())
+    file = RelationsFile(takes.relations)
+    for uid in takes.uids:
+        for (name, query), track in file.tracks(uid).items():
+            direction, pair = (
+                ("ego-exo", f"{query}_gp01") if query.startswith("aria") else ("exo-ego", f"{query}_{EGO}")
+            )
+            frames = document[direction]["results"][uid]["masks"][name].get(pair, {})
+            assert frames.keys() >= {str(frame) for frame in track.frames}
+
+
+def test_a_test_split_with_queries_of_one_side_takes_targets_from_the_results(takes, tmp_path):
+    query_only(takes, keep=["aria"])
+    file = RelationsFile(takes.relations)
+    rows = []
+    for uid in takes.uids:
+        (name, query), track = next(one for one in file.tracks(uid).items() if one[1].frames)
+        rows += [
+            row(track.frames[0], take_uid=uid, object=name, query_cam=query, target_cam=camera)
+            for camera in ("gp01", "gp02")
+        ]
+    results = write_results(tmp_path / "some.parquet", rows)
+    made = export_challenge([results], tmp_path / "out.json", annotations=takes.relations)
+    asked = 2 * sum(len(track.frames) for uid in takes.uids for track in file.tracks(uid).values())
+    assert made.filled["ego2exo"] == asked - len(rows)
+    document = json.loads((tmp_path / "out.json").read_text())
+    for uid in takes.uids:
+        for (name, query), track in file.tracks(uid).items():
+            for target in ("gp01", "gp02"):
+                frames = document["ego-exo"]["results"][uid]["masks"][name].get(f"{query}_{target}", {})
+                assert frames.keys() == {str(frame) for frame in track.frames}
+    half = write_results(tmp_path / "half.parquet", [one for one in rows if one.take_uid == takes.uids[0]])
+    with pytest.raises(DataError, match=f"take '{takes.uids[1]}': neither .* nor the results name its exo cameras"):
+        export_challenge([half], tmp_path / "other.json", annotations=takes.relations)
 
 
 def test_annotations_may_be_processed_ground_truth(runs, rendered_takes, tmp_path):

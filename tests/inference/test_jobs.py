@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from lmeec.data.takes import find_takes
 from lmeec.inference.jobs import Job, JobQueue, Share, jobs_of, narrowed, remaining
 
 
 def job(name, *steps, **changes):
-    shares = tuple(Share(f"cam{i:02d}", count, count) for i, count in enumerate(steps))
+    shares = tuple(Share(f"cam{i:02d}", count, count, ("aria01",)) for i, count in enumerate(steps))
     return Job(0, name, name, "ego2exo", shares, **changes)
 
 
@@ -33,15 +31,32 @@ def test_one_worker_never_splits():
     assert drain(JobQueue([job("a", 5, 5)], workers=1)) == ["a ego2exo"]
 
 
+def pairs(*exos, ego="aria01"):
+    return {(ego, exo) for exo in exos}
+
+
 def test_remaining_cameras_of_a_split_take():
-    jobs = [job("new", 1, 1), job("whole", 1, 1), job("split", 1, 1, 1), job("pieces", 1, 1)]
+    jobs = [job("new", 1, 1), job("whole", 1, 1), job("split", 1, 1, 1), job("pieces", 1, 1), job("nothing")]
     done = {
-        ("whole", "ego2exo"): {None},
-        ("split", "ego2exo"): {"cam01"},
-        ("pieces", "ego2exo"): {"cam00", "cam01"},
+        ("whole", "ego2exo"): pairs("cam00", "cam01"),
+        ("split", "ego2exo"): pairs("cam01"),
+        ("pieces", "ego2exo"): pairs("cam00", "cam01", "cam07"),
+        ("nothing", "ego2exo"): set(),
     }
     labels = [one.label for one in remaining(jobs, done)]
-    assert labels == ["new ego2exo", "split ego2exo cam00", "split ego2exo cam02"]
+    assert labels == ["new ego2exo", "split ego2exo cam00 cam02"]
+    assert [one.label for one in remaining([job("nothing")], {})] == ["nothing ego2exo"]
+
+
+def test_what_remains_of_two_ego_cameras_is_no_more_than_what_remains():
+    shares = tuple(Share(exo, 4, 2, ("aria01", "aria02")) for exo in ("cam00", "cam01", "cam02"))
+    both = Job(0, "take", "take", "exo2ego", shares)
+    done = {("cam00", "aria01"), ("cam01", "aria01")}
+    left = list(remaining([both], {both.key: done}))
+    assert {pair for one in left for pair in one.pairs} == both.pairs - done
+    assert [sorted(one.cameras) for one in left] == [["aria02", "cam00", "cam01"], ["aria01", "aria02", "cam02"]]
+    assert [one.steps for one in left] == [4, 4]
+    assert len({one.piece for one in left}) == 2
 
 
 def test_estimates_and_pieces_of_a_real_take(takes):
@@ -53,9 +68,9 @@ def test_estimates_and_pieces_of_a_real_take(takes):
     assert both["ego2exo"].steps == 2 * ego
     assert both["exo2ego"].steps == exo
     piece = both["ego2exo"].split()[0]
-    assert piece.target_camera == "gp01"
+    assert piece.cameras == {"aria01_214-1", "gp01"}
     assert piece.steps == ego
-    small = narrowed(take, piece)
+    small = narrowed(take, piece.cameras)
     assert set(small.cameras) == {"aria01_214-1", "gp01"}
     assert all(camera != "gp02" for _, camera in small.tracks)
-    assert narrowed(take, dataclasses.replace(piece, target_camera=None)) is take
+    assert [one.label for one in both["exo2ego"].split()] == [f"{take.name} exo2ego {exo}" for exo in ("gp01", "gp02")]

@@ -25,11 +25,13 @@ from lmeec.tables import (
     part_path,
     parts_directory,
     read_contents,
+    read_coverage,
     read_metadata,
     read_part_info,
     read_results,
     remove_parts,
 )
+from lmeec.tables.coverage import Coverage, Source
 from lmeec.tables.files import create_exclusively
 from tests.tables.rows import RUN, row, square, write_part
 
@@ -170,24 +172,25 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
     assert (tmp_path / "home" / "thesis.txt").read_text() == "mine"
 
 
-def test_parts_of_target_cameras_join_to_what_one_part_gives(tmp_path):
+def test_parts_of_pieces_join_to_what_one_part_gives(tmp_path):
     rows = [row(frame, target_cam=camera) for camera in ("cam02", "cam01") for frame in (30, 0)]
     whole, split = tmp_path / "whole.parquet", tmp_path / "split.parquet"
-    merge_parts([write_part(parts_directory(whole), rows)], whole)
+    sources = {"aria01": Source("full", 1), "cam01": Source("448", 2), "cam02": None}
+    both = Coverage((("aria01", "cam01"), ("aria01", "cam02")), sources)
+    with PartWriter(parts_directory(whole), RUN, "take-1", "ego2exo", None, both) as part:
+        part.write(rows)
+    merge_parts(list_parts(parts_directory(whole)), whole)
     for camera in ("cam01", "cam02"):
-        with PartWriter(parts_directory(split), RUN, "take-1", "ego2exo", camera) as part:
+        some = both.of([("aria01", camera)])
+        with PartWriter(parts_directory(split), RUN, "take-1", "ego2exo", camera, some) as part:
             part.write([one for one in rows if one.target_cam == camera])
         assert part.path == part_path(parts_directory(split), "take-1", "ego2exo", camera)
-        assert read_part_info(part.path).target_camera == camera
+        assert read_part_info(part.path).coverage == some
     merge_parts(list_parts(parts_directory(split)), split)
     assert split.read_bytes() == whole.read_bytes()
+    assert read_coverage(whole) == {("take-1", "ego2exo"): both}
     with pytest.raises(OutputError, match="hold the same take"):
         merge_parts([*list_parts(parts_directory(split)), *list_parts(parts_directory(whole))], tmp_path / "r.parquet")
-    with (
-        pytest.raises(OutputError, match=r"take-1 \(ego2exo, cam01\) only"),
-        PartWriter(tmp_path, RUN, "take-1", "ego2exo", "cam01") as part,
-    ):
-        part.write(rows)
 
 
 def test_a_slash_at_the_end_means_a_folder(tmp_path):

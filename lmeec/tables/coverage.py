@@ -1,0 +1,93 @@
+"""What the rows of a part or of a table are of: pairs of cameras, and the videos that these were read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from lmeec.errors import OutputError
+
+Pair: TypeAlias = tuple[str, str]
+"""Query camera and target camera."""
+
+COVERAGE_KEY = b"lmeec.coverage"
+
+_WORDS = {"full": "full size", "448": "448 pixels", "frames": "frames"}
+
+
+class Source(msgspec.Struct, frozen=True):
+    """What a camera was read from, so that another file in its place is told from it.
+
+    Attributes:
+        kind: a video of full size, the one of 448 pixels, or a folder of frames.
+        size: bytes of the video, or number of frames.
+    """
+
+    kind: Literal["full", "448", "frames"]
+    size: int
+
+    def __str__(self) -> str:
+        unit = "" if self.kind == "frames" else " bytes"
+        return f"{_WORDS[self.kind]}, {self.size:,}{unit}"
+
+
+class Coverage(msgspec.Struct, frozen=True):
+    """What is done of a take in a direction; frames without a prediction are done too where the data have none.
+
+    Attributes:
+        pairs: query and target camera, sorted.
+        sources: what each of these cameras was read from; None for one that was not on disk.
+    """
+
+    pairs: tuple[Pair, ...] = ()
+    sources: Mapping[str, Source | None] = msgspec.field(default_factory=dict)
+
+    def of(self, pairs: Iterable[Pair]) -> Coverage:
+        """What is covered of these pairs."""
+        kept = tuple(sorted(set(self.pairs).intersection(pairs)))
+        cameras = {camera for pair in kept for camera in pair}
+        return Coverage(kept, {name: source for name, source in self.sources.items() if name in cameras})
+
+    def changed(self, now: Mapping[str, Source | None]) -> list[str]:
+        """Cameras that are on disk now and were not, or are another file; one that is gone stays as it was."""
+        return [name for name, source in self.sources.items() if (there := now.get(name)) and there != source]
+
+    def current(self, now: Mapping[str, Source | None]) -> Coverage:
+        """What would not come out otherwise now."""
+        changed = set(self.changed(now))
+        return self.of(pair for pair in self.pairs if changed.isdisjoint(pair))
+
+    def __or__(self, other: Coverage) -> Coverage:
+        return Coverage(tuple(sorted({*self.pairs, *other.pairs})), {**self.sources, **other.sources})
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """The coverage of a take in a direction, as files keep it."""
+
+    take_uid: str
+    direction: Literal["ego2exo", "exo2ego"]
+    coverage: Coverage
+
+
+def encode_entries(entries: Iterable[Entry]) -> bytes:
+    """What a file keeps, as JSON."""
+    return msgspec.json.encode(list(entries))
+
+
+def coverage_in(metadata: Mapping[bytes, bytes] | None, name: str) -> dict[tuple[str, str], Coverage]:
+    """Read, by take and direction, what the rows of a file are of; nothing for files that do not tell.
+
+    Args:
+        metadata: key-value metadata of the file.
+        name: the file, for messages.
+
+    Raises:
+        OutputError: it is damaged.
+    """
+    try:
+        entries = msgspec.json.decode((metadata or {}).get(COVERAGE_KEY, b"[]"), type=list[Entry])
+    except msgspec.DecodeError as error:
+        raise OutputError(f"{name} holds damaged notes of what its rows are of ({error}): predict again") from error
+    return {(entry.take_uid, entry.direction): entry.coverage for entry in entries}

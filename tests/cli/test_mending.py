@@ -1,0 +1,208 @@
+"""Videos that are missing, cut or broken: what does not need them is predicted, and a rerun does just the rest."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+
+import pyarrow.compute as pc
+import pytest
+from command import lmeec
+from rendered import EGO
+
+from lmeec.tables import parts_directory, read_coverage, read_results
+from lmeec.tables.coverage import Source
+from tests.support.tables import assert_same
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "results.parquet"
+
+
+@pytest.fixture
+def predict(tiny, takes, out):
+    def run(*arguments, root=takes.root):
+        return lmeec("predict", root, "--out", out, "--checkpoint", tiny, "--workers", 0, *arguments)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def undisturbed(rendered_takes, tiny, tmp_path_factory):
+    path = tmp_path_factory.mktemp("undisturbed") / "results.parquet"
+    done = lmeec("predict", rendered_takes.root, "--out", path, "--checkpoint", tiny, "--workers", 0)
+    assert done.status == 0, done.err
+    return read_results(path)
+
+
+def failures(out):
+    listed = json.loads(out.with_name(out.name + ".failures.json").read_text())
+    return {(one["take_uid"], one["direction"], one["camera"]): one["error"] for one in listed}
+
+
+def started(done):
+    """Jobs that were begun, without their estimates."""
+    return sorted(line.split(" ", 1)[1].split(":")[0] for line in done.err.splitlines() if ": started" in line)
+
+
+def both_directions(take, camera):
+    return [f"{take} {direction} {camera}" for direction in ("ego2exo", "exo2ego")]
+
+
+def cut_short(path):
+    """A download that ended early, of a video whose index is at its beginning: some frames are there."""
+    import av
+
+    source = path.with_name("source.mp4")
+    path.rename(source)
+    with av.open(str(source)) as whole, av.open(str(path), "w", options={"movflags": "faststart"}) as short:
+        stream = whole.streams.video[0]
+        copied = short.add_stream_from_template(stream)
+        for number, packet in enumerate(packet for packet in whole.demux(stream) if packet.dts is not None):
+            if number < 12:
+                packet.stream = copied
+                short.mux(packet)
+    source.unlink()
+
+
+def damage_the_middle(path):
+    """Opens and gives frames, until one that does not decode."""
+    data = bytearray(path.read_bytes())
+    start = data.index(b"mdat") + len(data) // 3
+    data[start : start + len(data) // 4] = bytes(len(data) // 4)
+    path.write_bytes(data)
+
+
+def test_a_video_that_was_missing_is_done_when_it_is_there(predict, takes, out, undisturbed, tmp_path):
+    video = takes.video(0, "gp02")
+    video.rename(tmp_path / "aside.mp4")
+    assert predict().status == 0
+    rows = read_results(out)
+    assert set(rows.filter(pc.equal(rows["missing"], "camera"))["take_uid"].to_pylist()) == {takes.uids[0]}
+    assert "nothing to do" in predict().err
+    assert read_coverage(out)[takes.uids[0], "ego2exo"].sources["gp02"] is None
+    (tmp_path / "aside.mp4").rename(video)
+    done = predict()
+    assert done.status == 0, done.err
+    assert "not what they were" in done.err
+    assert f"take '{takes.names[0]}', camera 'gp02' (not on disk then, full size" in done.err
+    assert started(done) == both_directions(takes.names[0], "gp02")
+    assert "2 takes and directions to predict, 2 done before" in done.err
+    assert_same(read_results(out), undisturbed)
+    assert "nothing to do" in predict().err
+    assert not parts_directory(out).exists()
+
+
+def test_a_video_that_was_cut_short_is_done_again_when_it_is_whole(predict, takes, out, undisturbed):
+    video = takes.video(1, "gp01")
+    whole = video.read_bytes()
+    cut_short(video)
+    assert predict().status == 0
+    rows = read_results(out)
+    assert set(rows["missing"].to_pylist()) == {None, "video"}
+    assert "nothing to do" in predict().err
+    video.write_bytes(whole)
+    done = predict()
+    assert done.status == 0, done.err
+    assert started(done) == both_directions(takes.names[1], "gp01")
+    assert_same(read_results(out), undisturbed)
+
+
+def test_a_video_that_is_gone_after_it_was_predicted_is_not_missed(predict, takes, out, undisturbed):
+    assert predict().status == 0
+    takes.video(1, "gp01").unlink()
+    done = predict()
+    assert "nothing to do" in done.err
+    assert read_results(out).equals(undisturbed)
+
+
+@pytest.mark.parametrize("damage", [damage_the_middle, lambda path: path.write_text("<html>503</html>")])
+def test_a_broken_exo_video_takes_nothing_else_with_it(damage, predict, takes, out, undisturbed):
+    video = takes.video(0, "gp01")
+    whole = video.read_bytes()
+    damage(video)
+    done = predict()
+    assert done.status == 1
+    assert f"failed: {takes.names[0]} ego2exo gp01" in done.err
+    assert "Traceback" not in done.err
+    listed = failures(out)
+    assert set(listed) == {(takes.uids[0], direction, "gp01") for direction in ("ego2exo", "exo2ego")}
+    assert all(str(video) in reason for reason in listed.values())
+    if damage is damage_the_middle:
+        assert all(re.search(r"frame ([5-9]|1\d) cannot be decoded", reason) for reason in listed.values())
+    rows, expected = read_results(out), undisturbed
+    lost = pc.equal(rows["missing"], "failed").fill_null(False)
+    broken = pc.and_(
+        pc.equal(expected["take_uid"], takes.uids[0]),
+        pc.or_(pc.equal(expected["query_cam"], "gp01"), pc.equal(expected["target_cam"], "gp01")),
+    )
+    assert lost.to_pylist() == broken.to_pylist()
+    assert_same(rows.filter(pc.invert(lost)), expected.filter(pc.invert(broken)))
+    again = predict()
+    assert again.status == 1
+    assert started(again) == both_directions(takes.names[0], "gp01")
+    assert read_results(out).equals(rows)
+    video.write_bytes(whole)
+    mended = predict()
+    assert mended.status == 0, mended.err
+    assert started(mended) == both_directions(takes.names[0], "gp01")
+    assert_same(read_results(out), undisturbed)
+    assert sorted(path.name for path in out.parent.iterdir()) == ["results.parquet", "takes"]
+
+
+def test_a_failed_camera_is_done_from_the_table_alone(predict, takes, out, undisturbed):
+    """Also when somebody tidied the parts away."""
+    video = takes.video(0, "gp01")
+    whole = video.read_bytes()
+    video.write_text("no video")
+    assert predict().status == 1
+    shutil.rmtree(parts_directory(out))
+    video.write_bytes(whole)
+    done = predict()
+    assert done.status == 0, done.err
+    assert started(done) == both_directions(takes.names[0], "gp01")
+    assert_same(read_results(out), undisturbed)
+
+
+def test_without_the_ego_video_all_of_the_take_fails(predict, takes, out, undisturbed):
+    takes.video(0, EGO).write_text("no video")
+    assert predict().status == 1
+    assert set(failures(out)) == {(takes.uids[0], direction, EGO) for direction in ("ego2exo", "exo2ego")}
+    rows = read_results(out).to_pandas()
+    assert len(rows) == undisturbed.num_rows
+    assert set(rows.missing[rows.take_uid == takes.uids[0]]) == {"failed"}
+    assert rows.missing[rows.take_uid == takes.uids[1]].isna().all()
+
+
+def small_videos(takes, number):
+    """The videos of 448 pixels of a take, for the moment in their place."""
+    folder = takes.videos(number) / "downscaled" / "448"
+    folder.mkdir(parents=True)
+    for path in takes.videos(number).glob("*.mp4"):
+        other = takes.videos(1 - number) / path.name
+        shutil.copy(other, folder / path.name)  # other frames, to tell them by
+
+
+def test_a_resumed_run_does_not_mix_videos(predict, takes, out, tiny, tmp_path):
+    """Small videos that come in the middle of a run are used for what was predicted from large ones too."""
+    takes.video(1, "gp01").write_text("no video")
+    assert predict("--direction", "ego2exo").status == 1
+    for number in (0, 1):
+        small_videos(takes, number)
+    for number in (0, 1):  # whole again, as copies were
+        shutil.copy(takes.videos(number) / "gp02.mp4", takes.videos(number) / "downscaled" / "448" / "gp01.mp4")
+    done = predict("--direction", "ego2exo")
+    assert done.status == 0, done.err
+    assert "5 cameras are not what they were" in done.err
+    assert f"take '{takes.names[0]}', camera '{EGO}' (full size" in done.err
+    assert "then, 448 pixels" in done.err
+    fresh = tmp_path / "fresh.parquet"
+    call = ["--out", fresh, "--checkpoint", tiny, "--direction", "ego2exo", "--workers", 0]
+    assert lmeec("predict", takes.root, *call).status == 0
+    assert_same(read_results(out), read_results(fresh))
+    sources = read_coverage(out)[takes.uids[0], "ego2exo"].sources
+    assert {source.kind for source in sources.values()} == {"448"}
+    size = (takes.videos(0) / "downscaled" / "448" / f"{EGO}.mp4").stat().st_size
+    assert sources[EGO] == Source("448", size)
