@@ -3,6 +3,7 @@
 #   make demo           install lmeec, then predict, score and draw two synthetic takes
 #   make test           install what the tests need too, a browser included, then run them
 #   make lint           check style and types
+#   make docs           build the pages of docs/ into site/
 #   make dist           build wheel and source distribution, and check them
 #   make check-wheel    run the demo with the wheel in an empty environment
 #   make install        install lmeec only
@@ -21,9 +22,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONSTRAINTS := $(VENV)/torch-constraints.txt
 INSTALLED := $(VENV)/.lmeec-installed
 DEV_INSTALLED := $(VENV)/.lmeec-dev-installed
+DOCS_INSTALLED := $(VENV)/.lmeec-docs-installed
 BROWSERS := $(CHROMIUM) chromium chromium-browser google-chrome chrome
 
-.PHONY: demo demo-commands test lint dist check-wheel install install-dev browser
+.PHONY: demo demo-commands test lint docs dist check-wheel install install-dev browser
 
 demo: install
 	@$(MAKE) --no-print-directory demo-commands
@@ -47,6 +49,11 @@ lint: install-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy lmeec lmeec_cli
+
+# Warnings are errors: a link or a name that leads nowhere ends the build.
+docs: $(DOCS_INSTALLED)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean --quiet
+	@echo "The pages are in site; open site/index.html"
 
 # From the source distribution, so that both are known to be whole.
 dist: install-dev
@@ -99,4 +106,8 @@ $(INSTALLED): pyproject.toml | $(CONSTRAINTS)
 
 $(DEV_INSTALLED): pyproject.toml | $(CONSTRAINTS)
 	@SAM2_BUILD_CUDA=0 $(PIP) install --quiet --no-build-isolation --constraint $(CONSTRAINTS) --editable '.[dev]'
+	@touch $@ $(INSTALLED)
+
+$(DOCS_INSTALLED): pyproject.toml | $(CONSTRAINTS)
+	@SAM2_BUILD_CUDA=0 $(PIP) install --quiet --no-build-isolation --constraint $(CONSTRAINTS) --editable '.[docs]'
 	@touch $@ $(INSTALLED)

@@ -1,0 +1,69 @@
+"""The pages of docs/ against what they are about: the columns of the table, messages, and links."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from lmeec.tables import SCHEMA
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+
+
+def rows_of_tables(page):
+    """The rows of a page's tables, as lists of cells, without headings' rules."""
+    lines = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if not set(line) <= set("|-")]
+
+
+def test_every_column_is_explained():
+    explained = [row for row in rows_of_tables(DOCS / "table.md") if re.fullmatch(r"`\w+`", row[0])]
+    said = [(name.strip("`"), kind, null == "yes") for name, kind, null, _ in explained]
+    known = [(field.name, str(field.type), field.nullable) for field in SCHEMA]
+    assert said == known
+    assert all(meaning for *_, meaning in explained)
+
+
+@pytest.fixture(scope="module")
+def texts_in_code():
+    """All text in the code, as one line each, with `…` where something is put in."""
+    found = []
+    for folder in ("lmeec", "lmeec_cli"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.JoinedStr):
+                    parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
+                    found.append("".join(parts))
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    found.append(node.value)
+    return found
+
+
+def says(text, message):
+    """Whether a text has the words of a message in their order, with anything where the message has `…`."""
+    return re.search(".*".join(re.escape(part.strip()) for part in message.split("…")), text, re.DOTALL)
+
+
+def messages():
+    for row in rows_of_tables(DOCS / "errors.md"):
+        yield from re.findall(r"`([^`]+)`", row[0])
+
+
+@pytest.mark.parametrize("message", list(messages()))
+def test_explained_messages_are_those_of_the_code(message, texts_in_code):
+    assert any(says(text, message) for text in texts_in_code), "no message has these words any more"
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_links_lead_somewhere(page):
+    targets = re.findall(r"\]\(([^)]+)\)", (ROOT / page).read_text(encoding="utf-8"))
+    lost = [target for target in targets if "://" not in target and not (ROOT / target.partition("#")[0]).exists()]
+    assert not lost
+
+
+def test_the_first_page_stays_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
