@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -14,21 +15,44 @@ from lmeec.model import transfer
 META = torch.device("meta")
 
 
+_MAKERS = (torch.tensor, torch.as_tensor, torch.asarray)
+_ITEMS = (torch.Tensor.__getitem__, torch.Tensor.__setitem__)
+_COPY = torch.ops.aten._to_copy.default
+
+
 class _NoTensorsFromLists(TorchFunctionMode):
-    """Refuses to make a tensor of Python's numbers on the device: a copy that waits, which dispatch does not show."""
+    """Refuses to bring Python's numbers to the device as a tensor: a copy that waits, which dispatch does not show."""
 
     def __torch_function__(self, function, types, arguments=(), keywords=None):
         keywords = keywords or {}
-        if function in (torch.tensor, torch.as_tensor) and keywords.get("device") not in (None, torch.device("cpu")):
-            raise AssertionError(f"{function.__name__} of Python's numbers on the device: a hidden transfer")
+        if _brings_numbers(function, arguments, keywords):
+            raise AssertionError(f"{function.__name__} brings Python's numbers to the device: a hidden transfer")
         return function(*arguments, **keywords)
+
+
+def _brings_numbers(function, arguments, keywords):
+    if function in _MAKERS:
+        return keywords.get("device") not in (None, torch.device("cpu"))
+    first = arguments[0] if arguments else None
+    if not isinstance(first, torch.Tensor) or first.device != META:
+        return False
+    if function is torch.Tensor.new_tensor:
+        return True
+    if function not in _ITEMS:
+        return False
+    places = arguments[1] if isinstance(arguments[1], tuple) else arguments[1:2]
+    return any(
+        isinstance(x, (list, np.ndarray)) or (isinstance(x, torch.Tensor) and x.device != META)
+        for x in (*places, *arguments[2:])
+    )
 
 
 class OneDevice(TorchDispatchMode):
     """Refuses operations on tensors of the meta device together with tensors of the host, transfers among them.
 
-    Numbers wrapped in tensors without dimensions are what kernels take as arguments, and pass. What goes through
-    `lmeec.model.transfer` passes and is counted; what it brings to the host there are zeros, or what `answers` makes.
+    Numbers wrapped in tensors without dimensions are what kernels take as arguments, and pass, unless they are copied.
+    What goes through `lmeec.model.transfer` passes and is counted; what it brings to the host there are zeros, or what
+    `answers` makes.
 
     Attributes:
         brought: shapes of what came to the host, in order.
@@ -45,7 +69,7 @@ class OneDevice(TorchDispatchMode):
         keywords = keywords or {}
         if not self._passing:
             tensors = [x for x in tree_flatten((arguments, keywords))[0] if isinstance(x, torch.Tensor)]
-            places = {x.device.type for x in tensors if x.dim()}
+            places = {x.device.type for x in tensors if x.dim() or operation is _COPY}
             if keywords.get("device") is not None and tensors:
                 places.add(torch.device(keywords["device"]).type)
             if len(places) > 1:
