@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmeec_cli.terminal import echo
+
 if TYPE_CHECKING:
     from lmeec.analysis.existence import DecisionScores
     from lmeec.analysis.groups import Estimate
@@ -48,18 +50,19 @@ def calibrate(
     fitted.calibration.write(out)
     if as_json:
         scores = {direction: dataclasses.asdict(one) for direction, one in fitted.scores.items()}
-        typer.echo(json.dumps(scores, indent=2))
+        echo(json.dumps(scores, indent=2))
     else:
         _show(fitted.scores)
     for direction, reason in fitted.skipped.items():
-        typer.echo(f"note: {direction} is not in the calibration: {reason}", err=True)
-    typer.echo(f"wrote {out}", err=True)
+        echo(f"note: {direction} is not in the calibration: {reason}", err=True)
+    echo(f"wrote {out}", err=True)
 
 
 def _show(scores: dict[str, DecisionScores]) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
+
+    from lmeec_cli.console import Console
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("direction", "balanced accuracy %", "95% interval"):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmeec_cli.terminal import echo
+
 if TYPE_CHECKING:
     from lmeec.model.checkpoint import Checkpoint
 
@@ -32,10 +34,11 @@ def inspect(
     if as_json:
         import json
 
-        typer.echo(json.dumps(facts, indent=2))
+        echo(json.dumps(facts, indent=2))
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from lmeec_cli.console import Console
 
     table = Table(show_header=False)
     for name, value in facts.items():
@@ -70,7 +73,7 @@ def convert(
     check_weights(read, config)
     write_safetensors(out, read.tensors, config)
     before, after = source.stat().st_size, out.stat().st_size
-    typer.echo(f"{out}: {len(read.tensors)} tensors, {after / 1e6:.0f} MB (from {before / 1e6:.0f} MB)")
+    echo(f"{out}: {len(read.tensors)} tensors, {after / 1e6:.0f} MB (from {before / 1e6:.0f} MB)")
 
 
 def _facts(read: Checkpoint) -> dict[str, Any]:

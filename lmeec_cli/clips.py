@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from lmeec_cli.clips_instruct import instruct
 from lmeec_cli.options import ray_address_option
+from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -212,14 +213,14 @@ def make(
     with _progress("opening videos") as show:
         source = read_source(takes.absolute(), config, annotations=annotations, on_progress=show)
     for notice in source.notices:
-        typer.echo(f"note: {notice}", err=True)
+        echo(f"note: {notice}", err=True)
     summary = make_clips(source, out, config, results=results, overwrite=overwrite)
     for problem in summary.problems:
-        typer.echo(f"error: left out: {problem}", err=True)
+        echo(f"error: left out: {problem}", err=True)
     extracted = None if extraction is None else extraction.run(out, overwrite=overwrite)
     if as_json:
         document = {"out": str(out)} | summary.to_dict() | {"extracted": extracted and asdict(extracted)}
-        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         from lmeec_cli.clips_summary import show_summary
 
@@ -231,8 +232,9 @@ def make(
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal, nothing elsewhere."""
-    from rich.console import Console
     from rich.progress import Progress
+
+    from lmeec_cli.console import Console
 
     console = Console(stderr=True)
     if not console.is_terminal:

@@ -14,6 +14,7 @@ from lmeec.clips.extract import ExtractConfig, ExtractSummary, Format, InProcess
 from lmeec.clips.read import read_clips_metadata
 from lmeec_cli.options import auto_or_number
 from lmeec_cli.signals import Stopped, stopping
+from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
     from lmeec.clips.extract import Executor, TakeResult
@@ -74,7 +75,7 @@ class Extraction:
                     on_result=show,
                 )
         except (Stopped, KeyboardInterrupt):
-            typer.echo(f"stopped at once; {_HOW_TO_GO_ON}", err=True)
+            echo(f"stopped at once; {_HOW_TO_GO_ON}", err=True)
             raise typer.Exit(130) from None
         self._conclude(done, takes)
         if stop.requested and done.waiting:
@@ -83,15 +84,15 @@ class Extraction:
 
     def _conclude(self, done: ExtractSummary, takes: int) -> None:
         there = f" ({done.kept:,} were there before)" if done.kept else ""
-        typer.echo(
+        echo(
             f"{self.folder}: {done.cut:,} clips cut{there}, {done.takes:,} of {takes:,} takes are whole, "
             f"{done.seconds:.0f} s",
             err=True,
         )
         if done.failures:
-            typer.echo(f"error: {len(done.failures):,} failures; {_HOW_TO_GO_ON}", err=True)
+            echo(f"error: {len(done.failures):,} failures; {_HOW_TO_GO_ON}", err=True)
         elif done.waiting:
-            typer.echo(f"stopped: {done.waiting:,} takes remain; {_HOW_TO_GO_ON}", err=True)
+            echo(f"stopped: {done.waiting:,} takes remain; {_HOW_TO_GO_ON}", err=True)
 
 
 @contextmanager
@@ -112,15 +113,16 @@ def _executor(wanted: Wanted) -> Iterator[Executor]:
             f"workers need ray, which cannot be imported ({error}): {how_to_install('ray')}, or use --workers 0"
         ) from error
     with ray_session(wanted) as sizes:
-        typer.echo(f"cutting clips with {sizes.workers} workers, each with {sizes.cpus} CPUs", err=True)
+        echo(f"cutting clips with {sizes.workers} workers, each with {sizes.cpus} CPUs", err=True)
         yield RayTasks(sizes)
 
 
 @contextmanager
 def _shown(takes: int) -> Iterator[Callable[[TakeResult], None]]:
     """A bar on a terminal, otherwise a line a take; failures in either case."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from lmeec_cli.console import Console
 
     console = Console(stderr=True)
     columns = (TextColumn("cutting clips"), BarColumn(), MofNCompleteColumn(), TextColumn("takes"))

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from lmeec_cli.terminal import echo
+
 
 def instruct(
     clips: Annotated[Path, typer.Argument(help="Table that `lmeec clips` wrote.", show_default=False)],
@@ -52,13 +54,13 @@ def instruct(
     for task, count in done.candidates["train"].items():
         if not count:
             hint = ": the table was made without --results, or no sentence mentions an object"
-            typer.echo(f"note: nothing to ask of task {task}{hint if task == 'manipulated' else ''}", err=True)
+            echo(f"note: nothing to ask of task {task}{hint if task == 'manipulated' else ''}", err=True)
     if as_json:
-        typer.echo(json.dumps({"out": str(out)} | asdict(done), indent=2))
+        echo(json.dumps({"out": str(out)} | asdict(done), indent=2))
         return
     for side, path in (("train", out), ("val", validation_file(out))):
         if side in done.conversations:
             by_task = ", ".join(f"{count:,} {task}" for task, count in done.conversations[side].items() if count)
             total = sum(done.conversations[side].values())
             takes = f"{done.takes[side]:,} take{'' if done.takes[side] == 1 else 's'}"
-            typer.echo(f"{path}: {total:,} conversations about {takes} ({by_task or 'none'})")
+            echo(f"{path}: {total:,} conversations about {takes} ({by_task or 'none'})")

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from lmeec.clips.summary import ClipsSummary
+from lmeec_cli.console import Console
 
 _BAR_WIDTH = 30
 _SCENARIOS_SHOWN = 12

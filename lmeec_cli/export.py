@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from lmeec_cli.terminal import echo
+
 
 class Format(StrEnum):
     """What to export to."""
@@ -98,4 +100,4 @@ def _challenge(results: list[str], out: Path, annotations: Path | None, overwrit
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    echo(text, err=True)

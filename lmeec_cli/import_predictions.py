@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lmeec_cli.terminal import echo
+
 
 def import_predictions(
     predictions: Annotated[
@@ -53,10 +55,10 @@ def import_predictions(
     }
     for note, count in notes.items():
         if count:
-            typer.echo(f"note: {count:,} {note}", err=True)
+            echo(f"note: {count:,} {note}", err=True)
     for warning in done.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     if as_json:
-        typer.echo(json.dumps({"out": out} | dataclasses.asdict(done), indent=2))
+        echo(json.dumps({"out": out} | dataclasses.asdict(done), indent=2))
     else:
-        typer.echo(f"{out}: {done.rows:,} frames, {done.visible:,} with the object visible, {done.absent:,} absent")
+        echo(f"{out}: {done.rows:,} frames, {done.visible:,} with the object visible, {done.absent:,} absent")

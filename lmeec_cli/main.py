@@ -21,6 +21,7 @@ from lmeec_cli.score import score
 from lmeec_cli.status import status
 from lmeec_cli.synth import synth
 from lmeec_cli.takes import takes
+from lmeec_cli.terminal import echo
 from lmeec_cli.train import train
 
 app = typer.Typer(
@@ -37,7 +38,7 @@ def _show_version(wanted: bool) -> None:
     if wanted:
         from lmeec.version import __version__
 
-        typer.echo(f"lmeec {__version__}")
+        echo(f"lmeec {__version__}")
         raise typer.Exit
 
 
@@ -71,5 +72,5 @@ def main() -> None:
     try:
         app()
     except LmeecError as error:
-        typer.echo(f"error: {error}", err=True)
+        echo(f"error: {error}", err=True)
         sys.exit(1)

@@ -10,6 +10,7 @@ import typer
 
 from lmeec.config import DEFAULT_POLICY
 from lmeec_cli.options import auto_or_number, ray_address_option
+from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -220,7 +221,7 @@ def predict(
     )
     if config.calibration is not None:
         for name in set(config.directions) - set(config.calibration.directions):
-            typer.echo(f"note: {calibration} says nothing of {name}: its confidence is the object score's", err=True)
+            echo(f"note: {calibration} says nothing of {name}: its confidence is the object score's", err=True)
     wanted = Wanted(auto_or_number(workers, "--workers"), gpus_per_worker, cpus_per_worker, ray_address, device)
     if wanted.workers == 0 and take_timeout is not None:
         raise ConfigError("--take-timeout needs a process that can be ended: use --workers 1 or more")
@@ -229,7 +230,7 @@ def predict(
     sources = checkpoint_sources(checkpoint or ["nano"], config.directions)
     found = find_takes(takes.absolute(), annotations=annotations, video=config.video_size, names=take or ())
     for warning in found.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     stop = Stop()
     try:
         with _executor(wanted, sources, config, take_timeout) as executor, stopping(stop):
@@ -239,7 +240,7 @@ def predict(
                     executor, found, output, reporter, overwrite=overwrite, retries=retries, stop=stop
                 )
     except (Stopped, KeyboardInterrupt):
-        typer.echo(f"stopped at once; {_HOW_TO_GO_ON}", err=True)
+        echo(f"stopped at once; {_HOW_TO_GO_ON}", err=True)
         raise typer.Exit(130) from None
     if profile:
         show_profile(summary.profile)
@@ -264,7 +265,7 @@ def _executor(
     reason = in_process_reason(wanted, needs_workers=take_timeout is not None)
     if reason is not None:
         if wanted.workers != 0:
-            typer.echo(f"predicting in this process: {reason}", err=True)
+            echo(f"predicting in this process: {reason}", err=True)
         yield InProcess(Worker(sources, config))
         return
     try:
@@ -280,7 +281,7 @@ def _executor(
     with ray_session(wanted) as sizes:
         where = "here" if wanted.address is None else f"on the Ray cluster at {wanted.address}"
         gpus = f"{sizes.gpus:g} GPUs and " if sizes.gpus else ""
-        typer.echo(f"predicting with {sizes.workers} workers {where}, each with {gpus}{sizes.cpus} CPUs", err=True)
+        echo(f"predicting with {sizes.workers} workers {where}, each with {gpus}{sizes.cpus} CPUs", err=True)
         with RayExecutor(make_worker, config, sizes, take_timeout or DEFAULT_TAKE_TIMEOUT_S) as executor:
             yield executor
 
@@ -293,20 +294,18 @@ def _absolute(source: str) -> str:
 
 def _introduce(models: Mapping[Direction, ModelInfo]) -> None:
     for direction, model in models.items():
-        typer.echo(
-            f"{direction}: model {model.name} ({model.digest[:12]}) on {model.device} in {model.dtype}", err=True
-        )
+        echo(f"{direction}: model {model.name} ({model.digest[:12]}) on {model.device} in {model.dtype}", err=True)
     if any((model.device, model.dtype) == ("cpu", "bfloat16") for model in models.values()):
         from lmeec.model.build import has_fast_bfloat16
 
         if not has_fast_bfloat16():
-            typer.echo("warning: this CPU has no bfloat16 arithmetic; --dtype float32 is faster and exact", err=True)
+            echo("warning: this CPU has no bfloat16 arithmetic; --dtype float32 is faster and exact", err=True)
 
 
 def _conclude(summary: RunSummary, out: Output) -> None:
     resumed = f" ({summary.resumed} of them done before)" if summary.resumed else ""
     if summary.waiting:
-        typer.echo(
+        echo(
             f"stopped: {summary.parts} takes and directions are done{resumed}, {summary.waiting} remain; "
             f"{_HOW_TO_GO_ON}",
             err=True,
@@ -314,12 +313,12 @@ def _conclude(summary: RunSummary, out: Output) -> None:
         raise typer.Exit(130)
     where = f"{out}: " if summary.parts else ""
     without = f"; {summary.missing:,} frames have no prediction (column `missing` says why)" if summary.missing else ""
-    typer.echo(
+    echo(
         f"{where}{summary.rows:,} predictions from {summary.parts} takes and directions{resumed}, "
         f"{summary.seconds:.0f} s{without}"
     )
     if summary.failures:
-        typer.echo(
+        echo(
             f"error: {len(summary.failures)} jobs failed, see {out.failures}; run the same command again to try only "
             "these again",
             err=True,

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
+
+from lmeec_cli.console import Console
 
 if TYPE_CHECKING:
     from lmeec.inference.pipeline import Profile

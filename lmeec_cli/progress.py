@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import IO, TYPE_CHECKING, Literal
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from lmeec.data.names import plain
+from lmeec_cli.console import Console
 from lmeec_cli.words import duration, snake_case
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ class JsonReporter:
     def _write(self, name: str, values: dict[str, object]) -> None:
         self._last = time.monotonic()
         record = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": name, **values}
-        print(json.dumps(record, ensure_ascii=False), file=self._file, flush=True)
+        print(plain(json.dumps(record, ensure_ascii=False)), file=self._file, flush=True)
 
 
 class LiveReporter:

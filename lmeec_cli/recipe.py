@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmeec.errors import ConfigError, OutputError
+from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
     from lmeec.evaluation import DirectionScore
@@ -31,7 +32,7 @@ def list_recipes() -> None:
     shipped = _shipped()
     width = max(map(len, shipped))
     for name, path in shipped.items():
-        typer.echo(f"{name:{width}}  {_summary(path)}")
+        echo(f"{name:{width}}  {_summary(path)}")
 
 
 @recipe.command("cp")
@@ -58,7 +59,7 @@ def copy(
         target.write_bytes(source.read_bytes())
     except OSError as error:
         raise OutputError(f"cannot write {target}: {error.strerror}") from error
-    typer.echo(str(target))
+    echo(str(target))
 
 
 @recipe.command("run")
@@ -132,7 +133,7 @@ def _run_ablation(wanted: Ablation) -> None:
     scores: dict[str, Mapping[str, DirectionScore]] = {}
     for policy in wanted.policies:
         out = folder / f"{policy}.parquet"
-        typer.echo(f"memory policy {policy}", err=True)
+        echo(f"memory policy {policy}", err=True)
         status = max(status, _predict(wanted.predict, {"memory_policy": policy, "out": str(out)}))
         scores[policy] = evaluate(out)
     _show(scores)
@@ -194,8 +195,9 @@ def _write(path: Path, document: Mapping[str, Any]) -> None:
 
 def _show(scores: Mapping[str, Mapping[str, DirectionScore]]) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
+
+    from lmeec_cli.console import Console
 
     table = Table(box=SIMPLE_HEAD)
     for name in ("policy", "direction") if any(scores) else ("direction",):

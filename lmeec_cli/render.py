@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from lmeec_cli.terminal import echo
+
 
 def render(
     results: Annotated[
@@ -71,7 +73,7 @@ def render(
 
     found = find_takes(takes, annotations=annotations)
     for warning in found.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     done = render_videos(
         results,
         found,
@@ -81,10 +83,10 @@ def render(
         height=height,
         frames_per_second=fps,
         stills=stills,
-        on_file=lambda path: typer.echo(str(path)),
+        on_file=lambda path: echo(str(path)),
     )
     for failure in done.failures:
-        typer.echo(f"not rendered: {failure}", err=True)
-    typer.echo(f"{len(done.files):,} {'videos' if stills is None else 'pictures'} in {out}", err=True)
+        echo(f"not rendered: {failure}", err=True)
+    echo(f"{len(done.files):,} {'videos' if stills is None else 'pictures'} in {out}", err=True)
     if done.failures:
         raise typer.Exit(1)

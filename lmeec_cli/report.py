@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lmeec_cli.terminal import echo
+
 
 def report(
     results: Annotated[
@@ -50,8 +52,8 @@ def report(
 
         found = find_takes(takes, annotations=annotations)
         for warning in found.warnings:
-            typer.echo(f"warning: {warning}", err=True)
+            echo(f"warning: {warning}", err=True)
     numbers = write_report(results, out, takes=found, overwrite=overwrite)
     if not numbers.annotated:
-        typer.echo(f"note: {results} has no ground truth, so the report has no metrics", err=True)
-    typer.echo(f"{out}: {numbers.tracks:,} tracks of {numbers.takes:,} takes", err=True)
+        echo(f"note: {results} has no ground truth, so the report has no metrics", err=True)
+    echo(f"{out}: {numbers.tracks:,} tracks of {numbers.takes:,} takes", err=True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from lmeec_cli.terminal import echo
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -136,9 +138,9 @@ def score(
     if as_json:
         uncounted = _left_out_document(results) if protocol == "paper" else _lost_document(missing, lost)
         document = _document(results, tables, protocol, average, decides, common) | uncounted
-        typer.echo(json.dumps(document, indent=2))
+        echo(json.dumps(document, indent=2))
     elif as_csv:
-        typer.echo(to_csv(table_of(tables)), nl=False)
+        echo(to_csv(table_of(tables)), nl=False)
     else:
         _show(results, tables)
     _note_what_is_missing(tables, decides)
@@ -196,7 +198,7 @@ def _show(results: Sequence[str], tables: Tables) -> None:
     from lmeec_cli.score_tables import show_groups
 
     if len(results) == 2:
-        typer.echo(f"A: {results[0]}\nB: {results[1]}")
+        echo(f"A: {results[0]}\nB: {results[1]}")
     for by, ones in tables.items():
         show_groups(by, ones)
 
@@ -206,9 +208,9 @@ def _note_what_is_missing(tables: Tables, calibration: Calibration | None) -> No
     for one in by_direction:
         direction = one.group["direction"]
         if not one.visible:
-            typer.echo(f"note: none of the {one.frames:,} frames of {direction} has visible ground truth", err=True)
+            echo(f"note: none of the {one.frames:,} frames of {direction} has visible ground truth", err=True)
         if calibration is not None and direction not in calibration.directions:
-            typer.echo(f"note: the calibration says nothing of {direction}: confidence > 0.5 decides there", err=True)
+            echo(f"note: the calibration says nothing of {direction}: confidence > 0.5 decides there", err=True)
 
 
 def _lost_document(missing: str, lost: Sequence[Lost]) -> dict[str, Any]:
@@ -226,7 +228,7 @@ def _note_what_is_lost(results: Sequence[str], missing: str, lost: Sequence[Lost
             if reasons:
                 words = ", ".join(f"{name} {count:,}" for name, count in reasons.items())
                 place = f" in {where}" if len(results) > 1 else ""
-                typer.echo(
+                echo(
                     f"note: {sum(reasons.values()):,} frames of {direction}{place} have ground truth but no prediction "
                     f"({words}); they {fate}",
                     err=True,
@@ -248,7 +250,7 @@ def _note_what_is_left_out(results: Sequence[str]) -> None:
     for one in results:
         counts = left_out(one)
         if counts.missing or counts.between:
-            typer.echo(
+            echo(
                 f"note: {one}: the paper's protocol leaves out {counts.missing:,} frames without a prediction and "
                 f"{counts.between:,} whose number is no multiple of {FRAME_STEP}",
                 err=True,
@@ -258,16 +260,16 @@ def _note_what_is_left_out(results: Sequence[str]) -> None:
 def _note_what_is_compared(results: Sequence[str], common: CommonFrames) -> None:
     from lmeec.tables import read_metadata
 
-    typer.echo(
+    echo(
         f"compared on {len(common.first):,} frames that both have; {common.only_first:,} are in {results[0]} only, "
         f"{common.only_second:,} in {results[1]} only",
         err=True,
     )
     if common.other_truth:
-        typer.echo(
+        echo(
             f"note: {common.other_truth:,} more are left out: the two tables differ in whether the object is visible",
             err=True,
         )
     first, second = (read_metadata(one) for one in results)
     if first.annotation_digest != second.annotation_digest:
-        typer.echo("note: the runs were scored against different annotation files", err=True)
+        echo("note: the runs were scored against different annotation files", err=True)

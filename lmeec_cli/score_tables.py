@@ -74,7 +74,7 @@ def _table(labels: Sequence[str]) -> Table:
 
 
 def _print(table: Table) -> None:
-    from rich.console import Console
+    from lmeec_cli.console import Console
 
     # Wider than the terminal rather than with numbers or labels cut off.
     needed = Console(width=_UNBOUNDED, markup=False).measure(table).maximum

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from lmeec_cli.terminal import echo
 
+if TYPE_CHECKING:
     from lmeec.inference.status import RunStatus
+    from lmeec_cli.console import Console
 
 _SHOWN = 20
 
@@ -37,18 +38,18 @@ def status(
     """
     from lmeec.inference.status import read_status
 
-    found = read_status(out, watching=lambda text: typer.echo(text, err=True))
+    found = read_status(out, watching=lambda text: echo(text, err=True))
     if as_json:
         import dataclasses
         import json
 
-        typer.echo(json.dumps(dataclasses.asdict(found), indent=2, ensure_ascii=False))
+        echo(json.dumps(dataclasses.asdict(found), indent=2, ensure_ascii=False))
     else:
         _print(found)
 
 
 def _print(found: RunStatus) -> None:
-    from rich.console import Console
+    from lmeec_cli.console import Console
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     left = f", {len(found.remaining)} remain" if found.remaining else ""
@@ -57,7 +58,7 @@ def _print(found: RunStatus) -> None:
     if found.heartbeat is not None:
         _print_heartbeat(console, found)
     for failure in found.failures[:_SHOWN]:
-        console.print(f"failed: {failure.take_name} {failure.direction}: {failure.error}")
+        console.print(f"failed: {failure.label}: {failure.error}")
     if len(found.failures) > _SHOWN:
         console.print(f"and {len(found.failures) - _SHOWN} more failures, see --json")
     if found.state != "running" and (found.remaining or found.failures):

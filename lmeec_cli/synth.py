@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmeec_cli.terminal import echo
+
 if TYPE_CHECKING:
     from lmeec.data.synthetic.writer import Progress
 
@@ -64,7 +66,7 @@ def synth(
     config = DatasetConfig(takes, seed, scene, size, split, downscaled, workers)
     with _progress() as show:
         write_dataset(out, config, overwrite=overwrite, on_progress=show)
-    typer.echo(f"{takes} take{'s' if takes > 1 else ''} of {seconds:g} s in {out}")
+    echo(f"{takes} take{'s' if takes > 1 else ''} of {seconds:g} s in {out}")
 
 
 def _camera_range(text: str) -> tuple[int, int]:
@@ -81,8 +83,9 @@ def _camera_range(text: str) -> tuple[int, int]:
 @contextmanager
 def _progress() -> Iterator[Callable[[Progress], None]]:
     """A bar on a terminal, otherwise a line for each finished video."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from lmeec_cli.console import Console
 
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -96,4 +99,4 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
 
 def _log_line(state: Progress) -> None:
     if state.finished:
-        typer.echo(f"rendered {state.finished} ({state.frames} of {state.total_frames} frames)", err=True)
+        echo(f"rendered {state.finished} ({state.frames} of {state.total_frames} frames)", err=True)

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from lmeec.data.names import plain
+from lmeec_cli.terminal import echo
+
 if TYPE_CHECKING:
     from lmeec.data.take import Camera, Take
     from lmeec.data.takes import TakeSet
@@ -64,7 +67,7 @@ def takes(
 
     found = find_takes(folder, annotations=annotations, video=video, names=take or ())
     for warning in found.warnings:
-        typer.echo(f"warning: {_printable(warning)}", err=True)
+        echo(f"warning: {warning}", err=True)
     rows = (_describe(each, check) for each in found)
     faulty = _print_json(found, rows) if as_json else _print_table(found, rows)
     if check and faulty:
@@ -106,7 +109,7 @@ def _describe_camera(take: Take, camera: Camera, check: bool) -> dict[str, Any]:
 
         report = check_camera(take, camera)
         if report.notice is not None:
-            typer.echo(f"note: take {take.name!r}, camera {camera.name!r}: {_printable(report.notice)}", err=True)
+            echo(f"note: take {take.name!r}, camera {camera.name!r}: {report.notice}", err=True)
         row |= {"frames": report.frames, "size": report.size, "found_by_check": report.problems}
     return row
 
@@ -125,14 +128,15 @@ def _print_json(found: TakeSet, rows: Iterator[dict[str, Any]]) -> bool:
         },
         "warnings": found.warnings,
     }
-    typer.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+    echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
     return any(row["problems"] for row in listed)
 
 
 def _print_table(found: TakeSet, rows: Iterator[dict[str, Any]]) -> bool:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from lmeec_cli.console import Console
 
     table = Table("Take", "Scenario", "Ego", "Exo", "Objects", "Frames", "Masks", "Problems")
     table.columns[0].overflow = "fold"  # names are needed in whole, for --take
@@ -144,10 +148,10 @@ def _print_table(found: TakeSet, rows: Iterator[dict[str, Any]]) -> bool:
         views = [camera["view"] for camera in row["cameras"] if camera["source"]]
         numbers = [views.count("ego"), views.count("exo"), len(row["objects"]), row["annotated_frames"], row["masks"]]
         faulty += bool(row["problems"])
-        name = _printable(row["name"])
-        problems += [f"{name}: {_printable(problem)}" for problem in row["problems"]]
+        name = plain(row["name"])
+        problems += [f"{name}: {plain(problem)}" for problem in row["problems"]]
         table.add_row(
-            Text(name), Text(_printable(row["scenario"] or "")), *map(str, numbers), str(len(row["problems"]) or "")
+            Text(name), Text(plain(row["scenario"] or "")), *map(str, numbers), str(len(row["problems"]) or "")
         )
     console = Console()
     console.print(table)
@@ -160,8 +164,3 @@ def _print_table(found: TakeSet, rows: Iterator[dict[str, Any]]) -> bool:
         soft_wrap=True,
     )
     return faulty > 0
-
-
-def _printable(text: str) -> str:
-    """Escape control characters, with which a name from a file could steer the terminal."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)

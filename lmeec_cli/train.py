@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lmeec_cli.options import auto_or_number, ray_address_option
+from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -225,10 +226,10 @@ def start(
         with stopping(stop, saying, (signal.SIGINT, signal.SIGTERM)):
             finished = _train(job, wanted, log_format, stop)
     except (Stopped, KeyboardInterrupt):
-        typer.echo("stopped at once; run the same command again to go on from the last saved state", err=True)
+        echo("stopped at once; run the same command again to go on from the last saved state", err=True)
         raise typer.Exit(130) from None
     if not finished:
-        typer.echo(f"stopped and saved in {out}; run the same command again to go on", err=True)
+        echo(f"stopped and saved in {out}; run the same command again to go on", err=True)
         raise typer.Exit(130)
 
 

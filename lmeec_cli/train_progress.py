@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import IO, TYPE_CHECKING, Literal
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from lmeec.data.names import plain
+from lmeec_cli.console import Console
 from lmeec_cli.words import duration, snake_case
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class JsonTrainingReporter:
             self._last = time.monotonic()
         name = snake_case(type(event).__name__)
         record = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": name, **asdict(event)}
-        print(json.dumps(record, ensure_ascii=False), file=self._file, flush=True)
+        print(plain(json.dumps(record, ensure_ascii=False)), file=self._file, flush=True)
 
 
 class LiveTrainingReporter:

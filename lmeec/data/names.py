@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -62,16 +63,22 @@ def show(name: str) -> str:
     return repr(name)
 
 
-def plain(text: str) -> str:
-    r"""A name, or text that may hold names, with control characters escaped, without quotes.
+def plain(text: str, keep: str = "") -> str:
+    r"""Text with control characters, and others that cannot be seen, escaped as JSON does it; without quotes.
 
-    Newlines of text are escaped too; whatever is shown on a terminal and is not quoted by `show` goes through here.
+    Names that are not quoted by `show` come before the user through here. JSON stays valid, and says the same.
+
+    Args:
+        text: a name, or text with names in it.
+        keep: characters to leave as they are, as newlines between lines of a text.
 
     Example:
         >>> print(plain("cup \x1b[31m"), plain("Küche"))
-        cup \x1b[31m Küche
+        cup \u001b[31m Küche
     """
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in keep else json.dumps(one)[1:-1] for one in text)
 
 
 def first_few(names: Iterable[str], limit: int = 3) -> str:
