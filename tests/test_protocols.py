@@ -105,7 +105,7 @@ def write_truth(folder: Path, takes: Doctored, form: str) -> tuple[Path, dict]:
 
 @pytest.mark.parametrize("form", ["relations", "processed"])
 def test_import_scores_predictions_as_the_benchmark_does(form):
-    @profile(15)
+    @profile(12)
     @given(doctored("release"), st.integers(0, 2**32 - 1))
     def check(takes: Doctored, seed: int) -> None:
         with TemporaryDirectory() as name:
@@ -205,7 +205,7 @@ def expected_frames(takes: Doctored, views) -> dict[tuple, bool]:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_predict_scores_as_the_benchmark_does_and_so_do_its_export_and_the_import_of_that(layout, predict):
-    @profile(12)
+    @profile(10)
     @given(doctored(layout.partition(",")[0]))
     def check(takes: Doctored) -> None:
         with TemporaryDirectory() as name:
@@ -263,7 +263,7 @@ def read_challenge(path: Path) -> dict[tuple, tuple]:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_predict_with_square_masks_scores_as_the_papers_scripts_do(layout, predict):
-    @profile(12)
+    @profile(10)
     @given(doctored(layout.partition(",")[0]))
     def check(takes: Doctored) -> None:
         with TemporaryDirectory() as name:

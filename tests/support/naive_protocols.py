@@ -129,11 +129,10 @@ def iou(prediction, truth):
 def centre(mask):
     """(x, y) of the middle of a mask's box, in whole pixels; (H // 2, W // 2) for an empty mask."""
     height, width = mask.shape
-    rows = [y for y in range(height) if mask[y].any()]
-    columns = [x for x in range(width) if mask[:, x].any()]
-    if not rows:
+    rows, columns = np.nonzero(mask)
+    if len(rows) == 0:
         return height // 2, width // 2
-    return (columns[0] + columns[-1]) // 2, (rows[0] + rows[-1]) // 2
+    return int(columns.min() + columns.max()) // 2, int(rows.min() + rows.max()) // 2
 
 
 def location_error(prediction, truth):
