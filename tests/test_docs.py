@@ -1,10 +1,11 @@
-"""The pages of docs/ against what they are about: the columns of the table, messages, and links."""
+"""The pages of docs/ against what they are about: the columns of the table, messages, names, and links."""
 
 from __future__ import annotations
 
 import ast
 import re
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -56,6 +57,18 @@ def messages():
 @pytest.mark.parametrize("message", list(messages()))
 def test_explained_messages_are_those_of_the_code(message, texts_in_code):
     assert any(says(text, message) for text in texts_in_code), "no message has these words any more"
+
+
+PAGES = ["README.md", "CONTRIBUTING.md", *(path.relative_to(ROOT).as_posix() for path in sorted(DOCS.glob("*.md")))]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_names_are_those_of_the_code(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for name in re.findall(r"`(lmeec(?:\.\w+)+)(?:\(.*?\))*`", text):
+        assert resolve_name(name), f"there is no {name}"
+    for path in re.findall(r"`([a-z_./]+/[a-z_.]+\.(?:py|md))`", text):
+        assert (ROOT / path).exists() or (ROOT / "lmeec" / path).exists(), f"there is no {path}"
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
