@@ -161,9 +161,9 @@ def predict(
     """Segment every annotated object of the query views in the target views, for all takes of a data set.
 
     Each finished take is kept beside the output until all are done, so an interrupted run goes on where it was when the
-    same command is run again; after a finished run it does nothing. Takes that fail are listed in OUT.failures.json;
-    the exit status is 0 only if every take is in the table. `lmeec status OUT` tells how far a run is, from any
-    terminal. Ctrl-C lets the takes at hand finish, a second one stops at once.
+    same command is run again; after a finished run it does only what videos that have come since make possible. What
+    fails is listed in OUT.failures.json; the exit status is 0 only if nothing did. `lmeec status OUT` tells how far a
+    run is, from any terminal. Ctrl-C lets the takes at hand finish, a second one stops at once.
 
     **Examples**
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lmeec.inference.jobs import Job
     from lmeec.tables import Output, RunMetadata
     from lmeec.tables.coverage import Coverage, Pair
+    from lmeec.tables.storage import Location
 
     Key: TypeAlias = tuple[str, str]
 
@@ -133,10 +134,9 @@ class Ledger:
         kept = self._current(job, info.coverage, changes)
         if kept.pairs == info.coverage.pairs and (kept.pairs or not job.pairs):
             return
-        rows = _rows_of(read_results(info.path), kept.pairs) if kept.pairs else None
-        info.path.unlink(missing_ok=True)
-        if rows is not None:
-            self._write(job, kept, rows)
+        written = self._write(job, kept, _rows_of(read_results(info.path), kept.pairs)) if kept.pairs else None
+        if info.path != written:
+            info.path.unlink(missing_ok=True)
 
     def _restore(self, changes: dict[str, None]) -> None:
         """Make parts of what the table holds and parts lack."""
@@ -168,12 +168,13 @@ class Ledger:
             ] = None
         return coverage.current(job.sources).of(job.pairs)
 
-    def _write(self, job: Job, coverage: Coverage, rows: pa.Table) -> None:
+    def _write(self, job: Job, coverage: Coverage, rows: pa.Table) -> Location:
         whole = set(coverage.pairs) == job.pairs
         piece = None if whole else " ".join([*sorted({name for pair in coverage.pairs for name in pair}), _RESTORED])
         with PartWriter(self._out.parts, self._run, job.take_uid, job.direction, piece, coverage) as part:
             for batch in rows.to_batches():
                 part.write_batch(batch)
+        return part.path
 
 
 def _rows_of(rows: pa.Table, pairs: Iterable[Pair]) -> pa.Table:

@@ -130,7 +130,8 @@ def run_predictions(
 
     Finished jobs are kept as part files beside `out` until all are joined, so that the same call goes on where an
     interrupted one stopped; after a run that finished it does nothing. A job that fails is tried again where that can
-    help, and does not stop the others: the table is made without it, and the failures are listed in a file beside it.
+    help, and does not stop the others: its frames are rows without a prediction, and the failures are listed in a file
+    beside the table. What is done is done again only where a video is there that was not, or is another file by now.
 
     Args:
         executor: predicts.

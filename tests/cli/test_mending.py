@@ -11,8 +11,10 @@ import pytest
 from command import lmeec
 from rendered import EGO
 
+from lmeec.data.take import Camera, Take
+from lmeec.inference.jobs import sources_of
 from lmeec.tables import parts_directory, read_coverage, read_results
-from lmeec.tables.coverage import Source
+from lmeec.tables.coverage import Coverage, Source
 from tests.support.tables import assert_same
 
 
@@ -206,3 +208,16 @@ def test_a_resumed_run_does_not_mix_videos(predict, takes, out, tiny, tmp_path):
     assert {source.kind for source in sources.values()} == {"448"}
     size = (takes.videos(0) / "downscaled" / "448" / f"{EGO}.mp4").stat().st_size
     assert sources[EGO] == Source("448", size)
+
+
+def test_a_folder_of_frames_is_another_source_when_it_has_more(tmp_path):
+    camera = Camera("cam01", tmp_path)
+    take = Take("uid", "take", None, {"cam01": camera, "cam02": Camera("cam02", None)}, {}, (), "")
+    before = sources_of(take, ["cam01", "cam02"])
+    assert before == {"cam01": Source("frames", 0), "cam02": None}
+    (tmp_path / "0.jpg").write_bytes(b"")
+    now = sources_of(take, ["cam01", "cam02"])
+    pairs = (("aria01", "cam01"), ("aria01", "cam02"))
+    covered = Coverage(pairs, {"aria01": Source("frames", 9), **before})
+    assert covered.changed(now) == ["cam01"]
+    assert covered.current(now).pairs == (("aria01", "cam02"),)
