@@ -101,7 +101,7 @@ def test_two_workers_equal_one_process_though_one_is_killed(cluster, job, tmp_pa
 
 
 def test_what_stops_a_training_reaches_the_user_at_once(cluster, job):
-    wild = replace(job, config=replace(CONFIG, optimiser=OptimiserConfig(lr=1e30, encoder_lr=1e30, clip_norm=1e30)))
+    wild = replace(job, config=replace(job.config, optimiser=OptimiserConfig(lr=1e30, encoder_lr=1e30, clip_norm=1e30)))
     steps = Steps()
     with (
         ray_session(Wanted(workers=2, address=cluster, device="cpu")) as sizes,
