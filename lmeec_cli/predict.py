@@ -311,10 +311,11 @@ def _conclude(summary: RunSummary, out: Output) -> None:
             err=True,
         )
         raise typer.Exit(130)
-    where = f"{out}: " if summary.parts else ""
+    where = f"{out}: " if summary.rows or summary.parts else ""
+    whole = "whole " if summary.failures else ""
     without = f"; {summary.missing:,} frames have no prediction (column `missing` says why)" if summary.missing else ""
     echo(
-        f"{where}{summary.rows:,} predictions from {summary.parts} takes and directions{resumed}, "
+        f"{where}{summary.rows:,} predictions from {summary.parts} {whole}takes and directions{resumed}, "
         f"{summary.seconds:.0f} s{without}"
     )
     if summary.failures:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lmeec.analysis.compare import CommonFrames, GroupComparison
+    from lmeec.analysis.frames import FrameTable
     from lmeec.analysis.groups import GroupScore
     from lmeec.calibration import Calibration
 
@@ -121,7 +122,7 @@ def score(
     ]
     lost = [one.lost_by_reason() for one in frames]
     if missing == "skip":
-        frames = [one.predictions() for one in frames]
+        frames = [_predicted_only(one) for one in frames]
     common = None
     tables: Tables
     if len(frames) == 1:
@@ -144,6 +145,7 @@ def score(
     else:
         _show(results, tables)
     _note_what_is_missing(tables, decides)
+    _note_earlier_versions(results)
     if protocol == "paper":
         _note_what_is_left_out(results)
     else:
@@ -211,6 +213,32 @@ def _note_what_is_missing(tables: Tables, calibration: Calibration | None) -> No
             echo(f"note: none of the {one.frames:,} frames of {direction} has visible ground truth", err=True)
         if calibration is not None and direction not in calibration.directions:
             echo(f"note: the calibration says nothing of {direction}: confidence > 0.5 decides there", err=True)
+
+
+def _predicted_only(frames: FrameTable) -> FrameTable:
+    from lmeec.errors import DataError
+
+    kept = frames.predictions()
+    if frames.lost().any() and not kept.has_truth.any():
+        raise DataError(
+            f"{frames.source}: no frame with ground truth has a prediction, so that --missing skip leaves nothing to "
+            "score; its column `missing` says why"
+        )
+    return kept
+
+
+def _note_earlier_versions(results: Sequence[str]) -> None:
+    """Tables of version 1 have no row of a frame that could not be predicted, and other IoUs of empty masks."""
+    from lmeec.tables import read_metadata
+
+    for one in results:
+        if read_metadata(one).schema_version < 2:
+            echo(
+                f"note: {one} was made by an earlier version. Frames without a prediction are not in it and do "
+                "not count, and two empty masks have IoU 0, where the benchmark has 1: predict again to compare its "
+                "scores with others",
+                err=True,
+            )
 
 
 def _lost_document(missing: str, lost: Sequence[Lost]) -> dict[str, Any]:

@@ -114,9 +114,14 @@ class FrameTable:
         """The frames that have a prediction."""
         return self.at(np.flatnonzero(self.missing.codes < 0))
 
+    @property
+    def has_truth(self) -> NDArray[np.bool_]:
+        """Which frames have ground truth."""
+        return np.asarray(self.state != UNANNOTATED, dtype=np.bool_)
+
     def lost(self) -> NDArray[np.bool_]:
         """Which frames have ground truth and no prediction: they count as an empty mask that is predicted absent."""
-        return np.asarray((self.missing.codes >= 0) & (self.state != UNANNOTATED), dtype=np.bool_)
+        return np.asarray((self.missing.codes >= 0) & self.has_truth, dtype=np.bool_)
 
     def lost_by_reason(self) -> dict[str, dict[str, int]]:
         """How many of those there are, by direction and reason."""

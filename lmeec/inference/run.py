@@ -161,7 +161,7 @@ def run_predictions(
         notice(warning)
     if not overwrite and ledger.is_finished():
         return _nothing_to_do(ledger, out, notice, start)
-    refuse_nothing_to_predict(takes, ledger.jobs.values())
+    refuse_nothing_to_predict(takes, ledger.jobs.values(), executor.config.objects)
     progress = Progress()
     with RunRecord(out.parts, progress, notice) as record:
         if overwrite:

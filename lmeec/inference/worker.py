@@ -13,6 +13,7 @@ import torch
 from lmeec.data.names import show
 from lmeec.errors import CameraError, DataError, DiskFullError, LmeecError, OutputError
 from lmeec.inference.jobs import narrowed, sources_of
+from lmeec.inference.missing import why_nothing
 from lmeec.inference.pipeline import Profile
 from lmeec.inference.predictor import TakePredictor, result_batch
 from lmeec.model.build import LoadedModel, load
@@ -205,12 +206,11 @@ class Worker:
             rows=predictions,
             tracks=len(predictor.plan.tracks),
             seconds=time.monotonic() - start,
-            warnings=(*predictor.warnings, *([] if predictions else [_why_empty(take, job.direction)])),
+            warnings=(*predictor.warnings, *([] if predictions else [self._why_empty(take, job)])),
             profile=predictor.profile(),
             missing=part.rows - predictions,
         )
 
-
-def _why_empty(take: Take, direction: Direction) -> str:
-    reasons = take.problems or ("none of the objects has a mask in a query view whose frames a target view has too",)
-    return f"take {show(take.name)}: there is nothing to predict in {direction}: {'; '.join(reasons)}"
+    def _why_empty(self, take: Take, job: Job) -> str:
+        reason = why_nothing(take, (job.direction,), self.config.objects)
+        return f"take {show(take.name)}: there is nothing to predict in {job.direction}: {reason}"

@@ -225,6 +225,8 @@ def _reliabilities(frames: FrameTable, confidence: NDArray[np.float64]) -> Itera
 def _ranking(frames: FrameTable, confidence: NDArray[np.float64], scored: bool) -> list[TrackScore]:
     values = frames.metrics[0] if scored else confidence
     rows = ~np.isnan(values)
+    if not scored:
+        rows &= frames.missing.codes < 0  # no prediction, no confidence
     tracks = len(frames.track.names)
     count = np.bincount(frames.track.codes[rows], minlength=tracks)
     mean = _ratio(np.bincount(frames.track.codes[rows], values[rows], tracks), count)

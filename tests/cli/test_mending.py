@@ -128,6 +128,8 @@ def test_a_broken_exo_video_takes_nothing_else_with_it(damage, predict, takes, o
     done = predict()
     assert done.status == 1
     assert f"failed: {takes.names[0]} ego2exo gp01" in done.err
+    assert done.out.startswith(f"{out}: ")
+    assert "predictions from 2 whole takes and directions" in done.out
     assert "Traceback" not in done.err
     listed = failures(out)
     assert set(listed) == {(takes.uids[0], direction, "gp01") for direction in ("ego2exo", "exo2ego")}

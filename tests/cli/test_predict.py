@@ -326,6 +326,20 @@ def test_nothing_to_predict_is_an_error_that_says_why(predict, takes, out):
     assert not parts_directory(out).exists()
 
 
+def test_an_object_without_query_masks_is_the_reason_and_not_a_camera_that_is_missing(predict, takes, out):
+    takes.video(0, "gp02").unlink()
+    with takes.annotations() as annotated:
+        for uid in takes.uids:
+            name = next(iter(annotated[uid]["object_masks"]))
+            masks = annotated[uid]["object_masks"].pop(name)
+            masks[EGO]["annotation"] = dict.fromkeys(masks[EGO]["annotation"])
+            annotated[uid]["object_masks"]["unseen"] = masks
+    done = predict("--object", "unseen", "--direction", "ego2exo")
+    assert done.status == 1
+    assert "none of the wanted objects has a mask in a query view" in done.err
+    assert "gp02.mp4" not in done.err.partition("error:")[2]
+
+
 def test_a_data_set_without_videos_is_an_error_that_names_them(predict, takes, out):
     for number in (0, 1):
         for camera in (EGO, "gp01", "gp02"):

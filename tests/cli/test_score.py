@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +20,8 @@ from lmeec.evaluation import evaluate
 from lmeec.metrics import contour_accuracy, iou
 from lmeec_cli.score import score
 from tests.tables.rows import missing_row, row, square, write_results
+
+VERSION_1 = Path(__file__).parent.parent / "assets" / "results_v1.parquet"
 
 
 def visible(frame, left, **changes):
@@ -94,6 +97,21 @@ def test_frames_without_a_prediction_can_be_left_out(app, with_missing):
     assert [scores[name] for name in ("frames", "visible", "absent", "missing")] == [2, 1, 1, 0]
     assert document["missing"] == {"count_as": "skip", "frames": {"ego2exo": {"video": 1, "camera": 1}}}
     assert "they are left out" in done.stderr
+
+
+def test_where_nothing_is_left_it_says_that_it_is_for_the_option(app, tmp_path):
+    rows = [missing_row(30, missing="camera", gt_state="visible", gt=square(10, 40)), row(60)]
+    results = write_results(tmp_path / "missing.parquet", rows)
+    done = CliRunner().invoke(app, [str(results), "--missing", "skip"])
+    assert isinstance(done.exception, LmeecError)
+    assert "--missing skip leaves nothing to score" in str(done.exception)
+
+
+def test_a_table_of_an_earlier_version_is_told(app, results):
+    done = CliRunner().invoke(app, [str(VERSION_1)])
+    assert done.exit_code == 0
+    assert "Frames without a prediction are not in it" in done.stderr
+    assert "earlier version" not in CliRunner().invoke(app, [str(results)]).stderr
 
 
 def test_runs_are_compared_on_frames_that_one_could_not_predict(app, with_missing, tmp_path):

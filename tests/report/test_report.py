@@ -129,6 +129,12 @@ def test_reliability_counts_annotated_frames_by_confidence(tmp_path):
     assert curve.error == pytest.approx(0.25 - 0.0474, abs=1e-4)
 
 
+def test_without_ground_truth_tracks_are_ranked_by_the_frames_that_have_a_prediction(tmp_path):
+    rows = [row(0, object_score=2.0), missing_row(30), missing_row(0, target_cam="cam02")]
+    (track,) = collect(write_results(tmp_path / "results.parquet", rows)).ranking
+    assert (track.score, track.frames) == (pytest.approx(1 / (1 + np.exp(-2.0)), abs=1e-6), 1)
+
+
 def test_bad_inputs_are_explained(tmp_path):
     (tmp_path / "cut.parquet").write_bytes(b"PAR1")
     done = lmeec("report", tmp_path / "cut.parquet", "--out", tmp_path / "report.html")
