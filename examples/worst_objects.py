@@ -19,7 +19,7 @@ visible = frames[frames["gt_state"] == "visible"].copy()
 visible["kind"] = visible["object"].str.replace(r"_\d+$", "", regex=True)
 
 # %% Three ways to fail: nothing predicted, the wrong place, the right place but a poor mask.
-visible["missed"] = visible["area"] == 0
+visible["missed"] = visible["area"].fillna(0) == 0  # null where there is no prediction
 visible["elsewhere"] = ~visible["missed"] & (visible["iou"] == 0)
 visible["poor"] = (visible["iou"] > 0) & (visible["iou"] < 0.5)
 
