@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import ray
-from ray.exceptions import LocalRayletDiedError, RayError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from lmeec.cluster.node import ThisNode
 
@@ -65,9 +65,8 @@ class RayTasks:
                 job = at_work.pop(one)
                 try:
                     yield ray.get(one)
-                except LocalRayletDiedError as error:
-                    raise node.lost() from error
                 except RayError as error:
+                    node.check()
                     yield died(job, _reason(error))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import ray
 import ray.train
@@ -19,6 +19,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from lmeec.cluster.node import ThisNode
 from lmeec.errors import ClusterError, LmeecError
 from lmeec.training.folder import SCRATCH
 from lmeec.training.group import Group
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
     from lmeec.cluster.resources import Sizes
+
+Answer = TypeVar("Answer")
 
 _TICK_S = 0.5
 _RESTARTS = 3
@@ -70,15 +73,18 @@ def train_on_ray(
         torch_config=TorchConfig(timeout_s=_PATIENCE_S),
         run_config=RunConfig(storage_path=str(scratch), failure_config=FailureConfig(max_failures=_RESTARTS)),
     )
-    fit = _Fit(trainer)
+    node, fit = ThisNode(), _Fit(trainer)
     try:
         while fit.is_alive():
             fit.join(_TICK_S)
+            node.check_now_and_then()
             if stopping():
                 mailbox.stop.remote()
-            _deliver(mailbox, reporter)
+            events: list[TrainingEvent] = _answer(mailbox.take.remote(), node)
+            for event in events:
+                reporter.event(event)
         reference: ObjectRef[_Outcome] = mailbox.outcome.remote()
-        outcome = ray.get(reference)
+        outcome = _answer(reference, node)
     except RayError as error:
         raise ClusterError(f"the Ray cluster was lost: {_reason(error)}; the last saved state is kept") from error
     finally:
@@ -91,9 +97,11 @@ def train_on_ray(
     return outcome.finished
 
 
-def _deliver(mailbox: Any, reporter: TrainingReporter) -> None:
-    for event in ray.get(mailbox.take.remote()):
-        reporter.event(event)
+def _answer(reference: ObjectRef[Answer], node: ThisNode) -> Answer:
+    """What an actor answers; it may have died with the node, of which Ray hears later."""
+    while not ray.wait([reference], timeout=_TICK_S, fetch_local=False)[0]:
+        node.check_now_and_then()
+    return ray.get(reference)
 
 
 class _Fit(threading.Thread):

@@ -1,5 +1,7 @@
 """Agreement with the released model, step by step, for every memory policy that there are reference vectors for."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -43,31 +45,51 @@ def test_absent_object_gives_no_mask(models, reference):
     assert (track.mask_logits[~absent] > -1024).all()
 
 
+# Tracks of different lengths, starts and cameras, two of them sharing a query stream: (stream, target camera, steps).
+TRACKS = [(0, "t", range(12)), (0, "q", range(12)), (1, "t", range(3, 12)), (2, "q", range(1, 5)), (1, "q", [7])]
+
+
+@pytest.fixture(scope="module")
+def streams(reference):
+    """Query cameras and their masks."""
+    masks = reference["masks"]
+    return [("q", masks), ("q", masks[::-1].copy()), ("t", masks)]
+
+
+@pytest.fixture(scope="module")
+def alone(model, reference, streams):
+    """Logits of each track alone with some memory, computed once for all batch sizes."""
+
+    @cache
+    def tracks(memory):
+        videos = {"q": reference["query"], "t": reference["target"]}
+        logits = []
+        for stream, target, steps in TRACKS:
+            (camera, masks), index = streams[stream], list(steps)
+            track = lmeec.track(model, videos[camera][index], videos[target][index], masks[index], memory)
+            logits.append(track.mask_logits)
+        return logits
+
+    return tracks
+
+
 @pytest.mark.parametrize("policy", ["drop", "merge", "fifo", "kmeans", "iou"])
 @pytest.mark.parametrize("batch", [1, 2, 16])
-def test_a_batch_gives_each_track_what_it_gets_alone(policy, batch, model, reference):
-    """Tracks of different lengths, starts and cameras, two of them sharing a query stream."""
+def test_a_batch_gives_each_track_what_it_gets_alone(policy, batch, model, reference, streams, alone):
     memory = MemoryConfig(policy=policy, iou_threshold=0.43)
-    masks = reference["masks"]
-    streams = [("q", masks), ("q", masks[::-1].copy()), ("t", masks)]
-    specs = [(0, "t", range(12)), (0, "q", range(12)), (1, "t", range(3, 12)), (2, "q", range(1, 5)), (1, "q", [7])]
-    tracker = Tracker(
-        model, [TrackSpec(s, streams[s][0], target, len(steps)) for s, target, steps in specs], memory, batch
-    )
-    together: dict[int, list] = {i: [] for i in range(len(specs))}
+    specs = [TrackSpec(stream, streams[stream][0], target, len(steps)) for stream, target, steps in TRACKS]
+    tracker = Tracker(model, specs, memory, batch)
+    together: dict[int, list] = {i: [] for i in range(len(TRACKS))}
     videos = {"q": reference["query"], "t": reference["target"]}
     for k in range(12):
-        active = [i for i, (_, _, steps) in enumerate(specs) if k in steps]
+        active = [i for i, (_, _, steps) in enumerate(TRACKS) if k in steps]
         frames = {camera: torch.from_numpy(video[k]) for camera, video in videos.items()}
-        current = {s: torch.from_numpy(streams[s][1][k]) for s in {specs[i][0] for i in active}}
+        current = {s: torch.from_numpy(streams[s][1][k]) for s in {TRACKS[i][0] for i in active}}
         for tracks, decoded in tracker.step(active, frames, current):
             for row, i in enumerate(tracks):
                 together[i].append(decoded.mask_logits[row])
-    for i, (stream, target, steps) in enumerate(specs):
-        camera, stream_masks = streams[stream]
-        index = list(steps)
-        alone = lmeec.track(model, videos[camera][index], videos[target][index], stream_masks[index], memory)
-        np.testing.assert_allclose(torch.stack(together[i]), alone.mask_logits, atol=1e-4, rtol=0)
+    for i, logits in enumerate(alone(memory)):
+        np.testing.assert_allclose(torch.stack(together[i]), logits, atol=1e-4, rtol=0)
 
 
 def _advance(tracker, active, reference, k):
