@@ -325,3 +325,6 @@ def _conclude(summary: RunSummary, out: Output) -> None:
             err=True,
         )
         raise typer.Exit(1)
+    if not summary.rows:
+        echo(f"error: no frame could be predicted; column `missing` of {out} says why", err=True)
+        raise typer.Exit(1)

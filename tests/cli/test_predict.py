@@ -16,6 +16,7 @@ from rendered import EGO
 from tiny import write_tiny
 
 from lmeec.tables import parts_directory, read_metadata, read_results
+from tests.support.odd_annotations import emptied
 from tests.support.tables import assert_same
 
 
@@ -338,6 +339,19 @@ def test_an_object_without_query_masks_is_the_reason_and_not_a_camera_that_is_mi
     assert done.status == 1
     assert "none of the wanted objects has a mask in a query view" in done.err
     assert "gp02.mp4" not in done.err.partition("error:")[2]
+
+
+def test_query_masks_without_foreground_only_are_an_error(predict, takes, out):
+    with takes.annotations() as annotated:
+        for take in annotated.values():
+            for cameras in take["object_masks"].values():
+                for masks in cameras.values():
+                    masks["annotation"] = {frame: emptied(mask) for frame, mask in masks["annotation"].items()}
+    done = predict()
+    assert done.status == 1
+    assert "no frame could be predicted" in done.err
+    assert set(read_results(out)["missing"].to_pylist()) == {"empty_query"}
+    assert predict().status == 1  # and again when there is nothing left to do
 
 
 def test_a_data_set_without_videos_is_an_error_that_names_them(predict, takes, out):
