@@ -23,6 +23,7 @@ from lmeec.analysis.frames import load_frames
 from lmeec.analysis.groups import score_groups
 from lmeec.config import PredictConfig
 from lmeec.data.takes import find_takes
+from lmeec.errors import DataError
 from lmeec.evaluation import evaluate
 from lmeec.export.challenge import export_challenge
 from lmeec.importing import import_predictions
@@ -222,7 +223,12 @@ def test_predict_scores_as_the_benchmark_does_and_so_do_its_export_and_the_impor
             }
             assert_same(without_missing(out), skipped)
 
-            export_challenge([out], Path(name) / "challenge.json", annotations=truth)
+            try:
+                export_challenge([out], Path(name) / "challenge.json", annotations=truth)
+            except DataError as error:
+                if "cannot be told" in str(error) and any(in_one_view_only(views[take.uid]) for take in takes.takes):
+                    return
+                raise
             exported = read_challenge(Path(name) / "challenge.json")
             assert_same(mine, {one: naive.benchmark(views, exported, one, takes.on_disk) for one in naive.DIRECTIONS})
             import_predictions(Path(name) / "challenge.json", truth, Path(name) / "imported.parquet", workers=1)
@@ -233,6 +239,11 @@ def test_predict_scores_as_the_benchmark_does_and_so_do_its_export_and_the_impor
             )
 
     check()
+
+
+def in_one_view_only(views) -> bool:
+    """Whether a take is annotated in ego cameras alone or in exo cameras alone: what to predict in, no one can tell."""
+    return len({naive.is_ego(camera) for pairs in views.values() for camera in pairs}) == 1
 
 
 def without_missing(path: Path) -> dict[str, SimpleNamespace]:
