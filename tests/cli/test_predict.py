@@ -457,6 +457,7 @@ def test_released_pixels_are_of_full_size_videos_and_another_run(tiny, takes, ou
         "dtype": "float32",
         "video": "full",
         "pixels": "released",
+        "mask_size": "evaluation",
         "objects": [],
     }
     masks = read_results(out)["mask_rle"].to_pylist()
