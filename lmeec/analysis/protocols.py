@@ -26,6 +26,7 @@ from lmeec.analysis.areas import mask_areas
 from lmeec.errors import ConfigError, DataError
 from lmeec.masks import SQUARE_SIZE, RunLengthMask
 from lmeec.metrics import METRICS, frame_metrics
+from lmeec.tables.metadata import METADATA_KEY, RunMetadata
 from lmeec.tables.read import read_metadata, scan_results
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ def check_protocol(results: pa.Table | Path | str, protocol: Protocol) -> None:
     """Refuse a table whose masks are not those that a protocol compares.
 
     Args:
-        results: a results table, or where `lmeec predict` wrote one. Of a table in memory nothing is known but the
-            size of its masks.
+        results: a results table, or where `lmeec predict` wrote one. Of a table in memory whose schema's metadata does
+            not have its run, nothing is known but the size of its masks.
         protocol: what it is to be scored by.
 
     Raises:
@@ -85,15 +86,15 @@ def check_protocol(results: pa.Table | Path | str, protocol: Protocol) -> None:
     if protocol not in get_args(Protocol):
         raise ConfigError(f"there is no protocol {protocol!r}: choose from {', '.join(get_args(Protocol))}")
     if isinstance(results, pa.Table):
-        if protocol == "paper" and not _all_square(results):
-            raise DataError(f"the table: {_NOT_SQUARE}")
-        return
-    square = read_metadata(results).has_square_masks
+        name = "the table"
+        square = _all_square(results) if protocol == "paper" else _is_of_square_run(results)
+    else:
+        name, square = str(results), read_metadata(results).has_square_masks
     if protocol == "paper" and not square:
-        raise DataError(f"{results}: {_NOT_SQUARE}")
+        raise DataError(f"{name}: {_NOT_SQUARE}")
     if protocol == "benchmark" and square:
         raise DataError(
-            f"{results}: its masks are at 480x480 whatever the frame's shape (--mask-size square), which the benchmark "
+            f"{name}: its masks are at 480x480 whatever the frame's shape (--mask-size square), which the benchmark "
             "does not compare: score them with `lmeec score --protocol paper`, or predict without --mask-size square"
         )
 
@@ -155,6 +156,14 @@ def _metrics(batch: pa.RecordBatch, visible: NDArray[np.bool_]) -> dict[str, pa.
         for name in METRICS:
             values[name][row] = getattr(metrics, name)
     return {name: pa.array(column, mask=~visible) for name, column in values.items()}
+
+
+def _is_of_square_run(results: pa.Table) -> bool:
+    stored = (results.schema.metadata or {}).get(METADATA_KEY)
+    try:
+        return stored is not None and RunMetadata.from_json(stored).has_square_masks
+    except ValueError as error:
+        raise DataError(f"the table holds damaged run settings ({error}): predict again") from error
 
 
 def _all_square(results: pa.Table) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import itertools
 from collections.abc import Mapping
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from lmeec.data.take import Camera
     from lmeec.data.takes import Take
+
+
+_NAMES_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +165,8 @@ def _source_of(camera: Camera) -> Source | None:
         if camera.source is None:
             return None
         if camera.source.is_dir():
-            return Source("frames", sum(1 for _ in camera.source.iterdir()))
+            names = sorted(path.name for path in camera.source.iterdir())
+            return Source("frames", len(names), hashlib.sha256("\0".join(names).encode()).hexdigest()[:_NAMES_DIGITS])
         return Source("448" if camera.is_downscaled else "full", camera.source.stat().st_size)
     except OSError:  # gone just now: opening it says why
         return None

@@ -108,7 +108,8 @@ class JobError:
             )
         if isinstance(error, LmeecError):
             camera = error.camera if isinstance(error, CameraError) else None
-            return cls(str(error), retry=isinstance(error.__cause__, OSError), camera=camera)
+            cause = error.__cause__  # Pillow's complaints of broken files are OSErrors too, without a number
+            return cls(str(error), retry=isinstance(cause, OSError) and cause.errno is not None, camera=camera)
         frame = traceback.extract_tb(error.__traceback__)[-1]
         return cls(f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})", fresh_worker=True)
 

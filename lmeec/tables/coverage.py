@@ -23,13 +23,15 @@ class Source(msgspec.Struct, frozen=True):
     Attributes:
         kind: a video of full size, the one of 448 pixels, or a folder of frames.
         size: bytes of the video, or number of frames.
+        names: of frames, the beginning of a digest of their files' names, as other frames can be as many.
     """
 
     kind: Literal["full", "448", "frames"]
     size: int
+    names: str = ""
 
     def __str__(self) -> str:
-        unit = "" if self.kind == "frames" else " bytes"
+        unit = f" files with names {self.names}" if self.kind == "frames" else " bytes"
         return f"{_WORDS[self.kind]}, {self.size:,}{unit}"
 
 

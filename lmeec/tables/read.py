@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from lmeec.errors import OutputError
 from lmeec.tables.coverage import Coverage, coverage_in
-from lmeec.tables.metadata import VERSION_KEY, Contents, RunMetadata, contents_of, run_of
+from lmeec.tables.metadata import METADATA_KEY, VERSION_KEY, Contents, RunMetadata, contents_of, run_of
 from lmeec.tables.schema import ADDED_COLUMNS, SCHEMA
 from lmeec.tables.storage import Output, is_local, names_in
 
@@ -27,6 +27,8 @@ _READERS = 16
 def read_results(path: Location | str, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a results table, or some of its columns, into memory.
 
+    Its schema's metadata keeps the run, so that what is scored by the wrong protocol is refused from memory too.
+
     Args:
         path: a file that `lmeec predict` wrote, or a folder that it filled; a local path or a URL.
         columns: names of the columns; all without.
@@ -35,7 +37,8 @@ def read_results(path: Location | str, columns: Sequence[str] | None = None) -> 
         OutputError: no such file, no whole Parquet file, not a results table, no such column, or a folder that
             lacks files.
     """
-    return pa.Table.from_batches(scan_results(path, columns), schema=_selected(columns))
+    table = pa.Table.from_batches(scan_results(path, columns), schema=_selected(columns))
+    return table.replace_schema_metadata({METADATA_KEY: read_metadata(path).to_json()})
 
 
 def scan_results(path: Location | str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:

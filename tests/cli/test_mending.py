@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -15,7 +16,10 @@ from lmeec.data.take import Camera, Take
 from lmeec.inference.jobs import sources_of
 from lmeec.tables import parts_directory, read_coverage, read_results
 from lmeec.tables.coverage import Coverage, Source
+from tests.data_layer.trees import write_processed
 from tests.support.tables import assert_same
+
+NO_NAMES = hashlib.sha256().hexdigest()[:12]
 
 
 @pytest.fixture
@@ -156,6 +160,27 @@ def test_a_broken_exo_video_takes_nothing_else_with_it(damage, predict, takes, o
     assert sorted(path.name for path in out.parent.iterdir()) == ["results.parquet", "takes"]
 
 
+def test_other_jpeg_files_in_the_place_of_as_many_are_told_from_them(predict, out, tmp_path):
+    frames = write_processed(tmp_path / "processed", "take-1") / "cam01"
+    (frames / "30.jpg").rename(frames / "31.jpg")
+    assert predict(root=tmp_path / "processed").status == 0
+    assert read_results(out)["missing"].to_pylist() == [None, "video", None, "video"]
+    (frames / "31.jpg").rename(frames / "30.jpg")
+    done = predict(root=tmp_path / "processed")
+    assert "camera 'cam01' (frames, 3 files with names" in done.err
+    assert read_results(out)["missing"].null_count == 4
+
+
+def test_a_broken_jpeg_file_is_not_read_again_and_again(predict, out, tmp_path):
+    frames = write_processed(tmp_path / "processed", "take-1") / "cam01"
+    whole = (frames / "30.jpg").read_bytes()
+    (frames / "30.jpg").write_bytes(whole[: len(whole) // 2])
+    done = predict("--direction", "ego2exo", root=tmp_path / "processed")
+    assert done.status == 1
+    assert "30.jpg: is a broken JPEG file" in done.err
+    assert "will be tried again" not in done.err
+
+
 def test_a_failed_camera_is_done_from_the_table_alone(predict, takes, out, undisturbed):
     """Also when somebody tidied the parts away."""
     video = takes.video(0, "gp01")
@@ -216,10 +241,10 @@ def test_a_folder_of_frames_is_another_source_when_it_has_more(tmp_path):
     camera = Camera("cam01", tmp_path)
     take = Take("uid", "take", None, {"cam01": camera, "cam02": Camera("cam02", None)}, {}, (), "")
     before = sources_of(take, ["cam01", "cam02"])
-    assert before == {"cam01": Source("frames", 0), "cam02": None}
+    assert before == {"cam01": Source("frames", 0, NO_NAMES), "cam02": None}
     (tmp_path / "0.jpg").write_bytes(b"")
     now = sources_of(take, ["cam01", "cam02"])
     pairs = (("aria01", "cam01"), ("aria01", "cam02"))
-    covered = Coverage(pairs, {"aria01": Source("frames", 9), **before})
+    covered = Coverage(pairs, {"aria01": Source("frames", 9, "a1"), **before})
     assert covered.changed(now) == ["cam01"]
     assert covered.current(now).pairs == (("aria01", "cam02"),)

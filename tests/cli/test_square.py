@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 from command import lmeec
 
+from lmeec.errors import DataError
+from lmeec.evaluation import evaluate
 from lmeec.tables import read_metadata, read_results
 
 
@@ -57,6 +60,13 @@ def test_what_compares_the_benchmarks_masks_refuses_it(square, command, words, t
     assert done.status == 1
     assert words in done.err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("read", [read_results, pq.read_table])
+def test_a_table_in_memory_is_not_scored_by_the_benchmarks_protocol(read, square):
+    with pytest.raises(DataError, match="--protocol paper"):
+        evaluate(read(square))
+    assert evaluate(read(square), protocol="paper") == evaluate(square, protocol="paper")
 
 
 def test_the_papers_protocol_takes_no_calibration(square, tmp_path):
