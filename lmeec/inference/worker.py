@@ -12,6 +12,7 @@ import torch
 
 from lmeec.data.names import show
 from lmeec.errors import CameraError, DataError, DiskFullError, LmeecError, OutputError
+from lmeec.inference.host_memory import bound_host_memory, give_back_free_memory
 from lmeec.inference.jobs import narrowed, sources_of
 from lmeec.inference.missing import why_nothing
 from lmeec.inference.pipeline import Profile
@@ -127,6 +128,7 @@ class Worker:
 
     def __init__(self, sources: Mapping[Direction, str], config: PredictConfig) -> None:
         self.config = config
+        bound_host_memory()
         loaded: dict[str, LoadedModel] = {
             source: load(source, config.device, config.dtype, compiled=config.compile)
             for source in dict.fromkeys(sources.values())
@@ -200,6 +202,7 @@ class Worker:
         ):
             for rows in predictor.rows():
                 part.write_batch(result_batch(rows, self.config))
+                give_back_free_memory()
                 made = sum(row.missing is None for row in rows)
                 predictions += made
                 yield made

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lmeec.model.transfer import to_device
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -86,7 +88,7 @@ class ClipBatch:
     def to(self, device: torch.device) -> ClipBatch:
         """The batch on another device."""
         moved: dict[str, Any] = {
-            name: x.to(device, non_blocking=True) for name, x in vars(self).items() if isinstance(x, Tensor)
+            name: to_device(x, device) for name, x in vars(self).items() if isinstance(x, Tensor)
         }
         return replace(self, **moved)
 

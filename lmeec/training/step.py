@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lmeec.errors import TrainingError
+from lmeec.model.transfer import to_device, to_host
 from lmeec.training.clip import Clip, ClipBatch, collate
 from lmeec.training.correspondence import correspondence_loss
 from lmeec.training.forward import run_clips
@@ -71,9 +73,11 @@ def accumulate_gradients(
     size = config.micro_batch
     device = model.device
     objects = (
-        run.group.sum(torch.stack([_judged(clip) for clip in clips]).sum(0).to(device)).clamp(min=1) / run.group.workers
+        run.group.sum(to_device(torch.stack([_judged(clip) for clip in clips]).sum(0), device)).clamp(min=1)
+        / run.group.workers
     )
     sums = torch.zeros(len(LOSSES) + 3, device=device)
+    losses: list[Tensor] = []
     for first in range(0, len(clips), size):
         if run.interrupted():
             return None
@@ -82,12 +86,17 @@ def accumulate_gradients(
             batch = collate(some).to(device)
             forced = _annotated_memory(some, config, run, first)
             measured = _losses(model, batch, config, objects, len(some) / len(clips), forced)
-            if not torch.isfinite(measured[0]):
-                raise TrainingError(f"step {run.step}: the loss of {_origins(some)} is {measured[0].item()}. {ANEW}")
             if measured[0].requires_grad:
                 measured[0].backward()
             sums += measured.detach()
-    *values, reached, shown = run.group.sum(sums).tolist()
+            losses.append(measured[0].detach())
+    # One copy to the host a step, after the gradients: asking for each loss would make the device wait.
+    found = to_host(torch.cat([run.group.sum(sums), torch.stack(losses)])).get().tolist()
+    for place, loss in enumerate(found[len(sums) :]):
+        if not math.isfinite(loss):
+            some = clips[place * size : (place + 1) * size]
+            raise TrainingError(f"step {run.step}: the loss of {_origins(some)} is {loss}. {ANEW}")
+    *values, reached, shown = found[: len(sums)]
     means = dict(zip(("loss", *LOSSES), (value / run.group.workers for value in values), strict=True))
     return means | {"mask_iou": reached / shown if shown else 0.0}
 
@@ -116,7 +125,7 @@ def _losses(
         outputs = run_clips(
             model,
             batch,
-            annotated_memory=None if forced is None else forced.to(model.device),
+            annotated_memory=None if forced is None else to_device(forced, model.device),
             recompute=config.recompute,
             slots_by_recency=config.rules.slots_by_recency,
         )

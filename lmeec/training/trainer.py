@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-import torch
+from torch.nn.utils import clip_grad_norm_
 
 from lmeec.errors import TrainingError
+from lmeec.model.transfer import to_host
 from lmeec.training.batches import batches
 from lmeec.training.group import Group
 from lmeec.training.optimiser import make_optimiser, schedule, set_rates
@@ -149,11 +151,11 @@ class Trainer:
         if losses is None:
             return None
         self.group.average_gradients(self.model.parameters())
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.optimiser.clip_norm)
-        if not torch.isfinite(norm):
-            raise TrainingError(f"step {step}: the norm of the gradients is {norm.item()}. {ANEW}")
+        norm = float(to_host(clip_grad_norm_(self.model.parameters(), config.optimiser.clip_norm)).get())
+        if not math.isfinite(norm):
+            raise TrainingError(f"step {step}: the norm of the gradients is {norm}. {ANEW}")
         self.optimiser.step()
-        return losses | {"gradient_norm": float(norm), "lr": config.optimiser.lr * share}
+        return losses | {"gradient_norm": norm, "lr": config.optimiser.lr * share}
 
     def _judge(
         self,
