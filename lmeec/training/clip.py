@@ -87,9 +87,7 @@ class ClipBatch:
 
     def to(self, device: torch.device) -> ClipBatch:
         """The batch on another device."""
-        moved: dict[str, Any] = {
-            name: to_device(x, device) for name, x in vars(self).items() if isinstance(x, Tensor)
-        }
+        moved: dict[str, Any] = {name: to_device(x, device) for name, x in vars(self).items() if isinstance(x, Tensor)}
         return replace(self, **moved)
 
 

@@ -32,7 +32,7 @@ class _NoTensorsFromLists(TorchFunctionMode):
 
 def _brings_numbers(function, arguments, keywords):
     if function in _MAKERS:
-        return keywords.get("device") not in (None, torch.device("cpu"))
+        return keywords.get("device") not in (None, torch.device("cpu"), "cpu")
     first = arguments[0] if arguments else None
     if not isinstance(first, torch.Tensor) or first.device != META:
         return False

@@ -41,7 +41,8 @@ def test_a_step_crosses_to_the_host_once_for_its_losses_and_once_for_their_gradi
 
 def test_a_validation_crosses_to_the_host_once_a_batch(monkeypatch, rendered_takes):
     validate = TakeValidator(find_takes(rendered_takes.root), TrainConfig(), Group(), print)
+    model = build_model(TINY, seed=1).to(META)
     with OneDevice().seam(monkeypatch) as device:
-        scores = validate(build_model(TINY, seed=1).to(META), lambda: False)
+        scores = validate(model, lambda: False)
     assert scores
     assert {len(shape) for shape in device.brought} == {1}, "packed masks and scores, and nothing else"
