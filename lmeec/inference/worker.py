@@ -203,7 +203,7 @@ class Worker:
             for rows in predictor.rows():
                 part.write_batch(result_batch(rows, self.config))
                 # Where the network computes on a GPU, the heap holds little, and a batch takes less than this does.
-                if self.models[direction].model.device.type == "cpu":
+                if predictor.model.device.type == "cpu":
                     give_back_free_memory()
                 made = sum(row.missing is None for row in rows)
                 predictions += made
