@@ -17,6 +17,7 @@ from lmeec_cli.console import Console
 from lmeec_cli.words import duration, snake_case
 
 if TYPE_CHECKING:
+    from lmeec.evaluation import DirectionScore
     from lmeec.training.progress import StepDone, TrainingEvent, TrainingReporter
 
 _LOG_EVERY_S = 30.0
@@ -151,13 +152,23 @@ def _lines(event: TrainingEvent) -> Iterator[str]:
                 yield (
                     f"  {direction}: IoU {_number(score.iou, 100, 2)}, location error "
                     f"{_number(score.location_error, 1, 3)}, contour accuracy "
-                    f"{_number(score.contour_accuracy, 1, 3)}, balanced accuracy "
-                    f"{_number(score.balanced_accuracy, 100, 2)}"
+                    f"{_number(score.contour_accuracy, 1, 3)}, balanced accuracy {_balanced(score)}"
                 )
+                if score.missing:
+                    yield f"  {direction}: {score.missing:,} of the frames have no prediction and count as empty masks"
         case Saved():
             yield f"saved after step {event.step:,}"
         case Note():
             yield event.text
+
+
+def _balanced(score: DirectionScore) -> str:
+    """As in the tables of `lmeec score`."""
+    from lmeec.analysis.groups import certainty_of_balanced_accuracy
+
+    shown = _number(score.balanced_accuracy, 100, 2)
+    marked = {"sound": shown, "few": f"{shown} (of {score.absent} absent frames)", "none": "-"}
+    return marked[certainty_of_balanced_accuracy(score.visible, score.absent)]
 
 
 def _number(value: float | None, scale: int, digits: int) -> str:
