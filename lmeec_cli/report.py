@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lmeec_cli.earlier import note_earlier_versions
 from lmeec_cli.terminal import echo
 
 
@@ -54,6 +55,7 @@ def report(
         for warning in found.warnings:
             echo(f"warning: {warning}", err=True)
     numbers = write_report(results, out, takes=found, overwrite=overwrite)
+    note_earlier_versions([results])
     if not numbers.annotated:
         echo(f"note: {results} has no ground truth, so the report has no metrics", err=True)
     echo(f"{out}: {numbers.tracks:,} tracks of {numbers.takes:,} takes", err=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from lmeec_cli.earlier import note_earlier_versions
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def score(
     else:
         _show(results, tables)
     _note_what_is_missing(tables, decides)
-    _note_earlier_versions(results)
+    note_earlier_versions(results)
     if protocol == "paper":
         _note_what_is_left_out(results)
     else:
@@ -225,20 +226,6 @@ def _predicted_only(frames: FrameTable) -> FrameTable:
             "score; its column `missing` says why"
         )
     return kept
-
-
-def _note_earlier_versions(results: Sequence[str]) -> None:
-    """Tables of version 1 have no row of a frame that could not be predicted, and other IoUs of empty masks."""
-    from lmeec.tables import read_metadata
-
-    for one in results:
-        if read_metadata(one).schema_version < 2:
-            echo(
-                f"note: {one} was made by an earlier version. Frames without a prediction are not in it and do "
-                "not count, and two empty masks have IoU 0, where the benchmark has 1: predict again to compare its "
-                "scores with others",
-                err=True,
-            )
 
 
 def _lost_document(missing: str, lost: Sequence[Lost]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,6 +134,13 @@ def test_without_ground_truth_tracks_are_ranked_by_the_frames_that_have_a_predic
     rows = [row(0, object_score=2.0), missing_row(30), missing_row(0, target_cam="cam02")]
     (track,) = collect(write_results(tmp_path / "results.parquet", rows)).ranking
     assert (track.score, track.frames) == (pytest.approx(1 / (1 + np.exp(-2.0)), abs=1e-6), 1)
+
+
+def test_of_a_table_of_an_earlier_version_it_is_told(tmp_path):
+    results = Path(__file__).parent.parent / "assets" / "results_v1.parquet"
+    done = lmeec("report", results, "--out", tmp_path / "report.html")
+    assert done.status == 0
+    assert "Frames without a prediction are not in it" in done.err
 
 
 def test_bad_inputs_are_explained(tmp_path):
