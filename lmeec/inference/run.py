@@ -159,14 +159,17 @@ def run_predictions(
     ledger = Ledger(out, run, list(_checked_jobs(takes, executor.config, uncounted)))
     for warning in uncounted.warnings():
         notice(warning)
-    if not overwrite and ledger.is_finished():
+    # What a run left that failed is cleared away by one that owns the output.
+    if not overwrite and ledger.is_finished() and not out.failures.exists():
         return _nothing_to_do(ledger, out, notice, start)
     refuse_nothing_to_predict(takes, ledger.jobs.values(), executor.config.objects)
     progress = Progress()
     with RunRecord(out.parts, progress, notice) as record:
         if overwrite:
             _discard(out)
-        elif ledger.is_finished():  # by another run, before this one owned the output
+        elif ledger.is_finished():  # by another run, or as a video is there again that was read before
+            write_failures(out, [])
+            record.remove_files()
             return _nothing_to_do(ledger, out, notice, start)
         else:
             ledger.bring_up_to_date(notice)
@@ -183,6 +186,8 @@ def run_predictions(
         parts = _checked_parts(ledger, work)
         failed = _write_failed(parts, ledger, work, takes, executor.config)
         rows = merge_parts([*(info.path for info in parts), *failed], out, overwrite=True) if parts else 0
+        if not parts and out.path.exists():
+            notice(f"{out} is still the table of an earlier run, as nothing of this one came out")
         for path in failed:
             path.unlink(missing_ok=True)
         record.check()

@@ -214,6 +214,23 @@ def small_videos(takes, number):
         shutil.copy(other, folder / path.name)  # other frames, to tell them by
 
 
+def test_a_video_that_is_as_it_was_leaves_no_trace_of_a_failure(predict, takes, out):
+    call = ("--take", takes.names[0])
+    assert predict(*call).status == 0
+    before = read_results(out)
+    whole = takes.video(0, EGO).read_bytes()
+    takes.video(0, EGO).write_text("no video")
+    failed = predict(*call)
+    assert failed.status == 1
+    assert f"{out} is still the table of an earlier run" in failed.err
+    takes.video(0, EGO).write_bytes(whole)
+    done = predict(*call)
+    assert (done.status, "nothing to do" in done.err) == (0, True), done.err
+    assert read_results(out).equals(before)
+    assert sorted(path.name for path in out.parent.iterdir()) == ["results.parquet", "takes"]
+    assert "failed" not in lmeec("status", out).out
+
+
 def test_a_resumed_run_does_not_mix_videos(predict, takes, out, tiny, tmp_path):
     """Small videos that come in the middle of a run are used for what was predicted from large ones too."""
     takes.video(1, "gp01").write_text("no video")
