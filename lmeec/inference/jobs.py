@@ -7,7 +7,7 @@ import heapq
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lmeec.config import Direction
 from lmeec.data.names import plain
@@ -167,7 +167,8 @@ def _source_of(camera: Camera) -> Source | None:
         if camera.source.is_dir():
             names = sorted(path.name for path in camera.source.iterdir())
             return Source("frames", len(names), hashlib.sha256("\0".join(names).encode()).hexdigest()[:_NAMES_DIGITS])
-        return Source("448" if camera.is_downscaled else "full", camera.source.stat().st_size)
+        kind: Literal["448", "full"] = "448" if camera.is_downscaled else "full"
+        return Source(kind, camera.source.stat().st_size, counted=float(camera.frame_rate))
     except OSError:  # gone just now: opening it says why
         return None
 

@@ -14,6 +14,7 @@ Pair: TypeAlias = tuple[str, str]
 
 COVERAGE_KEY = b"lmeec.coverage"
 
+_USUAL_RATE = 30.0
 _WORDS = {"full": "full size", "448": "448 pixels", "frames": "frames"}
 
 
@@ -24,15 +25,18 @@ class Source(msgspec.Struct, frozen=True):
         kind: a video of full size, the one of 448 pixels, or a folder of frames.
         size: bytes of the video, or number of frames.
         names: of frames, the beginning of a digest of their files' names, as other frames can be as many.
+        counted: of a video, frames a second that the take counts, by which its own frames are found.
     """
 
     kind: Literal["full", "448", "frames"]
     size: int
     names: str = ""
+    counted: float = _USUAL_RATE
 
     def __str__(self) -> str:
         unit = f" files with names {self.names}" if self.kind == "frames" else " bytes"
-        return f"{_WORDS[self.kind]}, {self.size:,}{unit}"
+        counted = "" if self.counted == _USUAL_RATE else f", {self.counted:.5g} frames a second counted"
+        return f"{_WORDS[self.kind]}, {self.size:,}{unit}{counted}"
 
 
 class Coverage(msgspec.Struct, frozen=True):

@@ -231,6 +231,22 @@ def test_a_video_that_is_as_it_was_leaves_no_trace_of_a_failure(predict, takes, 
     assert "failed" not in lmeec("status", out).out
 
 
+def test_a_take_whose_frames_are_counted_otherwise_now_is_done_again(predict, takes, out):
+    """As the notice of a video of another frame rate says to do."""
+    call = ("--take", takes.names[0], "--direction", "ego2exo")
+    assert predict(*call).status == 0
+    before = read_results(out)
+    path = takes.root / "takes.json"
+    records = json.loads(path.read_text())
+    for record in records:
+        record["frame_rate"] = 60
+    path.write_text(json.dumps(records))
+    done = predict(*call)
+    assert done.status == 0, done.err
+    assert "60 frames a second counted now" in done.err
+    assert read_results(out)["target_frame"] != before["target_frame"]
+
+
 def test_a_resumed_run_does_not_mix_videos(predict, takes, out, tiny, tmp_path):
     """Small videos that come in the middle of a run are used for what was predicted from large ones too."""
     takes.video(1, "gp01").write_text("no video")
@@ -251,7 +267,7 @@ def test_a_resumed_run_does_not_mix_videos(predict, takes, out, tiny, tmp_path):
     sources = read_coverage(out)[takes.uids[0], "ego2exo"].sources
     assert {source.kind for source in sources.values()} == {"448"}
     size = (takes.videos(0) / "downscaled" / "448" / f"{EGO}.mp4").stat().st_size
-    assert sources[EGO] == Source("448", size)
+    assert sources[EGO] == Source("448", size, counted=5)
 
 
 def test_a_folder_of_frames_is_another_source_when_it_has_more(tmp_path):
