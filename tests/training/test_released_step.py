@@ -21,6 +21,7 @@ import pytest
 import torch
 from reference import SMALL, with_named_weights
 
+import lmeec.training.trainer as trainer_module
 from lmeec.config import ModelConfig
 from lmeec.model.build import build_model
 from lmeec.training.clip import Clip, collate
@@ -28,7 +29,6 @@ from lmeec.training.config import released as released_recipe
 from lmeec.training.forward import run_clips
 from lmeec.training.optimiser import base_rate, schedule, weight_decay
 from lmeec.training.progress import Silent
-from lmeec.training.trainer import Trainer
 
 ASSET = Path(__file__).parents[1] / "assets" / "training_small.npz"
 # Without what is random.
@@ -107,8 +107,8 @@ def step(request, released, reference):
         seen = [CONFIG.rules.seen_by_losses(model, one) for one in outputs]
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     source = OneStep(clips)
-    trainer = Trainer(model, CONFIG, steps=1)
-    clip = torch.nn.utils.clip_grad_norm_
+    trainer = trainer_module.Trainer(model, CONFIG, steps=1)
+    clip = trainer_module.clip_grad_norm_
     whole = {}
 
     def keep_then_clip(parameters, most):
@@ -116,7 +116,7 @@ def step(request, released, reference):
         return clip(parameters, most)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.nn.utils, "clip_grad_norm_", keep_then_clip)
+        patch.setattr(trainer_module, "clip_grad_norm_", keep_then_clip)
         trainer.run(source, Silent(), source)
     return group, Step(
         logits=torch.stack([one.mask_logits for one in seen]).numpy(),
