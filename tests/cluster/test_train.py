@@ -23,6 +23,7 @@ from lmeec.training.config import ClipConfig, OptimiserConfig, TrainConfig, Vali
 from lmeec.training.log import read_log
 from lmeec.training.progress import Saved, Silent, StepDone, TrainingStarted
 from lmeec.training.run import TrainJob, run_training
+from tests.support.lost import cluster_that_is_lost
 
 # Dropout and drop path are drawn by each process for itself.
 STEADY = replace(TINY, memory_attention=MemoryAttentionConfig(num_layers=1, dim_feedforward=32, dropout=0))
@@ -108,3 +109,22 @@ def test_what_stops_a_training_reaches_the_user_at_once(cluster, job):
         pytest.raises(TrainingError, match=r"step 1.*lower learning rate.*another --out"),
     ):
         train_on_ray(wild, sizes, steps)
+
+
+class KillAtAStep(Steps):
+    """Kills a cluster's raylet as soon as a step is done."""
+
+    def __init__(self, raylet):
+        super().__init__()
+        self.raylet = raylet
+
+    def event(self, event):
+        super().event(event)
+        if isinstance(event, StepDone):
+            self.raylet.kill()
+
+
+def test_a_raylet_that_dies_ends_the_training(job):
+    endless = replace(job, config=replace(job.config, steps=10_000))
+    with cluster_that_is_lost() as (raylet, sizes):
+        train_on_ray(endless, sizes, KillAtAStep(raylet))
