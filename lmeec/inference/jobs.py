@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from lmeec.config import Direction
 from lmeec.data.names import plain
 from lmeec.inference.plan import camera_pairs
+from lmeec.inference.sources import sources_of
 from lmeec.tables.coverage import Pair, Source
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from lmeec.data.take import Camera
     from lmeec.data.takes import Take
-
-
-_NAMES_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,24 +149,6 @@ def _job_of(index: int, take: Take, direction: Direction, objects: Sequence[str]
     encodings = sum(len(seen) for camera, seen in frames.items() if camera not in egos)
     job = Job(index, take.uid, take.name, direction, shares, encodings)
     return replace(job, sources=sources_of(take, job.cameras))
-
-
-def sources_of(take: Take, cameras: Iterable[str]) -> dict[str, Source | None]:
-    """What cameras of a take are read from; None for one that is not on disk."""
-    return {name: _source_of(take.cameras[name]) for name in sorted(cameras)}
-
-
-def _source_of(camera: Camera) -> Source | None:
-    try:
-        if camera.source is None:
-            return None
-        if camera.source.is_dir():
-            names = sorted(path.name for path in camera.source.iterdir())
-            return Source("frames", len(names), hashlib.sha256("\0".join(names).encode()).hexdigest()[:_NAMES_DIGITS])
-        kind: Literal["448", "full"] = "448" if camera.is_downscaled else "full"
-        return Source(kind, camera.source.stat().st_size, counted=float(camera.frame_rate))
-    except OSError:  # gone just now: opening it says why
-        return None
 
 
 def narrowed(take: Take, cameras: Collection[str]) -> Take:

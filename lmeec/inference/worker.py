@@ -13,10 +13,11 @@ import torch
 from lmeec.data.names import show
 from lmeec.errors import CameraError, DataError, DiskFullError, LmeecError, OutputError
 from lmeec.inference.host_memory import bound_host_memory, give_back_free_memory
-from lmeec.inference.jobs import narrowed, sources_of
+from lmeec.inference.jobs import narrowed
 from lmeec.inference.missing import why_nothing
 from lmeec.inference.pipeline import Profile
 from lmeec.inference.predictor import TakePredictor, result_batch
+from lmeec.inference.sources import sources_of
 from lmeec.model.build import LoadedModel, load
 from lmeec.tables import PartWriter, RunMetadata
 from lmeec.tables.coverage import Coverage

@@ -26,17 +26,26 @@ class Source(msgspec.Struct, frozen=True):
         size: bytes of the video, or number of frames.
         names: of frames, the beginning of a digest of their files' names, as other frames can be as many.
         counted: of a video, frames a second that the take counts, by which its own frames are found.
+        content: the beginning of a digest of its first and last bytes, as another file can be as large; for frames, of
+            the first and last file. Empty where an earlier version took the note, or there are no frames.
     """
 
     kind: Literal["full", "448", "frames"]
     size: int
     names: str = ""
     counted: float = _USUAL_RATE
+    content: str = ""
 
     def __str__(self) -> str:
         unit = f" files with names {self.names}" if self.kind == "frames" else " bytes"
         counted = "" if self.counted == _USUAL_RATE else f", {self.counted:.5g} frames a second counted"
-        return f"{_WORDS[self.kind]}, {self.size:,}{unit}{counted}"
+        content = f", digest {self.content}" if self.content else ""
+        return f"{_WORDS[self.kind]}, {self.size:,}{unit}{content}{counted}"
+
+    def agrees(self, other: Source) -> bool:
+        """Whether both can be the same file, by what both tell."""
+        both_tell = self.content and other.content
+        return self == (other if both_tell else msgspec.structs.replace(other, content=self.content))
 
 
 class Coverage(msgspec.Struct, frozen=True):
@@ -58,7 +67,11 @@ class Coverage(msgspec.Struct, frozen=True):
 
     def changed(self, now: Mapping[str, Source | None]) -> list[str]:
         """Cameras that are on disk now and were not, or are another file; one that is gone stays as it was."""
-        return [name for name, source in self.sources.items() if (there := now.get(name)) and there != source]
+        return [
+            name
+            for name, source in self.sources.items()
+            if (there := now.get(name)) and not (source and source.agrees(there))
+        ]
 
     def current(self, now: Mapping[str, Source | None]) -> Coverage:
         """What would not come out otherwise now."""

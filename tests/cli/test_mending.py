@@ -13,7 +13,7 @@ from command import lmeec
 from rendered import EGO
 
 from lmeec.data.take import Camera, Take
-from lmeec.inference.jobs import sources_of
+from lmeec.inference.sources import sources_of
 from lmeec.tables import parts_directory, read_coverage, read_results
 from lmeec.tables.coverage import Coverage, Source
 from tests.data_layer.trees import write_processed
@@ -73,6 +73,29 @@ def cut_short(path):
     source.unlink()
 
 
+def fragment(path):
+    """The same video in fragments, as streams have it: without a list of all its frames, by which a loss would show."""
+    import av
+
+    source = path.with_name("source.mp4")
+    path.rename(source)
+    fragments = {"movflags": "frag_every_frame+empty_moov+default_base_moof"}
+    with av.open(str(source)) as whole, av.open(str(path), "w", format="mp4", options=fragments) as fragmented:
+        stream = whole.streams.video[0]
+        copied = fragmented.add_stream_from_template(stream)
+        for packet in whole.demux(stream):
+            if packet.dts is not None:
+                packet.stream = copied
+                fragmented.mux(packet)
+    source.unlink()
+
+
+def pad_with_zeros(path):
+    """As downloaders that claim the space beforehand leave a video whose end never came."""
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2].ljust(len(data), b"\0"))
+
+
 def damage_the_middle(path):
     """Opens and gives frames, until one that does not decode."""
     data = bytearray(path.read_bytes())
@@ -114,6 +137,24 @@ def test_a_video_that_was_cut_short_is_done_again_when_it_is_whole(predict, take
     assert done.status == 0, done.err
     assert started(done) == both_directions(takes.names[1], "gp01")
     assert_same(read_results(out), undisturbed)
+
+
+def test_a_video_that_was_padded_to_its_full_size_is_done_again_when_it_is_whole(predict, takes, out, undisturbed):
+    video = takes.video(1, "gp01")
+    fragment(video)
+    whole = video.read_bytes()
+    pad_with_zeros(video)
+    assert video.stat().st_size == len(whole)
+    assert predict().status == 0
+    assert set(read_results(out)["missing"].to_pylist()) == {None, "video"}
+    assert "nothing to do" in predict().err
+    video.write_bytes(whole)
+    done = predict()
+    assert done.status == 0, done.err
+    assert re.search(r"full size, ([\d,]+ bytes), digest \w+, .* then, full size, \1, digest \w+, .* now", done.err)
+    assert started(done) == both_directions(takes.names[1], "gp01")
+    assert_same(read_results(out), undisturbed)
+    assert "nothing to do" in predict().err
 
 
 def test_a_video_that_is_gone_after_it_was_predicted_is_not_missed(predict, takes, out, undisturbed):
@@ -267,7 +308,7 @@ def test_a_resumed_run_does_not_mix_videos(predict, takes, out, tiny, tmp_path):
     sources = read_coverage(out)[takes.uids[0], "ego2exo"].sources
     assert {source.kind for source in sources.values()} == {"448"}
     size = (takes.videos(0) / "downscaled" / "448" / f"{EGO}.mp4").stat().st_size
-    assert sources[EGO] == Source("448", size, counted=5)
+    assert (sources[EGO].size, sources[EGO].counted) == (size, 5)
 
 
 def test_a_folder_of_frames_is_another_source_when_it_has_more(tmp_path):
@@ -281,3 +322,19 @@ def test_a_folder_of_frames_is_another_source_when_it_has_more(tmp_path):
     covered = Coverage(pairs, {"aria01": Source("frames", 9, "a1"), **before})
     assert covered.changed(now) == ["cam01"]
     assert covered.current(now).pairs == (("aria01", "cam02"),)
+
+
+def test_other_frames_of_the_same_names_and_sizes_are_another_source(tmp_path):
+    take = Take("uid", "take", None, {"cam01": Camera("cam01", tmp_path)}, {}, (), "")
+    for name in ("0.jpg", "30.jpg"):
+        (tmp_path / name).write_bytes(b"some")
+    covered = Coverage((("aria01", "cam01"),), sources_of(take, ["cam01"]))
+    assert covered.changed(sources_of(take, ["cam01"])) == []
+    (tmp_path / "30.jpg").write_bytes(b"same")
+    assert covered.changed(sources_of(take, ["cam01"])) == ["cam01"]
+
+
+def test_what_was_noted_without_a_digest_is_compared_by_the_rest():
+    now = {"cam01": Source("full", 9, content="1f"), "cam02": Source("full", 9, content="2f")}
+    earlier = Coverage((("cam01", "cam02"),), {"cam01": Source("full", 9), "cam02": Source("full", 8)})
+    assert earlier.changed(now) == ["cam02"]
