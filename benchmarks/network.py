@@ -148,8 +148,7 @@ def _taken_over(model: LMEEC, tracker: Tracker, track: int, length: int) -> Rele
     half = len(banks) // 2
     taken.query_bank = list(banks[:half, None].unbind())
     taken.target_bank = list(banks[half:, None].unbind())
-    pointers = tracker._pointers[track]
-    assert pointers is not None
+    pointers = tracker._pointers.read([track], [tracker._pointer_steps(track)])[0]
     taken.pointers = list(pointers.float().flip(0)[:, None].unbind())
     return taken
 
