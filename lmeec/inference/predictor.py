@@ -13,6 +13,7 @@ from lmeec.config import Direction, PredictConfig
 from lmeec.data.names import show
 from lmeec.data.truth import TargetTruth
 from lmeec.errors import CameraError, DataError
+from lmeec.inference.batch_size import auto_batch
 from lmeec.inference.missing import missing_row
 from lmeec.inference.outputs import ComingOutputs, fetch_outputs
 from lmeec.inference.pipeline import Profile, Stage, StageTimes
@@ -39,9 +40,6 @@ ROWS_PER_BATCH = 512
 _INSTANTS_AHEAD = 2
 _BATCHES_AHEAD = 8
 """How far a stage may be ahead of the next; what waits is all that memory depends on besides the banks."""
-
-_CPU_BATCH = 4
-_GPU_BATCH = 64
 
 
 def predict_take(
@@ -308,21 +306,6 @@ def naming_the_camera(camera: str) -> Iterator[None]:
         yield
     except DataError as error:
         raise CameraError(camera, str(error)) from (error.__cause__ or error)
-
-
-def auto_batch(model: LMEEC) -> int:
-    """How many tracks to take at once: on a GPU what fits well into its free memory, on a CPU a few.
-
-    A CPU gains little from larger batches, and its caches lose.
-    """
-    if model.device.type != "cuda":
-        return _CPU_BATCH
-    config = model.config
-    tokens = 2 * (config.num_maskmem - 1) * config.grid**2
-    # Keys, values and rotated keys of one layer, and the wide hidden layer of as many grids, all in float32 at worst.
-    per_track = 4 * (4 * tokens * config.hidden_dim + 4 * config.grid**2 * config.memory_attention.dim_feedforward)
-    free, _ = torch.cuda.mem_get_info(model.device)
-    return max(1, min(_GPU_BATCH, int(free / 2 / per_track)))
 
 
 def _at(frames: tuple[int, ...], step: int) -> int | None:
