@@ -71,7 +71,13 @@ class LiveBytes(TorchDispatchMode):
             self._follow(tensor, 0)
 
     def __torch_dispatch__(self, operation, types, arguments=(), keywords=None):
-        result = operation(*arguments, **(keywords or {}))
+        keywords = keywords or {}
+        # In inference mode operators made of others come here whole, which would hide what they make on the way.
+        with self:
+            result = operation.decompose(*arguments, **keywords)
+        if result is not NotImplemented:
+            return result
+        result = operation(*arguments, **keywords)
         for tensor in tree_leaves(result):
             if isinstance(tensor, torch.Tensor) and tensor.device == META:
                 self._follow(tensor, tensor.untyped_storage().nbytes())
