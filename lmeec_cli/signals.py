@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo_in_a_signal
 
 if TYPE_CHECKING:
     from lmeec.inference.work import Stop
@@ -39,7 +39,7 @@ def stopping(
         if stop.requested or number not in gentle:
             raise Stopped
         stop.request()
-        echo(saying, err=True)
+        echo_in_a_signal(saying)
 
     before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import typer
 
 from lmeec.data.names import plain
@@ -18,3 +21,11 @@ def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
         nl: end the line.
     """
     typer.echo(plain(text, keep=_LAYOUT), err=err, nl=nl)
+
+
+def echo_in_a_signal(text: str) -> None:
+    """Write a line to standard error from a signal's handler.
+
+    Past Python's buffer: the signal may have come while a line was written to it, and it cannot be entered twice.
+    """
+    os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{plain(text, keep=_LAYOUT)}\n".encode())
