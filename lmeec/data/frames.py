@@ -69,6 +69,25 @@ class FrameReader(Protocol):
     ) -> None: ...
 
 
+class ClosedAfterUse:
+    """What makes a reader a context manager: it is closed when the block ends."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
 def check_frame_size(source: object, height: int, width: int) -> None:
     """Refuse frames without pixels, or with so many that decoding them would exhaust memory.
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from lmeec.data.decoding import Wanted
-from lmeec.data.frames import check_frame_size
+from lmeec.data.frames import ClosedAfterUse, check_frame_size
 from lmeec.data.jsonfile import decode_file
 from lmeec.data.relations import FrameNumber
 from lmeec.data.tracks import EncodedMask, MaskTrack, as_written
@@ -27,7 +27,6 @@ from lmeec.video.pixels import BICUBIC, resize_picture
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-    from types import TracebackType
 
     from numpy.typing import NDArray
 
@@ -82,7 +81,7 @@ def digest(folder: Path) -> str:
     return hashlib.sha256((folder / ANNOTATION_FILE).read_bytes()).hexdigest()
 
 
-class FrameFolder:
+class FrameFolder(ClosedAfterUse):
     """Frames of one camera in a folder of JPEG files that are named by frame number; a `FrameReader`.
 
     Args:
@@ -144,17 +143,6 @@ class FrameFolder:
 
     def close(self) -> None:
         """Do nothing: files are open only while they are decoded."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _decode(self, path: Path) -> NDArray[np.uint8]:
         with _open_image(path) as image:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, cast
 
 import av
 import numpy as np
@@ -18,7 +18,7 @@ from av.codec.hwaccel import HWAccel
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from lmeec.data.decoding import DecodingRun, UndecodableError, Wanted
-from lmeec.data.frames import check_frame_size
+from lmeec.data.frames import ClosedAfterUse, check_frame_size
 from lmeec.data.h264 import DisposablePictures
 from lmeec.data.packets import NumberedPacket, index_packets, number_packets
 from lmeec.errors import DataError
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from fractions import Fraction
     from pathlib import Path
-    from types import TracebackType
 
     from av.container import InputContainer
     from av.packet import Packet
@@ -42,7 +41,7 @@ _OPTIONS = {"max_pixels": str(MAX_PIXELS)}
 _SCALING = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
 
 
-class VideoReader:
+class VideoReader(ClosedAfterUse):
     """Frames of one video file by number; a `FrameReader`.
 
     Holds the open file and a few frames, however long the video is. Not to be shared between threads.
@@ -160,17 +159,6 @@ class VideoReader:
         """Let go of the file and the decoder."""
         self._run = None
         self._container.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _open(self, threads: int) -> None:
         if not self.path.is_file():

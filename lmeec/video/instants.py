@@ -12,18 +12,18 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from itertools import groupby, takewhile, tee
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lmeec.data.decoding import Wanted
+from lmeec.data.frames import ClosedAfterUse
 from lmeec.data.video import VideoReader
 from lmeec.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-    from types import TracebackType
 
     from numpy.typing import NDArray
 
@@ -72,7 +72,7 @@ def same_rate(one: Fraction, other: Fraction) -> bool:
     return abs(one / other - 1) <= _SAME
 
 
-class VideoAtRate:
+class VideoAtRate(ClosedAfterUse):
     """A video read at the instants of another frame rate than its own; a `FrameReader`.
 
     Args:
@@ -138,17 +138,6 @@ class VideoAtRate:
     def close(self) -> None:
         """Close the video."""
         self._video.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _known_rate(video: VideoReader) -> Fraction:

@@ -8,15 +8,16 @@ square with Pillow's default filter, the bicubic one.
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from PIL import Image
 
+from lmeec.data.frames import ClosedAfterUse
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from types import TracebackType
 
     from numpy.typing import NDArray
 
@@ -68,7 +69,7 @@ def released_pixels(
         return resize_picture(picture, size, resampling)
 
 
-class ReleasedPixels:
+class ReleasedPixels(ClosedAfterUse):
     """Frames of a full-size video that went through the released chain; a `FrameReader`.
 
     Args:
@@ -107,14 +108,3 @@ class ReleasedPixels:
     def close(self) -> None:
         """Close the video."""
         self._video.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
