@@ -1,5 +1,6 @@
 """Synthetic scenes and their frames: what makes them need correspondence, and that they are what they say."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -168,3 +169,22 @@ def test_impossible_frames_are_refused(scene):
     renderer = Renderer(scene, scene.cameras[0], (16, 16))
     with pytest.raises(IndexError, match="240 frames"):
         renderer.render(240)
+
+
+def test_in_a_plain_scene_one_clear_thing_is_handled_at_a_time():
+    config = SceneConfig(theme="kitchen", plain=True, object_scale=1.6, objects=4)
+    for seed in range(6):
+        scene = make_scene(seed, config)
+        colours, words = zip(*(thing.name.removesuffix("_0").split(" ", 1) for thing in scene.objects), strict=True)
+        assert scene.scenario == "Cooking"
+        assert len(set(colours)) == len(set(words)) == 4
+        assert set(colours) <= {"red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink"}
+        assert all(before.retreat <= after.reach for before, after in pairwise(scene.events))
+    sizes = [[thing.shape.height for thing in make_scene(3, replace(config, object_scale=s)).objects] for s in (1, 2)]
+    np.testing.assert_allclose(sizes[1], 2 * np.array(sizes[0]))
+
+
+@pytest.mark.parametrize(("values", "said"), [({"theme": "ship"}, "theme"), ({"object_scale": 9}, "object_scale")])
+def test_a_setting_of_a_plain_scene_that_cannot_be_is_refused(values, said):
+    with pytest.raises(ConfigError, match=said):
+        SceneConfig(**values)

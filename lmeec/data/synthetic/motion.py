@@ -143,6 +143,20 @@ class Planner:
             ready[hand] = event.retreat + rng.exponential(0.5) * self._pace
         return sorted(events, key=lambda event: event.grasp)
 
+    def plan_in_turn(self, hands: list[tuple[int, int]]) -> list[Event]:
+        """Events up to the end of the take, one after the other, each by one of the (actor, hand) pairs."""
+        rng = self._rng
+        time = rng.uniform(0.0, 1.0) * self._pace
+        events: list[Event] = []
+        while time <= self._seconds:
+            event = self._next(hands[int(rng.integers(len(hands)))], time, first=not events)
+            if event is None:
+                time += 0.5 * self._pace
+                continue
+            events.append(event)
+            time = event.retreat + rng.exponential(0.5) * self._pace
+        return events
+
     def _standing(self, index: int, spot: np.ndarray, yaw: float) -> Pose:
         return Pose(np.array([spot[0], spot[1], self._space.top + self._heights[index] / 2]), yaw)
 

@@ -25,6 +25,10 @@ SCENARIOS = {"kitchen": "Cooking", "workshop": "Bike Repair", "playroom": "Playi
 class SceneConfig:
     """What a scene holds; `exo_cameras` is the fewest and the most of them.
 
+    `theme` is one of SCENARIOS, None draws it. A `plain` scene is for models that see small pictures and know few
+    words: it has no clutter and no look-alikes, each thing has a shape and a clear colour of its own, and hands take
+    turns, so that one thing is handled at a time; its things are `object_scale` times as large as life.
+
     Raises:
         ConfigError: if a value is outside of what it may be.
     """
@@ -33,6 +37,9 @@ class SceneConfig:
     fps: int = 30
     objects: int = 6
     exo_cameras: tuple[int, int] = (2, 4)
+    theme: str | None = None
+    plain: bool = False
+    object_scale: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 < self.seconds <= 3600:
@@ -44,6 +51,10 @@ class SceneConfig:
         low, high = self.exo_cameras
         if not 1 <= low <= high <= MAX_EXO_CAMERAS:
             raise ConfigError(f"exo_cameras must be from 1 to {MAX_EXO_CAMERAS}, fewest first, not {low}..{high}")
+        if self.theme is not None and self.theme not in SCENARIOS:
+            raise ConfigError(f"theme must be one of {', '.join(SCENARIOS)}, not {self.theme!r}")
+        if not 0.5 <= self.object_scale <= 3:
+            raise ConfigError(f"object_scale must be from 0.5 to 3, not {self.object_scale}")
 
     @property
     def frames(self) -> int:

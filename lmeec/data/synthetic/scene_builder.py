@@ -25,8 +25,10 @@ from lmeec.data.synthetic.scene import (
 )
 from lmeec.data.synthetic.shapes import CATALOGUE, Shape
 from lmeec.data.synthetic.textures import (
+    CLEAR_HUES,
     Material,
     accent_material,
+    clear_material,
     colour_name,
     from_hsv,
     object_material,
@@ -54,18 +56,19 @@ class _SceneBuilder:
 
     def build(self) -> Scene:
         rng, config = self._rng, self._config
-        theme = str(rng.choice(list(CATALOGUE)))
+        drawn = str(rng.choice(list(CATALOGUE)))
+        theme = config.theme or drawn
         room = self._room()
         self._table()
         bin_place = self._bin()
         self._furniture(room)
-        clutter = self._clutter(theme)
-        things = self._objects(theme)
+        clutter = np.zeros((0, 3)) if config.plain else self._clutter(theme)
+        things = self._plain_objects(theme) if config.plain else self._objects(theme)
         eye = np.array(
             [rng.uniform(-0.08, 0.08), -self._half[1] - rng.uniform(0.0, 0.12), self._top + rng.uniform(0.55, 0.7)]
         )
         eyes = [eye]
-        if rng.uniform() < 0.4:
+        if rng.uniform() < (0.7 if config.plain else 0.4):
             eyes.append(np.array([rng.uniform(-0.25, 0.25), self._half[1] + 0.22, self._top + rng.uniform(0.5, 0.65)]))
         facings = [np.array([0.0, -math.copysign(1.0, eye[1]), 0.0]) for eye in eyes]
         hands = np.array([self._idle_hands(eye, facing) for eye, facing in zip(eyes, facings, strict=True)])
@@ -75,7 +78,10 @@ class _SceneBuilder:
         heights = np.array([thing.shape.height for thing in things])
         planner = Planner(rng, space, radii, heights, config.seconds)
         first = planner.place_objects()
-        events = planner.plan([(0, RIGHT), (0, LEFT), (1, RIGHT)][: len(eyes) + 1])
+        if config.plain:
+            events = planner.plan_in_turn([(actor, hand) for actor in range(len(eyes)) for hand in (RIGHT, LEFT)])
+        else:
+            events = planner.plan([(0, RIGHT), (0, LEFT), (1, RIGHT)][: len(eyes) + 1])
         actors, dressed = self._actors(eyes, facings, hands, events, np.stack([radii, heights], axis=1))
         return Scene(
             seed=self._seed,
@@ -202,6 +208,18 @@ class _SceneBuilder:
                 continue
             shape = makers[int(kinds[index % len(kinds)])](rng)
             slots = (self._add(object_material(rng)), self._add(accent_material(rng)), self._add(accent_material(rng)))
+            things.append(SceneObject(self._name(things, shape, slots[0]), shape, slots))
+        return tuple(things)
+
+    def _plain_objects(self, theme: str) -> tuple[SceneObject, ...]:
+        """Annotated things of one clear colour each, of which no two share a shape or a colour while there are more."""
+        rng, makers = self._rng, CATALOGUE[theme]
+        kinds, hues = rng.permutation(len(makers)), rng.permutation(len(CLEAR_HUES))
+        things: list[SceneObject] = []
+        for index in range(self._config.objects):
+            shape = makers[int(kinds[index % len(kinds)])](rng).enlarged(self._config.object_scale)
+            main = clear_material(rng, CLEAR_HUES[int(hues[index % len(hues)])])
+            slots = (self._add(main), self._add(accent_material(rng)), self._add(accent_material(rng)))
             things.append(SceneObject(self._name(things, shape, slots[0]), shape, slots))
         return tuple(things)
 

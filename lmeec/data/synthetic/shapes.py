@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +27,12 @@ class Part:
     turn: np.ndarray
     slot: int = 0
 
+    def enlarged(self, factor: float) -> Part:
+        """The same primitive `factor` times as large and as far from the thing's foot; a fourth size is a share."""
+        size = (*(factor * one for one in self.size[:3]), *self.size[3:])
+        x, y, z = self.position
+        return replace(self, size=size, position=(factor * x, factor * y, factor * z))
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -36,6 +42,11 @@ class Shape:
     parts: tuple[Part, ...]
     radius: float
     height: float
+
+    def enlarged(self, factor: float) -> Shape:
+        """The same thing `factor` times as large."""
+        parts = tuple(part.enlarged(factor) for part in self.parts)
+        return replace(self, parts=parts, radius=factor * self.radius, height=factor * self.height)
 
 
 def _part(

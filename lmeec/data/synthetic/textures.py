@@ -87,6 +87,16 @@ def colour_name(colour: Colour) -> str:
     return next(name for bound, name in _HUES if h < bound)
 
 
+CLEAR_HUES = (0.0, 0.08, 0.155, 0.33, 0.5, 0.61, 0.76, 0.89)
+"""Display hues in the middle of what a word means: red, orange, yellow, green, turquoise, blue, purple, pink."""
+
+
+def clear_material(rng: np.random.Generator, hue: float) -> Material:
+    """A bright material of one colour, about a hue of `CLEAR_HUES`, that `colour_name` has one word for."""
+    colour = from_hsv(hue + rng.uniform(-0.01, 0.01), rng.uniform(0.75, 0.9), rng.uniform(0.75, 0.95))
+    return Material(SOLID, colour, colour, colour)
+
+
 def object_material(rng: np.random.Generator) -> Material:
     """A material for a thing that is handled: any pattern, mostly two colours of one family and a contrast."""
     hue = rng.uniform()
