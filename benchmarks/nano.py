@@ -1,6 +1,6 @@
 """What the parts of nano are worth, on synthetic takes it never saw: `python -m benchmarks.nano`, JSON out.
 
-The takes are drawn from seeds that no training draws from, and rendered at one frame a second in the processed layout.
+The takes are those of `benchmarks.nano_takes`, with absence annotated.
 Each variant predicts all of them in both directions; the metrics are the benchmark's. Variants without a part of the
 network are the same weights with that part taken out, not trained again without it.
 """
@@ -19,16 +19,11 @@ import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from PIL import Image
 
+from benchmarks.nano_takes import SECONDS, held_out_takes
 from lmeec.analysis.frames import load_frames
 from lmeec.analysis.groups import score_groups
 from lmeec.config import Direction, MemoryConfig, Policy, PredictConfig
-from lmeec.data.synthetic.render import Renderer
-from lmeec.data.synthetic.scene import Camera, Scene, SceneConfig
-from lmeec.data.synthetic.scene_builder import make_scene
-from lmeec.data.synthetic.writer import MIN_VISIBLE_PIXELS, frame_size, take_seed
-from lmeec.data.takes import TakeSet, find_takes
 from lmeec.evaluation import evaluate
 from lmeec.inference.run import run_predictions
 from lmeec.inference.work import InProcess
@@ -42,13 +37,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from lmeec.data.takes import TakeSet
     from lmeec.inference.progress import Event, Progress
     from lmeec.model.lmeec import LMEEC
-
-SECONDS = (6, 16, 26)
-"""Lengths of the takes."""
-
-HELD_OUT_SEED = 20260
 
 
 def main() -> None:
@@ -61,51 +52,10 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.folder or Path(scratch)
-        takes = held_out_takes(folder / "takes", arguments.takes)
+        takes = held_out_takes(folder / "takes", arguments.takes, "test")
         chosen = [name for name in arguments.variants.split(",") if name] or list(VARIANTS)
         report = {name: run_variant(name, takes, arguments.checkpoint, folder) for name in chosen}
     print(json.dumps({"takes": len(SECONDS) * arguments.takes, "variants": report}, indent=1))
-
-
-def held_out_takes(root: Path, each: int, seed: int = HELD_OUT_SEED) -> TakeSet:
-    """Takes of all lengths in the processed layout; those that are there already are kept."""
-    for length, seconds in enumerate(SECONDS):
-        for number in range(each):
-            folder = root / f"held-out-{seconds:02d}s-{number:03d}"
-            if not (folder / "annotation.json").exists():
-                scene = make_scene(
-                    take_seed(seed + length, number), SceneConfig(seconds=float(seconds), exo_cameras=(2, 2))
-                )
-                write_take(folder, scene)
-    return find_takes(root)
-
-
-def write_take(folder: Path, scene: Scene) -> None:
-    """Render the annotated frames of a scene."""
-    frames = range(0, scene.config.frames, scene.config.fps)
-    masks: dict[str, dict[str, dict[str, object]]] = {thing.name: {} for thing in scene.objects}
-    for camera in scene.cameras:
-        for frame, objects in rendered(folder / camera.name, scene, camera, frames):
-            for index, thing in enumerate(scene.objects):
-                mask = objects == index + 1
-                track = masks[thing.name].setdefault(camera.name, {})
-                if np.count_nonzero(mask) >= MIN_VISIBLE_PIXELS:
-                    encoded = RunLengthMask.encode(mask)
-                    track[str(frame)] = {"size": list(mask.shape), "counts": encoded.counts}
-    document = {"masks": masks, "subsample_idx": list(frames)}
-    (folder / "annotation.json").write_text(json.dumps(document))
-
-
-def rendered(folder: Path, scene: Scene, camera: Camera, frames: range) -> list[tuple[int, np.ndarray]]:
-    """Write a camera's frames as JPEG files; returns their maps of objects."""
-    folder.mkdir(parents=True, exist_ok=True)
-    renderer = Renderer(scene, camera, frame_size(camera, 448))
-    maps = []
-    for number in frames:
-        frame = renderer.render(number)
-        Image.fromarray(frame.rgb).save(folder / f"{number}.jpg", quality=90)
-        maps.append((number, frame.objects))
-    return maps
 
 
 class Silent:

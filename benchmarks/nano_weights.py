@@ -18,7 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmarks.nano import Silent, held_out_takes
+from benchmarks.nano import Silent
+from benchmarks.nano_takes import held_out_takes
 from lmeec.config import Direction, MemoryConfig, PredictConfig
 from lmeec.inference.run import run_predictions
 from lmeec.inference.work import InProcess
@@ -29,7 +30,6 @@ from lmeec.tables import read_results
 if TYPE_CHECKING:
     from lmeec.data.takes import TakeSet
 
-VALIDATION_SEED = 10260
 CANDIDATES = np.arange(-2.0, 8.01, 0.25)
 _BIAS = "sam_mask_decoder.pred_obj_score_head.layers.2.bias"
 
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--takes", type=int, default=1, help="of each length")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        takes = held_out_takes(Path(scratch) / "takes", arguments.takes, VALIDATION_SEED)
+        takes = held_out_takes(Path(scratch) / "takes", arguments.takes, "validation")
         table = predicted(takes, str(arguments.training), Path(scratch) / "results.parquet")
     values = [worth(table, threshold) for threshold in CANDIDATES]
     threshold = float(CANDIDATES[int(np.argmax(values))])

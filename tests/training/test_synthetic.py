@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lmeec.data.synthetic.writer import take_seed
 from lmeec.errors import ConfigError
-from lmeec.training.synthetic import Phase, SyntheticClips, SyntheticConfig
+from lmeec.training.synthetic import TRAINING_SEEDS, Phase, SyntheticClips, SyntheticConfig
 
 SIZE = 96
 FEW = {"window": 4, "frames_kept": 2, "gaps": (1.0,)}
@@ -58,3 +59,9 @@ def test_what_does_not_fit_is_refused():
         SyntheticConfig(**FEW, phases=(Phase(frames=3),))
     with pytest.raises(ConfigError, match="do not fit"):
         SyntheticConfig(frames_kept=8, gaps=(5.0,))
+
+
+def test_no_take_on_disk_shows_a_scene_of_training():
+    seeds = [take_seed(seed, number) for seed in (0, 10260, 20260, 2**40) for number in range(50)]
+    assert len(set(seeds)) == len(seeds)
+    assert max(seeds) < TRAINING_SEEDS
