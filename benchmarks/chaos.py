@@ -20,8 +20,8 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from lmeec.data.synthetic.scene import SceneConfig
-from lmeec.data.synthetic.writer import DatasetConfig, write_dataset
+from lmeec.synthetic.scene import SceneConfig
+from lmeec.synthetic.writer import DatasetConfig, write_dataset
 from lmeec.tables import list_parts, parts_directory, read_results
 
 NUMBERS = ["object_score", "confidence", "predicted_iou"]

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.commands import measure
-from lmeec.data.synthetic.video import VideoWriter
+from lmeec.synthetic.video import VideoWriter
 
 CAMERAS = ("aria01_214-1", "cam01", "cam02", "cam03", "cam04")
 SECONDS, FPS, SIDE = 145, 30, 32

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import av
 import cv2
 
-from lmeec.data.video import VideoReader
+from lmeec.video.file import VideoReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

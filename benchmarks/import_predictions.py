@@ -15,7 +15,7 @@ from pathlib import Path
 
 from frame_metrics import make_frames
 
-from lmeec.evaluation import evaluate
+from lmeec.analysis.evaluation import evaluate
 from lmeec.importing import import_predictions
 
 EGO, EXO = "aria01_214-1", "cam01"

@@ -21,15 +21,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks.nano_takes import SECONDS, held_out_takes
+from lmeec.analysis.evaluation import evaluate
 from lmeec.analysis.frames import load_frames
 from lmeec.analysis.groups import score_groups
 from lmeec.config import Direction, MemoryConfig, Policy, PredictConfig
-from lmeec.evaluation import evaluate
-from lmeec.inference.run import run_predictions
-from lmeec.inference.work import InProcess
-from lmeec.inference.worker import Worker
 from lmeec.masks import RunLengthMask
 from lmeec.metrics import frame_metrics
+from lmeec.runs.ledger import InProcess
+from lmeec.runs.predict import run_predictions
+from lmeec.runs.worker import Worker
 from lmeec.tables import read_results
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lmeec.data.takes import TakeSet
-    from lmeec.inference.progress import Event, Progress
     from lmeec.model.lmeec import LMEEC
+    from lmeec.runs.events import Event, Progress
 
 
 def main() -> None:

@@ -13,12 +13,12 @@ import numpy as np
 from lzstring import LZString
 from PIL import Image
 
-from lmeec.data.synthetic.render import Renderer
-from lmeec.data.synthetic.scene import Camera, Scene, SceneConfig
-from lmeec.data.synthetic.scene_builder import make_scene
-from lmeec.data.synthetic.writer import MIN_VISIBLE_PIXELS, frame_size, take_seed
 from lmeec.data.takes import TakeSet, find_takes
 from lmeec.masks import RunLengthMask
+from lmeec.synthetic.render import Renderer
+from lmeec.synthetic.scene import Camera, Scene, SceneConfig
+from lmeec.synthetic.scene_builder import make_scene
+from lmeec.synthetic.writer import MIN_VISIBLE_PIXELS, frame_size, take_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -21,10 +21,10 @@ import pyarrow.compute as pc
 from benchmarks.nano import Silent
 from benchmarks.nano_takes import held_out_takes
 from lmeec.config import Direction, MemoryConfig, PredictConfig
-from lmeec.inference.run import run_predictions
-from lmeec.inference.work import InProcess
-from lmeec.inference.worker import Worker
 from lmeec.model.checkpoint import config_of, read_checkpoint, write_safetensors
+from lmeec.runs.ledger import InProcess
+from lmeec.runs.predict import run_predictions
+from lmeec.runs.worker import Worker
 from lmeec.tables import read_results
 
 if TYPE_CHECKING:

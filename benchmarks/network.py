@@ -25,14 +25,14 @@ from torch import Tensor
 
 from benchmarks.released_path import ReleasedTrack
 from lmeec.config import PRESETS, MemoryConfig
-from lmeec.data.synthetic.render import Renderer
-from lmeec.data.synthetic.scene import SceneConfig
-from lmeec.data.synthetic.scene_builder import make_scene
 from lmeec.inference.pipeline import StageTimes
 from lmeec.inference.tracker import Tracker, TrackSpec
 from lmeec.memory.bank import CompressedMemory
 from lmeec.model.build import build_model
 from lmeec.model.cpu import optimise_for_cpu
+from lmeec.synthetic.render import Renderer
+from lmeec.synthetic.scene import SceneConfig
+from lmeec.synthetic.scene_builder import make_scene
 from tests.reference import with_named_weights
 
 if TYPE_CHECKING:

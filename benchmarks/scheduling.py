@@ -24,17 +24,17 @@ from lmeec.cluster.resources import Sizes, Wanted
 from lmeec.cluster.session import ray_session
 from lmeec.config import Direction, PredictConfig
 from lmeec.data.take import Take
-from lmeec.inference.jobs import Job, Share
-from lmeec.inference.progress import Progress
-from lmeec.inference.record import RunRecord
-from lmeec.inference.work import Stop, Work
-from lmeec.inference.worker import ModelInfo, PartResult
+from lmeec.runs.events import Progress
+from lmeec.runs.heartbeat import RunRecord
+from lmeec.runs.jobs import Job, Share
+from lmeec.runs.ledger import Ledger, Stop
+from lmeec.runs.worker import ModelInfo, PartResult
 from lmeec.tables import RunMetadata
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from lmeec.inference.progress import Event
+    from lmeec.runs.events import Event
 
 CONFIG = PredictConfig(directions=("ego2exo",))
 RUN = RunMetadata("stub", {}, {}, {}, "")
@@ -98,12 +98,12 @@ def main() -> None:
         RunRecord(Path(folder), progress := Progress(), print) as record,
     ):
         executor.wait_for_all()
-        work = Work(StubTakes(seconds), Path(folder), RUN, record, progress, Silent(), retries=0, stop=Stop())
-        work.begin(jobs, jobs, options.workers)
+        ledger = Ledger(StubTakes(seconds), Path(folder), RUN, record, progress, Silent(), retries=0, stop=Stop())
+        ledger.begin(jobs, jobs, options.workers)
         start = time.monotonic()
-        executor.run(work)
+        executor.run(ledger)
         makespan = time.monotonic() - start
-        done = work.progress.jobs_done
+        done = ledger.progress.jobs_done
     bound = max(sum(seconds) / options.workers, *seconds)
     result = {
         "takes": options.takes,

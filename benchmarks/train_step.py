@@ -21,7 +21,7 @@ import torch
 
 from lmeec.config import PRESETS
 from lmeec.model.build import build_model, resolve_dtype
-from lmeec.training.clip import Clip
+from lmeec.training.clips.clip import Clip
 from lmeec.training.config import TrainConfig
 from lmeec.training.group import Group
 from lmeec.training.optimiser import make_optimiser

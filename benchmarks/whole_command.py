@@ -19,14 +19,14 @@ from pathlib import Path
 import torch
 
 from lmeec.config import PRESETS, PredictConfig
-from lmeec.data.synthetic.scene import SceneConfig
-from lmeec.data.synthetic.writer import DatasetConfig, write_dataset
 from lmeec.data.takes import find_takes
-from lmeec.inference.run import run_predictions
-from lmeec.inference.work import InProcess
-from lmeec.inference.worker import Worker
 from lmeec.model.build import build_model
 from lmeec.model.checkpoint import write_safetensors
+from lmeec.runs.ledger import InProcess
+from lmeec.runs.predict import run_predictions
+from lmeec.runs.worker import Worker
+from lmeec.synthetic.scene import SceneConfig
+from lmeec.synthetic.writer import DatasetConfig, write_dataset
 from tests.reference import with_named_weights
 
 

@@ -20,14 +20,14 @@ from lmeec.cluster.executor import RayExecutor
 from lmeec.cluster.resources import Sizes, Wanted
 from lmeec.cluster.session import ray_session
 from lmeec.config import PredictConfig
-from lmeec.data.synthetic.scene import SceneConfig
-from lmeec.data.synthetic.writer import DatasetConfig, write_dataset
 from lmeec.data.takes import TakeSet, find_takes
-from lmeec.inference.run import RunSummary, run_predictions
-from lmeec.inference.worker import Worker
+from lmeec.runs.predict import RunSummary, run_predictions
+from lmeec.runs.worker import Worker
+from lmeec.synthetic.scene import SceneConfig
+from lmeec.synthetic.writer import DatasetConfig, write_dataset
 
 if TYPE_CHECKING:
-    from lmeec.inference.progress import Event, Progress
+    from lmeec.runs.events import Event, Progress
 
 CONFIG = PredictConfig()
 

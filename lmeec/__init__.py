@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from lmeec.version import __version__
 
 if TYPE_CHECKING:
+    from lmeec.analysis.evaluation import evaluate
     from lmeec.config import MemoryConfig, ModelConfig, PredictConfig
     from lmeec.data.takes import find_takes
-    from lmeec.evaluation import evaluate
     from lmeec.inference.predictor import predict_take
     from lmeec.inference.track import Track, track
     from lmeec.model.build import build_model, load_model
@@ -25,7 +25,7 @@ _HOME = {
     "PredictConfig": "lmeec.config",
     "Track": "lmeec.inference.track",
     "build_model": "lmeec.model.build",
-    "evaluate": "lmeec.evaluation",
+    "evaluate": "lmeec.analysis.evaluation",
     "find_takes": "lmeec.data.takes",
     "load_model": "lmeec.model.build",
     "predict_take": "lmeec.inference.predictor",

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
-from lmeec.checks import require
-from lmeec.errors import ConfigError
+from lmeec.errors import ConfigError, require
 
 if TYPE_CHECKING:
-    from lmeec.calibration import Calibration
+    import pyarrow as pa
 
 Policy = Literal["drop", "merge", "fifo", "kmeans", "iou"]
 DEFAULT_POLICY: Policy = "drop"
@@ -264,6 +263,23 @@ class MemoryConfig:
         return self.size
 
 
+class ConfidenceRule(Protocol):
+    """Decides the confidence of rows in place of the object score alone, as `lmeec.analysis.calibration` does.
+
+    Attributes:
+        digest: SHA-256 of what decides, hexadecimal.
+    """
+
+    @property
+    def digest(self) -> str:
+        """As above."""
+        ...
+
+    def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Rows of the results table with the confidence replaced."""
+        ...
+
+
 @dataclass(frozen=True)
 class PredictConfig:
     """Choices of a prediction run that change its results; they are stored with the results.
@@ -299,7 +315,7 @@ class PredictConfig:
     decoder: Literal["cpu", "gpu"] = "cpu"
     compile: bool = False
     profile: bool = False
-    calibration: Calibration | None = None
+    calibration: ConfidenceRule | None = None
 
     def __post_init__(self) -> None:
         for direction in self.directions:

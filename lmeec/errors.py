@@ -44,3 +44,13 @@ class TrainingError(LmeecError):
 
 class ConfigError(LmeecError, ValueError):
     """A setting outside of what it may be; the message names the setting and the value."""
+
+
+def require(holds: bool, setting: str, value: object, expected: str) -> None:
+    """Raise a `ConfigError` unless a setting's value is as expected.
+
+    Example:
+        >>> require(0 < 3, "batch", 3, "positive")
+    """
+    if not holds:
+        raise ConfigError(f"{setting} is {value!r}, but must be {expected}")

@@ -59,7 +59,7 @@ class Extraction:
         Raises:
             typer.Exit: The run was stopped; status 130.
         """
-        from lmeec.inference.work import Stop
+        from lmeec.runs.ledger import Stop
 
         stop = Stop()
         takes = read_clips_metadata(table).summary.takes

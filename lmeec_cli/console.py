@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import rich.console
 from rich.segment import Segment
 
-from lmeec.data.names import plain
+from lmeec.files.names import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

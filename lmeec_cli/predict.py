@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from lmeec.cluster.resources import Wanted
     from lmeec.config import Direction, PredictConfig
-    from lmeec.inference.run import RunSummary
-    from lmeec.inference.work import Executor
-    from lmeec.inference.worker import ModelInfo
+    from lmeec.runs.ledger import Executor
+    from lmeec.runs.predict import RunSummary
+    from lmeec.runs.worker import ModelInfo
     from lmeec.tables import Output
 
 _CLUSTER = "Workers and faults"
@@ -191,19 +191,20 @@ def predict(
 
         lmeec predict takes/ --out results.parquet --workers 2 --cpus-per-worker 1
     """
-    from lmeec.calibration import read_calibration
+    from lmeec.analysis.calibration import read_calibration
     from lmeec.cluster.resources import Wanted
     from lmeec.config import MemoryConfig, PredictConfig
     from lmeec.data.takes import find_takes
     from lmeec.errors import ConfigError
-    from lmeec.inference.run import check_output, run_predictions
-    from lmeec.inference.work import Stop
     from lmeec.model.sources import checkpoint_sources
+    from lmeec.runs.ledger import Stop
+    from lmeec.runs.predict import check_output, run_predictions
     from lmeec.tables import Output
     from lmeec_cli.profile import show_profile
     from lmeec_cli.progress import run_reporter
     from lmeec_cli.signals import Stopped, stopping
 
+    rule = None if calibration is None else read_calibration(calibration)
     config = PredictConfig(
         directions=("ego2exo", "exo2ego") if direction == "both" else (direction,),
         memory=MemoryConfig(policy=memory_policy, size=memory_size),
@@ -217,10 +218,10 @@ def predict(
         decoder=decoder,
         compile=compiled,
         profile=profile,
-        calibration=None if calibration is None else read_calibration(calibration),
+        calibration=rule,
     )
-    if config.calibration is not None:
-        for name in set(config.directions) - set(config.calibration.directions):
+    if rule is not None:
+        for name in set(config.directions) - set(rule.directions):
             echo(f"note: {calibration} says nothing of {name}: its confidence is the object score's", err=True)
     wanted = Wanted(auto_or_number(workers, "--workers"), gpus_per_worker, cpus_per_worker, ray_address, device)
     if wanted.workers == 0 and take_timeout is not None:
@@ -259,8 +260,8 @@ def _executor(
     from lmeec.cluster.resources import in_process_reason
     from lmeec.errors import ClusterError
     from lmeec.extras import how_to_install
-    from lmeec.inference.work import InProcess
-    from lmeec.inference.worker import Worker
+    from lmeec.runs.ledger import InProcess
+    from lmeec.runs.worker import Worker
 
     reason = in_process_reason(wanted, needs_workers=take_timeout is not None)
     if reason is not None:

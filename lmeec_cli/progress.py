@@ -15,12 +15,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from lmeec.data.names import plain
+from lmeec.files.names import plain
 from lmeec_cli.console import Console
 from lmeec_cli.words import duration, snake_case
 
 if TYPE_CHECKING:
-    from lmeec.inference.progress import Event, Progress, Reporter, WorkerState
+    from lmeec.runs.events import Event, Progress, Reporter, WorkerState
 
 LogFormat = Literal["auto", "text", "json"]
 
@@ -107,7 +107,7 @@ class LiveReporter:
 
     def event(self, event: Event) -> None:
         """See `Reporter`."""
-        from lmeec.inference.progress import JobFinished, JobStarted
+        from lmeec.runs.events import JobFinished, JobStarted
 
         lines = list(_lines(event, None))
         if isinstance(event, JobStarted):
@@ -155,7 +155,7 @@ def _worker_cells(worker: WorkerState) -> tuple[str | Text | ProgressBar, ...]:
 
 
 def _lines(event: Event, progress: Progress | None) -> Iterator[str]:
-    from lmeec.inference.progress import JobFailed, JobFinished, JobRetried, JobStarted, Notice, RunStarted
+    from lmeec.runs.events import JobFailed, JobFinished, JobRetried, JobStarted, Notice, RunStarted
 
     match event:
         case RunStarted():

@@ -13,7 +13,7 @@ from lmeec.errors import ConfigError, OutputError
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
-    from lmeec.evaluation import DirectionScore
+    from lmeec.analysis.evaluation import DirectionScore
     from lmeec_cli.recipe_file import Ablation, EgoExoClip, Overnight, Predict, Training
 
 recipe = typer.Typer(help="List, copy and run recipes: jobs to copy and edit.", no_args_is_help=True)
@@ -112,7 +112,7 @@ def _summary(path: Path) -> str:
 
 
 def _run_overnight(wanted: Overnight) -> None:
-    from lmeec.evaluation import evaluate
+    from lmeec.analysis.evaluation import evaluate
 
     status = _predict(wanted.predict, {})
     scores = evaluate(wanted.predict.out)
@@ -123,7 +123,7 @@ def _run_overnight(wanted: Overnight) -> None:
 
 
 def _run_ablation(wanted: Ablation) -> None:
-    from lmeec.evaluation import evaluate
+    from lmeec.analysis.evaluation import evaluate
     from lmeec.tables import location
 
     folder = location(wanted.predict.out)
@@ -187,7 +187,7 @@ def _plain(scores: Mapping[str, DirectionScore]) -> dict[str, Any]:
 def _write(path: Path, document: Mapping[str, Any]) -> None:
     import json
 
-    from lmeec.tables.files import written_whole
+    from lmeec.files.whole import written_whole
 
     with written_whole(path) as file:
         file.write((json.dumps(document, indent=2) + "\n").encode())

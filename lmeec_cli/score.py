@@ -14,10 +14,10 @@ from lmeec_cli.terminal import echo
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lmeec.analysis.calibration import Calibration
     from lmeec.analysis.compare import CommonFrames, GroupComparison
     from lmeec.analysis.frames import FrameTable
     from lmeec.analysis.groups import GroupScore
-    from lmeec.calibration import Calibration
 
     Lost = Mapping[str, Mapping[str, int]]
     Tables = Mapping[tuple[str, ...], Sequence[GroupScore] | Sequence[GroupComparison]]
@@ -106,10 +106,10 @@ def score(
 
         lmeec score drop.parquet merge.parquet --by object --out difference.parquet
     """
+    from lmeec.analysis.calibration import read_calibration
     from lmeec.analysis.frames import load_frames
     from lmeec.analysis.groups import groupings
     from lmeec.analysis.records import table_of, to_csv, write_table
-    from lmeec.calibration import read_calibration
     from lmeec.tables import location
 
     if len(results) > 2:

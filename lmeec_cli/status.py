@@ -9,7 +9,7 @@ import typer
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
-    from lmeec.inference.status import RunStatus
+    from lmeec.runs.status import RunStatus
     from lmeec_cli.console import Console
 
 _SHOWN = 20
@@ -36,7 +36,7 @@ def status(
 
         lmeec status s3://bucket/night/ --json | jq -r '.remaining[]'
     """
-    from lmeec.inference.status import read_status
+    from lmeec.runs.status import read_status
 
     found = read_status(out, watching=lambda text: echo(text, err=True))
     if as_json:

@@ -13,7 +13,7 @@ import typer
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
-    from lmeec.data.synthetic.writer import Progress
+    from lmeec.synthetic.writer import Progress
 
 
 def synth(
@@ -57,8 +57,8 @@ def synth(
 
         lmeec synth takes/ --takes 20 --seed 7 --size 1408 --downscaled --split train
     """
-    from lmeec.data.synthetic.scene import SceneConfig
-    from lmeec.data.synthetic.writer import DatasetConfig, write_dataset
+    from lmeec.synthetic.scene import SceneConfig
+    from lmeec.synthetic.writer import DatasetConfig, write_dataset
 
     cameras = _camera_range(exo_cameras)
     scene = SceneConfig(seconds=seconds, fps=fps, objects=objects, exo_cameras=cameras)

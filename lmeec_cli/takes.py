@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lmeec.data.names import plain
+from lmeec.files.names import plain
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:

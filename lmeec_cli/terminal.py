@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from lmeec.data.names import plain
+from lmeec.files.names import plain
 
 _LAYOUT = "\n\t"
 

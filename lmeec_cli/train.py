@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lmeec.cluster.resources import Wanted
     from lmeec.config import Direction
-    from lmeec.inference.work import Stop
+    from lmeec.runs.ledger import Stop
     from lmeec.training.config import TrainConfig
     from lmeec.training.run import TrainJob
 
@@ -200,8 +200,8 @@ def start(
 ) -> None:
     """Train; the arguments are the options of the command, and its settings."""
     from lmeec.cluster.resources import Wanted
-    from lmeec.inference.work import Stop
     from lmeec.model.build import BUILT_IN
+    from lmeec.runs.ledger import Stop
     from lmeec.training.run import TrainJob
     from lmeec_cli.signals import Stopped, stopping
 

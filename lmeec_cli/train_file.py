@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError, with_config
 
 from lmeec.errors import ConfigError
-from lmeec.training.augment import AugmentConfig
+from lmeec.training.clips.augment import AugmentConfig
+from lmeec.training.clips.synthetic import Phase, SyntheticConfig
 from lmeec.training.config import ClipConfig, OptimiserConfig, ScratchConfig, TrainConfig, ValidationConfig
 from lmeec.training.losses import LossWeights
 from lmeec.training.settings import over_preset
-from lmeec.training.synthetic import Phase, SyntheticConfig
 from lmeec_cli.yaml_file import messages, read_yaml
 
 for _part in (

@@ -12,13 +12,13 @@ from typing import IO, TYPE_CHECKING, Literal
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from lmeec.data.names import plain
+from lmeec.files.names import plain
 from lmeec_cli.console import Console
 from lmeec_cli.words import duration, snake_case
 
 if TYPE_CHECKING:
-    from lmeec.evaluation import DirectionScore
-    from lmeec.training.progress import StepDone, TrainingEvent, TrainingReporter
+    from lmeec.analysis.evaluation import DirectionScore
+    from lmeec.training.output.progress import StepDone, TrainingEvent, TrainingReporter
 
 _LOG_EVERY_S = 30.0
 _LATEST = 50
@@ -65,7 +65,7 @@ class LogTrainingReporter:
 
     def event(self, event: TrainingEvent) -> None:
         """See `TrainingReporter`."""
-        from lmeec.training.progress import Preparing, StepDone
+        from lmeec.training.output.progress import Preparing, StepDone
 
         match event:
             case StepDone():
@@ -99,7 +99,7 @@ class JsonTrainingReporter:
 
     def event(self, event: TrainingEvent) -> None:
         """See `TrainingReporter`."""
-        from lmeec.training.progress import Preparing, StepDone
+        from lmeec.training.output.progress import Preparing, StepDone
 
         if isinstance(event, (Preparing, StepDone)):
             if self._last is not None and time.monotonic() - self._last < _LOG_EVERY_S:
@@ -120,7 +120,7 @@ class LiveTrainingReporter:
 
     def event(self, event: TrainingEvent) -> None:
         """See `TrainingReporter`."""
-        from lmeec.training.progress import Preparing, Saved, StepDone
+        from lmeec.training.output.progress import Preparing, Saved, StepDone
 
         match event:
             case StepDone():
@@ -139,7 +139,7 @@ class LiveTrainingReporter:
 
 
 def _lines(event: TrainingEvent) -> Iterator[str]:
-    from lmeec.training.progress import Note, Saved, TrainingStarted, Validated
+    from lmeec.training.output.progress import Note, Saved, TrainingStarted, Validated
 
     match event:
         case TrainingStarted():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lmeec.training.clip import Clip
+from lmeec.training.clips.clip import Clip
 
 COLOURS = np.array([[220, 40, 40], [40, 200, 60], [50, 80, 230]], np.uint8)
 

@@ -7,8 +7,8 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lmeec.data.synthetic.scene import SceneConfig
-from lmeec.data.synthetic.writer import DatasetConfig, write_dataset
+from lmeec.synthetic.scene import SceneConfig
+from lmeec.synthetic.writer import DatasetConfig, write_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lmeec.calibration import Calibration, Decision, read_calibration
+from lmeec.analysis.calibration import Calibration, Decision, read_calibration
 from lmeec.errors import DataError
 from lmeec.tables import rows_to_batch
 from tests.tables.rows import row, square

@@ -7,8 +7,8 @@ import polars
 import pyarrow as pa
 import pytest
 
+from lmeec.analysis.evaluation import evaluate
 from lmeec.errors import DataError, OutputError
-from lmeec.evaluation import evaluate
 from lmeec.metrics import frame_metrics
 from lmeec.tables import read_results, rows_to_batch
 from tests.tables.rows import row, square, write_results

@@ -19,18 +19,18 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
+from lmeec.analysis.evaluation import evaluate
 from lmeec.analysis.frames import load_frames
 from lmeec.analysis.groups import score_groups
 from lmeec.config import PredictConfig
 from lmeec.data.takes import find_takes
 from lmeec.errors import DataError
-from lmeec.evaluation import evaluate
 from lmeec.export.challenge import export_challenge
 from lmeec.importing import import_predictions
 from lmeec.inference import predictor
-from lmeec.inference.run import run_predictions
-from lmeec.inference.work import InProcess
-from lmeec.inference.worker import Worker
+from lmeec.runs.ledger import InProcess
+from lmeec.runs.predict import run_predictions
+from lmeec.runs.worker import Worker
 from lmeec.tables import read_results
 from tests.support import naive_protocols as naive
 from tests.support.doctored import CAMERAS, Doctored, doctored

@@ -11,16 +11,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lmeec.analysis.bootstrap import RESAMPLES, SEED, SUMS
+from lmeec.analysis.calibration import CALIBRATION_COLUMNS, FEATURES, Calibration, Decision, feature_values
 from lmeec.analysis.groups import Estimate, estimates_of
 from lmeec.analysis.protocols import RULE_SHARE
-from lmeec.calibration import CALIBRATION_COLUMNS, FEATURES, Calibration, Decision, feature_values
 from lmeec.errors import DataError
 from lmeec.tables import read_metadata, scan_results
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lmeec.tables.storage import Location
+    from lmeec.files.locations import Location
 
 FOLDS = 5
 _CONSTANT = 1e-9  # spread of a feature that says nothing, but for rounding

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lmeec.analysis.areas import mask_areas
+from lmeec.analysis.calibration import CALIBRATION_COLUMNS, Calibration
 from lmeec.analysis.protocols import PAPER_COLUMNS, Protocol, as_paper_counts, check_protocol
-from lmeec.calibration import CALIBRATION_COLUMNS, Calibration
 from lmeec.errors import ConfigError, DataError
 from lmeec.metrics import METRICS
 from lmeec.tables.read import scan_results, with_all_columns

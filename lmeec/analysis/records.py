@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 from lmeec.analysis.bootstrap import ALL_METRICS
 from lmeec.analysis.frames import GROUPINGS
 from lmeec.analysis.groups import Estimate, GroupScore
-from lmeec.tables.files import naming_the_file, written_whole
+from lmeec.files.whole import naming_the_file, written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lmeec.analysis.compare import GroupComparison
-    from lmeec.tables.storage import Location
+    from lmeec.files.locations import Location
 
 COUNTS = ("frames", "visible", "absent", "tracks", "takes", "missing")
 

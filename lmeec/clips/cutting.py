@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Self
 
 import av
 
-from lmeec.data.encoding import video_writer
 from lmeec.errors import DataError
+from lmeec.video.encoding import video_writer
 from lmeec.video.instants import open_video
 
 if TYPE_CHECKING:

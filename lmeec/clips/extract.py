@@ -25,9 +25,9 @@ from lmeec.clips.cutting import Cut, cut_video
 from lmeec.clips.read import read_clips_metadata, scan_clip_takes
 from lmeec.clips.rows import VIDEOS_FOLDER
 from lmeec.clips.shards import write_shard
-from lmeec.data.names import show
 from lmeec.errors import ConfigError, DataError, DiskFullError, LmeecError, OutputError
-from lmeec.tables.files import naming_the_file
+from lmeec.files.names import show
+from lmeec.files.whole import naming_the_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

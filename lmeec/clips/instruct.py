@@ -22,7 +22,7 @@ from lmeec.clips.mentions import spoken_name
 from lmeec.clips.read import scan_clip_takes
 from lmeec.clips.templates import BEST_IS_ANOTHER, BEST_IS_SHOWN, QUESTIONS, TASKS, Task, enumeration
 from lmeec.errors import ConfigError, DataError, OutputError
-from lmeec.tables.files import naming_the_file, written_whole
+from lmeec.files.whole import naming_the_file, written_whole
 
 if TYPE_CHECKING:
     from pathlib import Path

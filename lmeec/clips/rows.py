@@ -14,8 +14,8 @@ from lmeec.clips.bounds import Bounds, clip_bounds, clip_length
 from lmeec.clips.schema import SCHEMA
 from lmeec.clips.selection import usable, without_duplicates
 from lmeec.clips.videos import VideoLength
-from lmeec.data.names import show
 from lmeec.data.recordings import Recording
+from lmeec.files.names import show
 
 if TYPE_CHECKING:
     from pathlib import Path

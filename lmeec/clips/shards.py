@@ -10,7 +10,7 @@ import tarfile
 from typing import TYPE_CHECKING, Any
 
 from lmeec.clips.schema import SCHEMA
-from lmeec.tables.files import naming_the_file, written_whole
+from lmeec.files.whole import naming_the_file, written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

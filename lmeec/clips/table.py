@@ -21,7 +21,7 @@ from lmeec.clips.videos import VideoLength, video_lengths
 from lmeec.data.descriptions import DescriptionsFile, descriptions_files, read_descriptions
 from lmeec.data.recordings import Recording, find_recordings, takes_folder
 from lmeec.errors import DataError, OutputError
-from lmeec.tables.files import naming_the_file, written_whole
+from lmeec.files.whole import naming_the_file, written_whole
 from lmeec.tables.metadata import digest_of_files
 from lmeec.tables.parts import COMPRESSION
 from lmeec.version import __version__

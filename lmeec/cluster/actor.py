@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, TypeAlias
 import torch
 
 from lmeec.config import Direction
-from lmeec.inference.record import PLAN_FILE
-from lmeec.inference.worker import JobError, ModelInfo, PartResult, Worker
+from lmeec.runs.heartbeat import PLAN_FILE
+from lmeec.runs.worker import JobError, ModelInfo, PartResult, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from lmeec.data.takes import Take
-    from lmeec.inference.jobs import Job
+    from lmeec.files.locations import Location
+    from lmeec.runs.jobs import Job
     from lmeec.tables import RunMetadata
-    from lmeec.tables.storage import Location
 
 _MESSAGE_EVERY_S = 0.5
 

@@ -15,7 +15,7 @@ from ray.exceptions import ActorDiedError, RayError, RayTaskError
 from lmeec.cluster.actor import Message, Ready, Unfit, WorkerActor
 from lmeec.cluster.node import ThisNode
 from lmeec.errors import ClusterError, LmeecError
-from lmeec.inference.worker import JobError, ModelInfo, PartResult, Worker
+from lmeec.runs.worker import JobError, ModelInfo, PartResult, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from lmeec.cluster.resources import Sizes
     from lmeec.config import Direction, PredictConfig
-    from lmeec.inference.work import Assignment, Work
+    from lmeec.runs.ledger import Assignment, Ledger
 
 DEFAULT_TAKE_TIMEOUT_S = 1800.0
 
@@ -82,7 +82,7 @@ class RayExecutor:
             CheckpointError, ConfigError: a model cannot be loaded.
         """
         while self._models is None:
-            self._hear(work=None, timeout=_TICK_S)
+            self._hear(ledger=None, timeout=_TICK_S)
         return self._models
 
     def wait_for_all(self) -> None:
@@ -92,9 +92,9 @@ class RayExecutor:
             ClusterError: no worker can be started, or the cluster is lost.
         """
         while any(slot.pending is not None for slot in self._slots):
-            self._hear(work=None, timeout=_TICK_S)
+            self._hear(ledger=None, timeout=_TICK_S)
 
-    def run(self, work: Work) -> None:
+    def run(self, ledger: Ledger) -> None:
         """See `Executor`.
 
         Raises:
@@ -102,28 +102,28 @@ class RayExecutor:
         """
         self.describe()
         for slot in self._slots:
-            work.progress.set_state(slot.name, "idle" if slot.idle else "starting")
+            ledger.progress.set_state(slot.name, "idle" if slot.idle else "starting")
         waiting_since = time.monotonic()
         while True:
-            self._assign(work)
+            self._assign(ledger)
             working = [slot for slot in self._slots if slot.assignment is not None]
-            if not working and not work.waiting:
+            if not working and not ledger.waiting:
                 return
-            self._hear(work, _TICK_S)
-            self._end_stalled(work)
-            work.tick()
+            self._hear(ledger, _TICK_S)
+            self._end_stalled(ledger)
+            ledger.tick()
             if working:
                 waiting_since = time.monotonic()
             elif time.monotonic() - waiting_since > _PLACED_WITHIN_S:
-                work.notice("no worker is up; waiting for Ray to find room for one")
+                ledger.notice("no worker is up; waiting for Ray to find room for one")
                 waiting_since = time.monotonic()
 
-    def _assign(self, work: Work) -> None:
+    def _assign(self, ledger: Ledger) -> None:
         for slot in self._slots:
-            if slot.idle and (assignment := work.next_job()) is not None:
-                slot.give(assignment, work)
+            if slot.idle and (assignment := ledger.next_job()) is not None:
+                slot.give(assignment, ledger)
 
-    def _hear(self, work: Work | None, timeout: float) -> None:
+    def _hear(self, ledger: Ledger | None, timeout: float) -> None:
         """Wait for messages of workers and settle what they say."""
         self._node.check_now_and_then()
         pending = {slot.pending: slot for slot in self._slots if slot.pending is not None}
@@ -133,85 +133,85 @@ class RayExecutor:
         for pending_one in ready:
             slot = pending[pending_one]
             if slot.assignment is None:
-                self._settle_start(slot, work)
-            elif work is not None:
-                self._settle_message(slot, slot.assignment, work)
+                self._settle_start(slot, ledger)
+            elif ledger is not None:
+                self._settle_message(slot, slot.assignment, ledger)
 
-    def _settle_start(self, slot: _Slot, work: Work | None) -> None:
+    def _settle_start(self, slot: _Slot, ledger: Ledger | None) -> None:
         try:
             ready = slot.started()
         except RayTaskError as error:
             if isinstance(error.cause, LmeecError) and self._models is None:
                 raise error.cause from None
-            self._strike(slot, work, f"it cannot load the models: {_cause(error)}")
+            self._strike(slot, ledger, f"it cannot load the models: {_cause(error)}")
         except RayError as error:
-            self._strike(slot, work, f"it died while it loaded the models: {_first_line(error)}")
+            self._strike(slot, ledger, f"it died while it loaded the models: {_first_line(error)}")
         else:
-            self._admit(slot, ready, work)
+            self._admit(slot, ready, ledger)
 
-    def _admit(self, slot: _Slot, ready: Ready, work: Work | None) -> None:
+    def _admit(self, slot: _Slot, ready: Ready, ledger: Ledger | None) -> None:
         slot.strikes = 0
         self._models = self._models or ready.models
         if _of_results(ready.models) != _of_results(self._models):
             mine, theirs = _of_results(ready.models), _of_results(self._models)
-            self._give_up(slot, work, f"on {ready.node} it has {mine}, others have {theirs}; they are not mixed")
-        elif work is not None:
-            work.progress.set_state(slot.name, "idle")
+            self._give_up(slot, ledger, f"on {ready.node} it has {mine}, others have {theirs}; they are not mixed")
+        elif ledger is not None:
+            ledger.progress.set_state(slot.name, "idle")
 
-    def _settle_message(self, slot: _Slot, assignment: Assignment, work: Work) -> None:
+    def _settle_message(self, slot: _Slot, assignment: Assignment, ledger: Ledger) -> None:
         job = assignment.job
         try:
             message = slot.message()
         except (RayError, StopIteration) as error:
             self._node.check()
             slot.recover(replace=isinstance(error, ActorDiedError))
-            work.failed(slot.name, job, JobError(f"its worker died: {_first_line(error)}"))
-            work.progress.set_state(slot.name, "starting")
+            ledger.failed(slot.name, job, JobError(f"its worker died: {_first_line(error)}"))
+            ledger.progress.set_state(slot.name, "starting")
             return
         match message:
             case int():
-                work.advanced(slot.name, message)
+                ledger.advanced(slot.name, message)
             case PartResult():
                 slot.free()
-                work.finished(slot.name, job, message)
+                ledger.finished(slot.name, job, message)
             case JobError():
                 slot.free()
-                work.failed(slot.name, job, message)
+                ledger.failed(slot.name, job, message)
                 if message.fresh_worker:
                     slot.recover(replace=True)
-                    work.progress.set_state(slot.name, "starting")
+                    ledger.progress.set_state(slot.name, "starting")
             case Unfit():
                 slot.free()
-                work.put_back(slot.name, job)
-                self._give_up(slot, work, message.reason)
+                ledger.put_back(slot.name, job)
+                self._give_up(slot, ledger, message.reason)
 
-    def _strike(self, slot: _Slot, work: Work | None, reason: str) -> None:
+    def _strike(self, slot: _Slot, ledger: Ledger | None, reason: str) -> None:
         slot.strikes += 1
         if slot.strikes >= _STRIKES:
-            self._give_up(slot, work, reason)
+            self._give_up(slot, ledger, reason)
             return
         slot.recover(replace=True)
-        if work is not None:
-            work.progress.set_state(slot.name, "starting")
+        if ledger is not None:
+            ledger.progress.set_state(slot.name, "starting")
 
-    def _give_up(self, slot: _Slot, work: Work | None, reason: str) -> None:
+    def _give_up(self, slot: _Slot, ledger: Ledger | None, reason: str) -> None:
         slot.end()
         self._why_given_up = reason
-        if work is not None:
-            work.progress.workers.pop(slot.name, None)
-            work.notice(f"worker {slot.name} is given up: {reason}")
+        if ledger is not None:
+            ledger.progress.workers.pop(slot.name, None)
+            ledger.notice(f"worker {slot.name} is given up: {reason}")
 
-    def _end_stalled(self, work: Work) -> None:
+    def _end_stalled(self, ledger: Ledger) -> None:
         for slot in self._slots:
             if slot.assignment is not None and time.monotonic() - slot.heard > self._timeout:
                 job = slot.assignment.job
                 slot.recover(replace=True)
-                work.failed(
+                ledger.failed(
                     slot.name,
                     job,
                     JobError(f"no new prediction for {self._timeout:.0f} s (--take-timeout), its worker was ended"),
                 )
-                work.progress.set_state(slot.name, "starting")
+                ledger.progress.set_state(slot.name, "starting")
 
 
 class _Slot:
@@ -245,14 +245,14 @@ class _Slot:
         """Whether it can be given a job."""
         return self._actor is not None and self.pending is None
 
-    def give(self, assignment: Assignment, work: Work) -> None:
+    def give(self, assignment: Assignment, ledger: Ledger) -> None:
         """Begin a job."""
         assert self._actor is not None
         self.assignment = assignment
         self.heard = time.monotonic()
-        work.started(self.name, assignment.job)
+        ledger.started(self.name, assignment.job)
         self._messages = self._actor.predict.options(num_returns="streaming", max_task_retries=0).remote(
-            assignment.take, assignment.job, work.directory, work.run
+            assignment.take, assignment.job, ledger.directory, ledger.run
         )
 
     def started(self) -> Ready:

@@ -21,9 +21,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from lmeec.cluster.node import ThisNode
 from lmeec.errors import ClusterError, LmeecError
-from lmeec.training.folder import SCRATCH
 from lmeec.training.group import Group
-from lmeec.training.progress import Note, TrainingEvent, TrainingReporter
+from lmeec.training.output.folder import SCRATCH
+from lmeec.training.output.progress import Note, TrainingEvent, TrainingReporter
 from lmeec.training.run import TrainJob, run_training
 
 if TYPE_CHECKING:

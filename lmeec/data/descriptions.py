@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from lmeec.data.jsonfile import decode_file, decode_part
-from lmeec.data.names import show
 from lmeec.errors import DataError
+from lmeec.files.json import decode_file, decode_part
+from lmeec.files.names import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,12 +13,12 @@ from typing import Annotated, Literal
 import msgspec
 
 from lmeec.data import processed
-from lmeec.data.jsonfile import decode_file
-from lmeec.data.names import path_component_problem, show
 from lmeec.data.relations import RelationsFile, TakeHead
 from lmeec.data.take import DOWNSCALED, Camera, check_views
 from lmeec.data.tracks import MaskTrack
 from lmeec.errors import DataError
+from lmeec.files.json import decode_file
+from lmeec.files.names import path_component_problem, show
 from lmeec.video.instants import USUAL_RATE
 
 Video = Literal["auto", "full", "448"]

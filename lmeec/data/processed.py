@@ -16,12 +16,12 @@ import msgspec
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from lmeec.data.decoding import Wanted
-from lmeec.data.frames import ClosedAfterUse, check_frame_size
-from lmeec.data.jsonfile import decode_file
 from lmeec.data.relations import FrameNumber
 from lmeec.data.tracks import EncodedMask, MaskTrack, as_written
 from lmeec.errors import DataError
+from lmeec.files.json import decode_file
+from lmeec.video.decoding import Wanted
+from lmeec.video.frames import ClosedAfterUse, check_frame_size
 from lmeec.video.pixels import BICUBIC, resize_picture
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from lmeec.data.layouts import (
     release_takes_folder,
     take_records,
 )
-from lmeec.data.names import path_component_problem
 from lmeec.data.relations import RelationsFile
 from lmeec.data.take import EGO_PREFIX
 from lmeec.errors import DataError
+from lmeec.files.names import path_component_problem
 from lmeec.video.instants import USUAL_RATE
 
 

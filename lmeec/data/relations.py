@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import msgspec
 
 from lmeec.data import lz
-from lmeec.data.jsonfile import decode_file, decode_part
-from lmeec.data.names import show
 from lmeec.data.tracks import EncodedMask, MaskTrack
 from lmeec.errors import DataError
+from lmeec.files.json import decode_file, decode_part
+from lmeec.files.names import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

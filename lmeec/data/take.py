@@ -8,10 +8,10 @@ from fractions import Fraction
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from lmeec.data.names import first_few, show
 from lmeec.data.processed import FrameFolder
 from lmeec.data.tracks import MaskTrack
 from lmeec.errors import DataError
+from lmeec.files.names import first_few, show
 from lmeec.video.instants import USUAL_RATE, open_video
 from lmeec.video.pixels import BICUBIC, EGO_REDUCTION, EXO_REDUCTION, ReleasedPixels
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from lmeec.config import Pixels
-    from lmeec.data.frames import FrameReader
+    from lmeec.video.frames import FrameReader
 
 EGO_PREFIX = "aria"
 

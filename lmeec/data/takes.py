@@ -29,9 +29,9 @@ from lmeec.data.layouts import (
     read_release,
     release_takes_folder,
 )
-from lmeec.data.names import first_few, show
 from lmeec.data.take import Camera, Take
 from lmeec.errors import DataError
+from lmeec.files.names import first_few, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from lmeec.data.names import show
 from lmeec.errors import DataError
+from lmeec.files.names import show
 from lmeec.masks import RunLengthMask
 
 

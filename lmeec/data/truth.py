@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from lmeec.data.names import show
+from lmeec.files.names import show
 from lmeec.masks import SQUARE_SIZE, evaluation_size, resize_nearest
 
 if TYPE_CHECKING:

@@ -24,13 +24,13 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lmeec.data.names import first_few, show
 from lmeec.data.take import EGO_PREFIX
 from lmeec.data.truth import EvaluationSizes
 from lmeec.errors import DataError
+from lmeec.files.names import first_few, show
+from lmeec.files.whole import written_whole
 from lmeec.importing.truth import TruthFile
 from lmeec.masks import RunLengthMask
-from lmeec.tables.files import written_whole
 from lmeec.tables.masks import predicted_mask
 from lmeec.tables.merge import check_free
 from lmeec.tables.read import read_metadata
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmeec.data.tracks import MaskTrack
-    from lmeec.tables.storage import Location
+    from lmeec.files.locations import Location
 
 DIRECTIONS = {"ego2exo": "ego-exo", "exo2ego": "exo-ego"}
 """The challenge's names of the directions."""

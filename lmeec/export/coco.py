@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import msgspec
 import numpy as np
 
-from lmeec.data.names import show
 from lmeec.errors import DataError
-from lmeec.export.folder import folder_written_whole
+from lmeec.files.folder import folder_written_whole
+from lmeec.files.names import show
 from lmeec.masks import RunLengthMask, bounding_box
 from lmeec.tables.takes import scan_takes
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from lmeec.tables.storage import Location
+    from lmeec.files.locations import Location
 
 ANNOTATIONS = "annotations.json"
 RESULTS = "results.json"

@@ -14,10 +14,10 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from lmeec.data.names import safe_name
 from lmeec.errors import DataError
-from lmeec.export.folder import folder_written_whole
-from lmeec.tables.files import naming_the_file
+from lmeec.files.folder import folder_written_whole
+from lmeec.files.names import safe_name
+from lmeec.files.whole import naming_the_file
 from lmeec.tables.masks import predicted_mask
 from lmeec.tables.takes import scan_takes
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from lmeec.tables.storage import Location
+    from lmeec.files.locations import Location
 
 TRACKS = "tracks.json"
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from lmeec.config import Direction
     from lmeec.data.tracks import MaskTrack
-    from lmeec.tables.storage import Location
+    from lmeec.files.locations import Location
 
 _FRAMES_A_TASK = 50
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmeec.config import Direction
-from lmeec.data.names import show
 from lmeec.data.tracks import MaskTrack
 from lmeec.data.truth import State
 from lmeec.errors import DataError
+from lmeec.files.names import show
 from lmeec.importing.predictions import Prediction
 from lmeec.masks import RunLengthMask, resize_nearest
 from lmeec.tables import ResultRow, rows_to_batch

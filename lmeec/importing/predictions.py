@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from lmeec.data.jsonfile import decode_file, decode_part
-from lmeec.data.names import show
 from lmeec.data.relations import FrameNumber
 from lmeec.data.take import EGO_PREFIX
 from lmeec.errors import DataError
+from lmeec.files.json import decode_file, decode_part
+from lmeec.files.names import show
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from lmeec.data.jsonfile import decode_file, decode_part
-from lmeec.data.names import show
 from lmeec.data.relations import FrameNumber, RelationsFile
 from lmeec.data.tracks import EncodedMask, MaskTrack, as_written
 from lmeec.errors import DataError
+from lmeec.files.json import decode_file, decode_part
+from lmeec.files.names import show
 
 if TYPE_CHECKING:
     from pathlib import Path

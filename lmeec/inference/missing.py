@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmeec.data.names import show
 from lmeec.data.truth import FrameTruth, TargetTruth
 from lmeec.errors import DataError
 from lmeec.inference.plan import camera_pairs
@@ -15,9 +14,7 @@ if TYPE_CHECKING:
 
     from lmeec.config import Direction, MaskSize
     from lmeec.data.take import Take
-    from lmeec.data.takes import TakeSet
     from lmeec.data.tracks import MaskTrack
-    from lmeec.inference.jobs import Job
 
 
 def missing_rows(
@@ -50,46 +47,6 @@ def missing_rows(
                 except DataError:
                     known = FrameTruth("unannotated", None)
                 yield missing_row(take, direction, masks, target, frame, reason, known, truth)
-
-
-def refuse_nothing_to_predict(takes: TakeSet, jobs: Collection[Job], objects: Sequence[str] = ()) -> None:
-    """Refuse a run whose jobs have no step, and say why; takes that cannot be used at all are left to fail.
-
-    Args:
-        takes: the takes.
-        jobs: all jobs of the run.
-        objects: only these objects; empty means all.
-
-    Raises:
-        DataError: no query mask has a target camera on disk.
-    """
-    if any(job.steps for job in jobs) or any(take.problems and not (take.tracks and take.cameras) for take in takes):
-        return
-    directions = sorted({job.direction for job in jobs})
-    reasons = [f"take {show(take.name)}: {why_nothing(take, directions, objects)}" for take in takes]
-    more = f" (and {len(reasons) - 1} more takes)" if len(reasons) > 1 else ""
-    raise DataError(
-        f"{takes.root}: there is nothing to predict, so no table is written. {reasons[0]}{more}; `lmeec takes --json` "
-        "lists cameras, objects and masks"
-    )
-
-
-def why_nothing(take: Take, directions: Sequence[Direction], objects: Sequence[str] = ()) -> str:
-    """Why nothing of a take can be predicted, in words.
-
-    Args:
-        take: the take.
-        directions: which views are queries.
-        objects: only these objects; empty means all.
-    """
-    pairs = [pair for direction in directions for pair in camera_pairs(take, direction, objects)]
-    asked = [(take.cameras[masks.camera], take.cameras[target]) for masks, target in pairs if masks.frames]
-    if any(query.source is not None and target.source is not None for query, target in asked):
-        return "query masks have no foreground, or videos end before them"
-    has_both_views = {camera.is_ego for camera in take.cameras.values()} == {True, False}
-    if not asked and has_both_views:
-        return f"{'no object' if not objects else 'none of the wanted objects'} has a mask in a query view"
-    return "; ".join(take.problems) or "no query view has a target view"
 
 
 def missing_row(

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from lmeec.data.names import show
 from lmeec.data.tracks import MaskTrack
+from lmeec.files.names import show
 from lmeec.tables.schema import Missing
 
 if TYPE_CHECKING:
@@ -121,15 +121,6 @@ def camera_pairs(take: Take, direction: Direction, objects: Sequence[str]) -> li
         if camera in take.cameras and take.cameras[camera].is_ego == query_is_ego and (not objects or name in objects)
         for target in targets
     ]
-
-
-def estimate_steps(take: Take, direction: Direction, objects: Sequence[str] = ()) -> int:
-    """Predictions that a take is going to need, without opening videos or decoding masks."""
-    return sum(
-        len(masks.frames)
-        for masks, target in camera_pairs(take, direction, objects)
-        if take.cameras[target].source is not None and take.cameras[masks.camera].source is not None
-    )
 
 
 def plan_take(

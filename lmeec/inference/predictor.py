@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from lmeec.config import Direction, PredictConfig
-from lmeec.data.names import show
 from lmeec.data.truth import TargetTruth
 from lmeec.errors import CameraError, DataError
+from lmeec.files.names import show
 from lmeec.inference.batch_size import auto_batch
 from lmeec.inference.missing import missing_row
 from lmeec.inference.outputs import ComingOutputs, fetch_outputs
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from lmeec.data.frames import FrameReader
     from lmeec.data.takes import Take
     from lmeec.model.lmeec import LMEEC
+    from lmeec.video.frames import FrameReader
 
 ROWS_PER_BATCH = 512
 

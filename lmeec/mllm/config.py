@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import msgspec
 
-from lmeec.checks import require
-from lmeec.errors import ConfigError
+from lmeec.errors import ConfigError, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from lmeec.config import PRESETS, ModelConfig
 from lmeec.errors import CheckpointError, ConfigError
+from lmeec.files.whole import naming_the_file, written_whole
 from lmeec.model.lmeec import LMEEC
-from lmeec.tables.files import naming_the_file, written_whole
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
 _CONFIG_KEY = "lmeec.config"

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from lmeec.data.encoding import video_writer
-from lmeec.data.names import first_few, safe_name, show
 from lmeec.errors import DataError, OutputError
+from lmeec.files.names import first_few, safe_name, show
 from lmeec.render.mosaic import Mosaic
 from lmeec.render.panels import panels_of, pictures
 from lmeec.render.tracks import PredictedTrack, Selection, scan_tracks
+from lmeec.video.encoding import video_writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from lmeec.data.take import Take
     from lmeec.data.takes import TakeSet
-    from lmeec.tables.storage import Location
+    from lmeec.files.locations import Location
 
 FRAMES_A_SECOND = 30
 """Of the takes' videos, by which a frame number is a time."""

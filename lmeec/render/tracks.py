@@ -15,7 +15,7 @@ from lmeec.tables.masks import predicted_mask
 from lmeec.tables.takes import scan_takes
 
 if TYPE_CHECKING:
-    from lmeec.tables.storage import Location
+    from lmeec.files.locations import Location
 
 _TRACK = ("object", "query_cam", "target_cam")
 _FRAME = ("frame", "height", "width", "mask_rle", "confidence", "gt_state", "gt_rle", "iou", "missing")

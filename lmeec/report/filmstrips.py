@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from lmeec.data.take import Take
     from lmeec.data.takes import TakeSet
-    from lmeec.tables.storage import Location
+    from lmeec.files.locations import Location
 
 _EACH = 2
 _FRAMES = 4

@@ -16,7 +16,7 @@ from lmeec.analysis.groups import Estimate, GroupScore, cells_of, estimates_of, 
 from lmeec.tables.read import scan_results
 
 if TYPE_CHECKING:
-    from lmeec.tables.storage import Location
+    from lmeec.files.locations import Location
 
 FRAMES_A_SECOND = 30
 """Of the takes' videos, by which a frame number is a time."""

@@ -11,22 +11,22 @@ from jinja2 import Environment, StrictUndefined
 
 from lmeec.analysis.bootstrap import ALL_METRICS
 from lmeec.analysis.groups import FEW_ABSENT, certainty_of_balanced_accuracy
-from lmeec.inference.record import read_failures
+from lmeec.files.whole import written_whole
 from lmeec.report import charts
 from lmeec.report.filmstrips import Filmstrip, filmstrips
 from lmeec.report.numbers import Numbers, collect, size_words
-from lmeec.tables.files import written_whole
+from lmeec.tables.failures import read_failures
 from lmeec.tables.merge import check_free
+from lmeec.tables.output import Output
 from lmeec.tables.read import read_metadata
-from lmeec.tables.storage import Output
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
     from lmeec.analysis.groups import Certainty, Estimate, GroupScore
     from lmeec.data.takes import TakeSet
+    from lmeec.files.locations import Location
     from lmeec.tables.metadata import RunMetadata
-    from lmeec.tables.storage import Location
 
 _FORMATS = {
     "iou": (100, 2, " %"),

@@ -1,7 +1,9 @@
 """The results table: its columns, part files, their merge into one Parquet file, and reading it back."""
 
+from lmeec.files.locations import location
 from lmeec.tables.merge import check_free, merge_parts, read_part_infos
 from lmeec.tables.metadata import Contents, RunMetadata
+from lmeec.tables.output import Output
 from lmeec.tables.parts import (
     PartInfo,
     PartWriter,
@@ -21,7 +23,6 @@ from lmeec.tables.read import (
     scan_results,
 )
 from lmeec.tables.schema import SCHEMA, SCHEMA_VERSION, Missing, ResultRow, rows_to_batch
-from lmeec.tables.storage import Output, location
 from lmeec.tables.takes import scan_takes
 
 __all__ = [

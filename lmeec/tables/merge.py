@@ -17,20 +17,21 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lmeec.data.names import show
 from lmeec.errors import OutputError
+from lmeec.files.locations import names_in
+from lmeec.files.names import show
+from lmeec.files.whole import TEMPORARY_SUFFIX, naming_the_file, sync_folder, written_whole
 from lmeec.tables.coverage import COVERAGE_KEY, Entry, encode_entries
-from lmeec.tables.files import TEMPORARY_SUFFIX, naming_the_file, sync_folder, written_whole
 from lmeec.tables.metadata import CONTENTS_KEY, Contents, file_metadata
+from lmeec.tables.output import Output
 from lmeec.tables.parts import COMPRESSION, PartInfo, part_path, read_part_info
 from lmeec.tables.read import open_results, read_results
 from lmeec.tables.schema import SCHEMA
-from lmeec.tables.storage import Output, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from lmeec.tables.storage import Location
+    from lmeec.files.locations import Location
 
 ROW_GROUP_ROWS = 8_192
 

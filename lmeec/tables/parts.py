@@ -12,20 +12,21 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lmeec.config import Direction
-from lmeec.data.names import safe_name
 from lmeec.errors import OutputError
+from lmeec.files.locations import is_local, names_in
+from lmeec.files.names import safe_name
+from lmeec.files.whole import TEMPORARY_SUFFIX, naming_the_file, written_whole
 from lmeec.tables.coverage import COVERAGE_KEY, Coverage, Entry, coverage_in, encode_entries
-from lmeec.tables.files import TEMPORARY_SUFFIX, naming_the_file, written_whole
 from lmeec.tables.metadata import RunMetadata, file_metadata, run_of
+from lmeec.tables.output import Output
 from lmeec.tables.read import open_results
 from lmeec.tables.schema import SCHEMA, ResultRow, rows_to_batch
-from lmeec.tables.storage import Output, is_local, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from types import TracebackType
 
-    from lmeec.tables.storage import Location
+    from lmeec.files.locations import Location
 
 PART_KEY = b"lmeec.part"
 COMPRESSION = "zstd"

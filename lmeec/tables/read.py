@@ -10,15 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lmeec.errors import OutputError
+from lmeec.files.locations import is_local, names_in
 from lmeec.tables.coverage import Coverage, coverage_in
 from lmeec.tables.metadata import METADATA_KEY, VERSION_KEY, Contents, RunMetadata, contents_of, run_of
+from lmeec.tables.output import Output
 from lmeec.tables.schema import ADDED_COLUMNS, SCHEMA
-from lmeec.tables.storage import Output, is_local, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lmeec.tables.storage import Location
+    from lmeec.files.locations import Location
 
 _BATCH_ROWS = 65_536
 _READERS = 16

@@ -12,7 +12,7 @@ from lmeec.tables.read import scan_results
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lmeec.tables.storage import Location
+    from lmeec.files.locations import Location
 
 _KEY = ("take_uid", "direction")
 

@@ -6,13 +6,12 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
-from lmeec.checks import require
 from lmeec.config import DEFAULT_POLICY, PRESETS, Device, Direction, Policy, Precision
-from lmeec.errors import ConfigError
-from lmeec.training.augment import AugmentConfig
+from lmeec.errors import ConfigError, require
+from lmeec.training.clips.augment import AugmentConfig
+from lmeec.training.clips.synthetic import SyntheticConfig
 from lmeec.training.losses import LossWeights
 from lmeec.training.rules import RULES, Preset, Rules
-from lmeec.training.synthetic import SyntheticConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from lmeec.training.clip import ClipBatch
+    from lmeec.training.clips.clip import ClipBatch
 
 OBJECT_TEMPERATURE, CELL_TEMPERATURE = 0.07, 0.05
 _BACKGROUND_WEIGHT = 8.0

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from lmeec.config import ModelConfig
     from lmeec.model.memory_attention import PreparedTarget
-    from lmeec.training.clip import ClipBatch
+    from lmeec.training.clips.clip import ClipBatch
 
 _Given = TypeVarTuple("_Given")
 _Made = TypeVar("_Made")

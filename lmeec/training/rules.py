@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from lmeec.model.lmeec import LMEEC, Decoded
-from lmeec.training.augment import AugmentConfig, augment, augment_as_one
-from lmeec.training.cache import Reading
-from lmeec.training.clip import Clip
-from lmeec.training.tracks import FindTracks, doubly_annotated_tracks, predicted_tracks
+from lmeec.training.clips.augment import AugmentConfig, augment, augment_as_one
+from lmeec.training.clips.cache import Reading
+from lmeec.training.clips.clip import Clip
+from lmeec.training.clips.tracks import FindTracks, doubly_annotated_tracks, predicted_tracks
 from lmeec.video.pixels import BICUBIC, BILINEAR
 
 Preset: TypeAlias = Literal["finetune", "released"]

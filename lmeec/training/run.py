@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 from lmeec.data.takes import TakeSet, find_takes
 from lmeec.errors import ConfigError, OutputError
 from lmeec.model.build import resolve_device, resolve_dtype
-from lmeec.training.batches import SharedSource
-from lmeec.training.cache import FrameCache
-from lmeec.training.clip import ClipSource
+from lmeec.training.clips.batches import SharedSource
+from lmeec.training.clips.cache import FrameCache
+from lmeec.training.clips.clip import ClipSource
+from lmeec.training.clips.prepare import prepare_takes
+from lmeec.training.clips.synthetic import SyntheticClips
+from lmeec.training.clips.takes import TakeClips
 from lmeec.training.config import TrainConfig
-from lmeec.training.folder import BEST, CACHE, LAST, TrainingFolder
 from lmeec.training.forward import check_frames
 from lmeec.training.group import Group
-from lmeec.training.prepare import prepare_takes
-from lmeec.training.progress import Note, TrainingReporter, TrainingStarted
-from lmeec.training.record import Record
+from lmeec.training.output.folder import BEST, CACHE, LAST, TrainingFolder
+from lmeec.training.output.progress import Note, TrainingReporter, TrainingStarted
+from lmeec.training.output.record import Record
 from lmeec.training.settings import binding, differences, plain
 from lmeec.training.start import DEFAULT_MODEL, starting_model
-from lmeec.training.synthetic import SyntheticClips
-from lmeec.training.takes import TakeClips
 from lmeec.training.trainer import Trainer
 from lmeec.training.validation import TakeValidator
 

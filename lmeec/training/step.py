@@ -13,12 +13,12 @@ from torch import Tensor
 
 from lmeec.errors import TrainingError
 from lmeec.model.transfer import to_device, to_host
-from lmeec.training.clip import Clip, ClipBatch, collate
+from lmeec.training.clips.clip import Clip, ClipBatch, collate
 from lmeec.training.correspondence import correspondence_loss
 from lmeec.training.forward import run_clips
 from lmeec.training.group import Group
 from lmeec.training.losses import step_losses
-from lmeec.training.random_state import memory_generator
+from lmeec.training.output.random_state import memory_generator
 
 if TYPE_CHECKING:
     from lmeec.model.lmeec import LMEEC

@@ -10,21 +10,21 @@ from torch.nn.utils import clip_grad_norm_
 
 from lmeec.errors import TrainingError
 from lmeec.model.transfer import to_host
-from lmeec.training.batches import batches
+from lmeec.training.clips.batches import batches
 from lmeec.training.group import Group
 from lmeec.training.optimiser import make_optimiser, schedule, set_rates
-from lmeec.training.progress import Saved, StepDone, TrainingReporter, Validated
-from lmeec.training.random_state import random_state, restore_random_state, seed_step
+from lmeec.training.output.progress import Saved, StepDone, TrainingReporter, Validated
+from lmeec.training.output.random_state import random_state, restore_random_state, seed_step
 from lmeec.training.step import ANEW, Pass, accumulate_gradients
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from lmeec.evaluation import DirectionScore
+    from lmeec.analysis.evaluation import DirectionScore
     from lmeec.model.lmeec import LMEEC
-    from lmeec.training.clip import Clip, ClipSource
+    from lmeec.training.clips.clip import Clip, ClipSource
     from lmeec.training.config import TrainConfig
-    from lmeec.training.record import Record
+    from lmeec.training.output.record import Record
 
 
 class Validator(Protocol):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from lmeec.analysis.evaluation import DirectionScore, evaluate
 from lmeec.config import MemoryConfig, PredictConfig
-from lmeec.data.names import show
 from lmeec.errors import DataError
-from lmeec.evaluation import DirectionScore, evaluate
+from lmeec.files.names import show
 from lmeec.inference.predictor import predict_take
 from lmeec.model.cpu import optimise_for_cpu
 from lmeec.tables import SCHEMA

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lmeec.data.decoding import Wanted
-from lmeec.data.frames import ClosedAfterUse
-from lmeec.data.video import VideoReader
 from lmeec.errors import DataError
+from lmeec.video.decoding import Wanted
+from lmeec.video.file import VideoReader
+from lmeec.video.frames import ClosedAfterUse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -14,14 +14,14 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from lmeec.data.frames import ClosedAfterUse
+from lmeec.video.frames import ClosedAfterUse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
-    from lmeec.data.frames import FrameReader
+    from lmeec.video.frames import FrameReader
 
 EGO_REDUCTION, EXO_REDUCTION = 2, 4
 """By how much the released scripts reduce the sides of a full-size frame before they store it."""

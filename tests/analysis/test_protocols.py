@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from lmeec.analysis.evaluation import evaluate
 from lmeec.analysis.protocols import as_paper_counts, left_out
 from lmeec.errors import ConfigError, DataError
-from lmeec.evaluation import evaluate
 from lmeec.masks import RunLengthMask
 from lmeec.metrics import frame_metrics
 from lmeec.tables import SCHEMA, rows_to_batch

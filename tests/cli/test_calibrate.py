@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from command import lmeec
 
-from lmeec.calibration import Calibration, Decision, read_calibration
+from lmeec.analysis.calibration import Calibration, Decision, read_calibration
 from lmeec.tables import read_metadata, read_results
 from tests.tables.rows import row, square, write_results
 

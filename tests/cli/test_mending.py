@@ -13,7 +13,7 @@ from command import lmeec
 from rendered import EGO
 
 from lmeec.data.take import Camera, Take
-from lmeec.inference.sources import sources_of
+from lmeec.runs.sources import sources_of
 from lmeec.tables import parts_directory, read_coverage, read_results
 from lmeec.tables.coverage import Coverage, Source
 from tests.data_layer.trees import write_processed

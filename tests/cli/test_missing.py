@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lmeec.calibration import read_calibration
+from lmeec.analysis.calibration import read_calibration
 from lmeec.tables import read_results
 from tests.command import lmeec
 from tests.rendered import TakesOnDisk, render

@@ -14,9 +14,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from lmeec.calibration import Calibration, Decision, read_calibration
+from lmeec.analysis.calibration import Calibration, Decision, read_calibration
+from lmeec.analysis.evaluation import evaluate
 from lmeec.errors import LmeecError
-from lmeec.evaluation import evaluate
 from lmeec.metrics import contour_accuracy, iou
 from lmeec_cli.score import score
 from tests.tables.rows import missing_row, row, square, write_results

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from command import lmeec
 
+from lmeec.analysis.evaluation import evaluate
 from lmeec.errors import DataError
-from lmeec.evaluation import evaluate
 from lmeec.tables import read_metadata, read_results
 
 

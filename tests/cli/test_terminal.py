@@ -12,8 +12,9 @@ from command import lmeec
 from rendered import EGO
 
 import lmeec_cli
-from lmeec.inference.jobs import Job
-from lmeec.inference.progress import Failure, JobFailed, JobFinished, JobRetried, JobStarted, Notice, Progress
+from lmeec.runs.events import JobFailed, JobFinished, JobRetried, JobStarted, Notice, Progress
+from lmeec.runs.jobs import Job
+from lmeec.tables.failures import Failure
 from lmeec_cli.console import Console
 from lmeec_cli.progress import LogReporter, render
 

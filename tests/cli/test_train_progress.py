@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lmeec.evaluation import DirectionScore
-from lmeec.training.progress import Validated
+from lmeec.analysis.evaluation import DirectionScore
+from lmeec.training.output.progress import Validated
 from lmeec_cli.train_progress import training_reporter
 
 

@@ -11,16 +11,16 @@ from command import start_lmeec
 from lmeec.config import PredictConfig
 from lmeec.data.takes import find_takes
 from lmeec.errors import OutputError
-from lmeec.inference import record, run
-from lmeec.inference.progress import JobFinished
-from lmeec.inference.work import InProcess
-from lmeec.inference.worker import Worker
+from lmeec.runs import heartbeat, predict
+from lmeec.runs.events import JobFinished
+from lmeec.runs.ledger import InProcess
+from lmeec.runs.worker import Worker
 from lmeec.tables import list_parts, parts_directory, read_results
 from tests.support.drivers import at_once
 from tests.support.watching import Watcher
 
 PREPARE = """
-import lmeec_cli.main, lmeec.inference.run, lmeec.inference.worker, lmeec.data.takes
+import lmeec_cli.main, lmeec.runs.predict, lmeec.runs.worker, lmeec.data.takes
 import torch
 torch.set_num_threads(1)
 """
@@ -64,14 +64,14 @@ def test_a_killed_driver_is_followed_at_once(takes, tiny, out):
     killed.communicate()
     assert rerun.returncode == 0, err
     assert "done before" in err
-    assert time.monotonic() - start < record.SILENT_AFTER_S / 2
+    assert time.monotonic() - start < heartbeat.SILENT_AFTER_S / 2
 
 
 @pytest.fixture
 def drive(takes, tiny, out):
     def run_it(watcher, **options):
         worker = Worker({"ego2exo": str(tiny), "exo2ego": str(tiny)}, PredictConfig())
-        return run.run_predictions(InProcess(worker), find_takes(takes.root), out, watcher, **options)
+        return predict.run_predictions(InProcess(worker), find_takes(takes.root), out, watcher, **options)
 
     return run_it
 
@@ -94,15 +94,15 @@ def test_a_part_that_vanishes_is_an_error_that_names_it(drive, takes, out):
 
 def test_beats_go_on_during_the_join(drive, out, monkeypatch):
     seen = set()
-    join = run.merge_parts
+    join = predict.merge_parts
 
     def slowly(*arguments, **options):
         for _ in range(20):
             time.sleep(0.05)
-            seen.add((parts_directory(out) / record.HEARTBEAT_FILE).read_bytes())
+            seen.add((parts_directory(out) / heartbeat.HEARTBEAT_FILE).read_bytes())
         return join(*arguments, **options)
 
-    monkeypatch.setattr(record, "_BEAT_EVERY_S", {True: 0.05})
-    monkeypatch.setattr(run, "merge_parts", slowly)
+    monkeypatch.setattr(heartbeat, "_BEAT_EVERY_S", {True: 0.05})
+    monkeypatch.setattr(predict, "merge_parts", slowly)
     drive(Watcher())
     assert len(seen) > 5

@@ -18,9 +18,9 @@ from lmeec.clips import ClipsConfig, LengthConfig, make_clips, read_source
 from lmeec.clips.cutting import Cut, clip_size, cut_video
 from lmeec.clips.extract import ExtractConfig, InProcess, extract_clips
 from lmeec.clips.shards import sample_key
-from lmeec.data.video import VideoReader
 from lmeec.errors import ConfigError, DataError, OutputError
 from lmeec.video import instants
+from lmeec.video.file import VideoReader
 from tests.support.rates import double_rate
 
 SHARDS = ExtractConfig(("webdataset",))

@@ -19,10 +19,10 @@ from lmeec.cluster.session import ray_session
 from lmeec.config import PredictConfig
 from lmeec.data.takes import find_takes
 from lmeec.errors import CheckpointError, ClusterError, DiskFullError
-from lmeec.inference.progress import JobFailed, JobFinished, JobRetried, JobStarted, Notice
-from lmeec.inference.run import run_predictions
-from lmeec.inference.work import InProcess, Stop
-from lmeec.inference.worker import Worker
+from lmeec.runs.events import JobFailed, JobFinished, JobRetried, JobStarted, Notice
+from lmeec.runs.ledger import InProcess, Stop
+from lmeec.runs.predict import run_predictions
+from lmeec.runs.worker import Worker
 from lmeec.tables import list_parts, parts_directory, read_results
 from tests.support.tables import assert_same
 from tests.support.watching import Watcher

@@ -10,8 +10,8 @@ from lmeec.cluster.executor import RayExecutor
 from lmeec.cluster.tasks import RayTasks
 from lmeec.config import PredictConfig
 from lmeec.data.takes import find_takes
-from lmeec.inference.progress import JobFinished
-from lmeec.inference.run import run_predictions
+from lmeec.runs.events import JobFinished
+from lmeec.runs.predict import run_predictions
 from lmeec.tables import list_parts, parts_directory
 from tests.support.lost import cluster_that_is_lost
 from tests.support.watching import Watcher

@@ -20,8 +20,8 @@ from lmeec.errors import TrainingError
 from lmeec.model.build import build_model
 from lmeec.model.checkpoint import write_safetensors
 from lmeec.training.config import ClipConfig, OptimiserConfig, TrainConfig, ValidationConfig
-from lmeec.training.log import read_log
-from lmeec.training.progress import Saved, Silent, StepDone, TrainingStarted
+from lmeec.training.output.log import read_log
+from lmeec.training.output.progress import Saved, Silent, StepDone, TrainingStarted
 from lmeec.training.run import TrainJob, run_training
 from tests.support.lost import cluster_that_is_lost
 

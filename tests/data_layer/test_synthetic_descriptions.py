@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from lmeec.data.descriptions import DescriptionsFile
-from lmeec.data.synthetic.render import Renderer
-from lmeec.data.synthetic.scene import SceneConfig
-from lmeec.data.synthetic.scene_builder import make_scene
-from lmeec.data.synthetic.writer import frame_size, take_seed
+from lmeec.synthetic.render import Renderer
+from lmeec.synthetic.scene import SceneConfig
+from lmeec.synthetic.scene_builder import make_scene
+from lmeec.synthetic.writer import frame_size, take_seed
 
 CONFIG = SceneConfig(seconds=4, fps=5, objects=3, exo_cameras=(2, 2))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lmeec.data.synthetic.geometry import (
+from lmeec.synthetic.geometry import (
     BOX,
     CAPSULE,
     ELLIPSOID,

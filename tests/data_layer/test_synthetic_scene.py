@@ -6,11 +6,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from lmeec.data.synthetic.motion import STASH
-from lmeec.data.synthetic.render import Renderer
-from lmeec.data.synthetic.scene import SceneConfig
-from lmeec.data.synthetic.scene_builder import make_scene
 from lmeec.errors import ConfigError
+from lmeec.synthetic.motion import STASH
+from lmeec.synthetic.render import Renderer
+from lmeec.synthetic.scene import SceneConfig
+from lmeec.synthetic.scene_builder import make_scene
 
 CONFIG = SceneConfig(seconds=8, exo_cameras=(2, 2))
 EGO, EXO = (96, 96), (96, 170)

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from lzstring import LZString
 
-from lmeec.data.synthetic.render import Renderer
-from lmeec.data.synthetic.scene import SceneConfig
-from lmeec.data.synthetic.scene_builder import make_scene
-from lmeec.data.synthetic.writer import DatasetConfig, take_seed, write_dataset
 from lmeec.data.takes import find_takes
 from lmeec.errors import ConfigError, OutputError
 from lmeec.masks import RunLengthMask
+from lmeec.synthetic.render import Renderer
+from lmeec.synthetic.scene import SceneConfig
+from lmeec.synthetic.scene_builder import make_scene
+from lmeec.synthetic.writer import DatasetConfig, take_seed, write_dataset
 
 CONFIG = DatasetConfig(takes=2, seed=11, scene=SceneConfig(seconds=6, exo_cameras=(2, 2)), size=96, workers=2)
 SHORT = DatasetConfig(takes=1, scene=SceneConfig(seconds=0.5, exo_cameras=(2, 2)), size=64)
@@ -176,8 +176,8 @@ def test_a_full_disk_is_told_and_leaves_nothing_that_looks_whole(tmp_path):
     """A limit on file sizes stands for the full disk: writing fails in the same place."""
     program = (
         "import sys; from pathlib import Path\n"
-        "from lmeec.data.synthetic.scene import SceneConfig\n"
-        "from lmeec.data.synthetic.writer import DatasetConfig, write_dataset\n"
+        "from lmeec.synthetic.scene import SceneConfig\n"
+        "from lmeec.synthetic.writer import DatasetConfig, write_dataset\n"
         "scene = SceneConfig(seconds=2, exo_cameras=(1, 1))\n"
         "write_dataset(Path(sys.argv[1]), DatasetConfig(takes=1, scene=scene, size=128))\n"
     )

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lmeec.data.video import VideoReader
 from lmeec.errors import DataError
+from lmeec.video.file import VideoReader
 from tests.data_layer.videos import TICKS, packets, patch_edits, plain_decode, remux, write_video
 from tests.support.memory import peak_of_process
 

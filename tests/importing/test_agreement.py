@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import lmeec
-from lmeec.evaluation import evaluate
+from lmeec.analysis.evaluation import evaluate
 from lmeec.tables import read_results
 from tests.command import lmeec as command
 from tests.rendered import EGO

@@ -12,10 +12,10 @@ import msgspec
 import pytest
 
 from lmeec.errors import OutputError
-from lmeec.inference import claim, record
-from lmeec.inference.claim import HEARTBEAT_FILE, Claim, Owner, find_owner, is_alive
-from lmeec.inference.progress import Progress
-from lmeec.inference.record import RunRecord
+from lmeec.runs import claim, heartbeat
+from lmeec.runs.claim import HEARTBEAT_FILE, Claim, Owner, find_owner, is_alive
+from lmeec.runs.events import Progress
+from lmeec.runs.heartbeat import RunRecord
 from tests.support.drivers import at_once, owner_process
 
 
@@ -64,7 +64,7 @@ def test_of_many_that_start_at_once_one_wins(dead, parts):
         with owner_process(parts):
             pass
         assert find_owner(parts) is not None
-    prepare = "from lmeec.inference.claim import Claim\nfrom lmeec.errors import OutputError"
+    prepare = "from lmeec.runs.claim import Claim\nfrom lmeec.errors import OutputError"
     done = at_once(6, prepare, TAKE_OVER, [parts])
     said = [out for _, out, _ in done]
     assert [out for out in said if out == "owns it\n"] == ["owns it\n"]
@@ -157,7 +157,7 @@ def test_a_driver_elsewhere_lives_when_its_beats_change(parts, told):
 
 
 def test_beats_go_on_whatever_the_driver_is_busy_with(parts, told, monkeypatch):
-    monkeypatch.setattr(record, "_BEAT_EVERY_S", {True: 0.05})
+    monkeypatch.setattr(heartbeat, "_BEAT_EVERY_S", {True: 0.05})
     seen = set()
     with RunRecord(parts, Progress(), told.append):
         for _ in range(20):
@@ -167,7 +167,7 @@ def test_beats_go_on_whatever_the_driver_is_busy_with(parts, told, monkeypatch):
 
 
 def test_a_driver_that_was_taken_for_dead_notices(parts, told, monkeypatch):
-    monkeypatch.setattr(record, "_BEAT_EVERY_S", {True: 0.05})
+    monkeypatch.setattr(heartbeat, "_BEAT_EVERY_S", {True: 0.05})
     with RunRecord(parts, Progress(), told.append) as mine:
         mine.check()
         other = write_owner(parts, number=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lmeec.data.takes import find_takes
-from lmeec.inference.jobs import Job, JobQueue, Share, jobs_of, narrowed, remaining
+from lmeec.runs.jobs import Job, JobQueue, Share, jobs_of, narrowed, remaining
 
 
 def job(name, *steps, **changes):

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 import lmeec
-from lmeec.evaluation import evaluate
+from lmeec.analysis.evaluation import evaluate
 from lmeec.inference.missing import missing_rows
 from lmeec.inference.plan import camera_pairs
 from lmeec.masks import RunLengthMask

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _OWN = """
 import sys, time
 from pathlib import Path
-from lmeec.inference.claim import Claim
+from lmeec.runs.claim import Claim
 Claim(Path(sys.argv[1]), print)
 print("owned", flush=True)
 time.sleep(60)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lmeec.inference.progress import Event
+    from lmeec.runs.events import Event
 
 
 class Watcher:

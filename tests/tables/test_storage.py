@@ -13,9 +13,10 @@ import polars as pl
 import pytest
 from moto.server import ThreadedMotoServer
 
+from lmeec.analysis.evaluation import evaluate
 from lmeec.errors import OutputError
-from lmeec.evaluation import evaluate
-from lmeec.inference import claim
+from lmeec.files.whole import create_exclusively
+from lmeec.runs import claim
 from lmeec.tables import (
     Output,
     PartWriter,
@@ -32,7 +33,6 @@ from lmeec.tables import (
     remove_parts,
 )
 from lmeec.tables.coverage import Coverage, Source
-from lmeec.tables.files import create_exclusively
 from tests.tables.rows import RUN, row, square, write_part
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lmeec.training.augment import AugmentConfig, augment, crop
-from lmeec.training.clip import Clip
+from lmeec.training.clips.augment import AugmentConfig, augment, crop
+from lmeec.training.clips.clip import Clip
 
 STILL = AugmentConfig(0, 0, 0, (1, 1), 0, 0, 0, 0, 0, 0, 0, 0)
 SIZE = 64

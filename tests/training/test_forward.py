@@ -14,8 +14,8 @@ from torch.testing import assert_close
 import lmeec
 from lmeec.errors import ConfigError
 from lmeec.model.build import build_model
-from lmeec.training.augment import AugmentConfig, augment
-from lmeec.training.clip import collate
+from lmeec.training.clips.augment import AugmentConfig, augment
+from lmeec.training.clips.clip import collate
 from lmeec.training.forward import run_clips
 
 

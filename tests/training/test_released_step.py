@@ -24,11 +24,11 @@ from reference import SMALL, with_named_weights
 import lmeec.training.trainer as trainer_module
 from lmeec.config import ModelConfig
 from lmeec.model.build import build_model
-from lmeec.training.clip import Clip, collate
+from lmeec.training.clips.clip import Clip, collate
 from lmeec.training.config import released as released_recipe
 from lmeec.training.forward import run_clips
 from lmeec.training.optimiser import base_rate, schedule, weight_decay
-from lmeec.training.progress import Silent
+from lmeec.training.output.progress import Silent
 
 ASSET = Path(__file__).parents[1] / "assets" / "training_small.npz"
 # Without what is random.

@@ -18,11 +18,11 @@ from lmeec.errors import DiskFullError, OutputError, TrainingError
 from lmeec.model.build import build_model
 from lmeec.model.checkpoint import read_checkpoint
 from lmeec.training.config import OptimiserConfig, ScratchConfig, TrainConfig
-from lmeec.training.folder import TrainingFolder
-from lmeec.training.log import read_log
 from lmeec.training.losses import LossWeights
-from lmeec.training.progress import Silent, StepDone
-from lmeec.training.record import Record
+from lmeec.training.output.folder import TrainingFolder
+from lmeec.training.output.log import read_log
+from lmeec.training.output.progress import Silent, StepDone
+from lmeec.training.output.record import Record
 from lmeec.training.run import go_on
 from lmeec.training.trainer import Trainer
 

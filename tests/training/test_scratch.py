@@ -9,7 +9,7 @@ from moving import MovingClips
 from tiny import TINY
 
 from lmeec.model.build import build_model
-from lmeec.training.clip import collate
+from lmeec.training.clips.clip import collate
 from lmeec.training.correspondence import cell_loss, object_loss
 from lmeec.training.forward import run_clips
 from lmeec.training.scratch import prepare_from_scratch

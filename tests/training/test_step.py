@@ -16,7 +16,7 @@ from lmeec.model.build import build_model
 from lmeec.training.config import OptimiserConfig, ScratchConfig, TrainConfig
 from lmeec.training.group import Group
 from lmeec.training.losses import LossWeights
-from lmeec.training.progress import Silent, StepDone
+from lmeec.training.output.progress import Silent, StepDone
 from lmeec.training.step import Pass, accumulate_gradients
 from lmeec.training.trainer import Trainer
 

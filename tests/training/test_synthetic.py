@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lmeec.data.synthetic.writer import take_seed
 from lmeec.errors import ConfigError
-from lmeec.training.synthetic import TRAINING_SEEDS, Phase, SyntheticClips, SyntheticConfig
+from lmeec.synthetic.writer import take_seed
+from lmeec.training.clips.synthetic import TRAINING_SEEDS, Phase, SyntheticClips, SyntheticConfig
 
 SIZE = 96
 FEW = {"window": 4, "frames_kept": 2, "gaps": (1.0,)}

@@ -15,14 +15,14 @@ from rendered import EGO
 from lmeec.data.takes import find_takes
 from lmeec.errors import DataError
 from lmeec.inference.query_masks import query_mask
-from lmeec.training.augment import AugmentConfig
-from lmeec.training.cache import FrameCache
+from lmeec.training.clips.augment import AugmentConfig
+from lmeec.training.clips.cache import FrameCache
+from lmeec.training.clips.prepare import prepare_takes
+from lmeec.training.clips.takes import TakeClips
+from lmeec.training.clips.tracks import training_take
 from lmeec.training.config import ClipConfig, TrainConfig, released
 from lmeec.training.group import Group
-from lmeec.training.prepare import prepare_takes
-from lmeec.training.progress import Note
-from lmeec.training.takes import TakeClips
-from lmeec.training.tracks import training_take
+from lmeec.training.output.progress import Note
 from tests.support.rates import double_rate
 
 SIZE = 64

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmeec.data.take import Camera
-from lmeec.data.video import VideoReader
 from lmeec.errors import DataError
+from lmeec.video.file import VideoReader
 from lmeec.video.instants import VideoAtRate, open_video
 from tests.data_layer.videos import TIME_BASE, picture, write_video
 

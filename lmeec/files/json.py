@@ -1,0 +1,121 @@
+"""Typed JSON files, read without copying what nobody asked for."""
+
+from __future__ import annotations
+
+import codecs
+import mmap
+import re
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from lmeec.errors import DataError, OutputError
+from lmeec.files.names import show
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lmeec.files.locations import Location
+
+T = TypeVar("T")
+
+_CHUNK = 2**20
+
+
+def decode_file(path: Path, kind: type[T]) -> T:
+    """Decode a JSON file as `kind`, skipping fields that `kind` does not have.
+
+    The file is mapped, not loaded: `msgspec.Raw` fields of the result point into the map and keep it alive, so
+    that a gigabyte of annotations takes no memory of its own.
+
+    Args:
+        path: The file.
+        kind: A type that `msgspec` knows.
+
+    Raises:
+        DataError: The file cannot be read, is not JSON (with line and column), or does not have the fields and
+            types of `kind`.
+    """
+    try:
+        with path.open("rb") as file:
+            data: mmap.mmap | bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except ValueError:  # what mmap says of an empty file
+        raise DataError(f"{path}: the file is empty, JSON is expected; download it again") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError as error:
+        raise DataError(f"{path}: does not have the expected content: {error}") from error
+    except msgspec.DecodeError as error:
+        raise DataError(f"{path}: {_syntax_problem(data, str(error))}; download it again") from error
+    except UnicodeDecodeError as error:
+        offset = _first_bad_utf8(data)
+        raise DataError(f"{path}: {_place(data, offset)} is not valid UTF-8; download it again") from error
+    except RecursionError as error:
+        raise DataError(f"{path}: JSON is nested too deeply to be of this format") from error
+
+
+def decode_part(part: msgspec.Raw, kind: type[T], path: Path, what: str) -> T:
+    """Decode one part of a file that `decode_file` left raw.
+
+    Args:
+        part: The raw part.
+        kind: A type that `msgspec` knows.
+        path: The file that it comes from, for messages.
+        what: What the part is, for messages.
+
+    Raises:
+        DataError: The part does not have the fields and types of `kind`.
+    """
+    try:
+        return msgspec.json.decode(part, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: {what} does not have the expected content: {show(str(error))[1:-1]}") from error
+    except RecursionError as error:
+        raise DataError(f"{path}: {what} is nested too deeply to be of this format") from error
+
+
+def read_record(path: Location, kind: type[T]) -> T | None:
+    """Decode a small JSON file of lmeec's own, which may be in an object store; None where there is none.
+
+    Raises:
+        OutputError: it cannot be read, or is damaged.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError:
+        return None
+    except (msgspec.DecodeError, OSError) as error:
+        raise OutputError(f"{path} cannot be read ({error}): remove it") from error
+
+
+def _syntax_problem(data: mmap.mmap | bytes, message: str) -> str:
+    found = re.fullmatch(r"(?:JSON is malformed: )?(.*?)(?: \(byte (\d+)\))?", message)
+    assert found is not None
+    if found[2] is None:
+        return f"the JSON breaks off at {_place(data, len(data))}"
+    offset = int(found[2])
+    if found[1] == "trailing characters":
+        offset -= 1  # msgspec gives the byte after the one it objects to, here only
+    return f"broken JSON at {_place(data, offset)}: {found[1]}"
+
+
+def _place(data: mmap.mmap | bytes, offset: int) -> str:
+    """Give line and column, both from 1, columns counted in bytes, of a byte offset."""
+    newlines = 0
+    for start in range(0, offset, _CHUNK):
+        newlines += data[start : min(start + _CHUNK, offset)].count(b"\n")
+    column = offset - data.rfind(b"\n", 0, offset)
+    return f"line {newlines + 1}, column {column}"
+
+
+def _first_bad_utf8(data: mmap.mmap | bytes) -> int:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(data), _CHUNK):
+        pending = len(decoder.getstate()[0])
+        try:
+            decoder.decode(data[start : start + _CHUNK], final=start + _CHUNK >= len(data))
+        except UnicodeDecodeError as error:
+            return start - pending + error.start
+    return len(data)

@@ -1,0 +1,287 @@
+"""A prediction run over many takes: skip what is done, predict the rest, keep failures apart, join the parts."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lmeec.data.truth import UncountedMasks
+from lmeec.errors import DataError, DiskFullError, OutputError
+from lmeec.files.names import first_few
+from lmeec.inference.missing import missing_rows
+from lmeec.inference.pipeline import Profile
+from lmeec.runs.events import Notice, Progress, Reporter
+from lmeec.runs.heartbeat import PLAN_FILE, RunRecord
+from lmeec.runs.inventory import Inventory
+from lmeec.runs.jobs import Job, jobs_of, narrowed, remaining
+from lmeec.runs.ledger import Executor, Ledger, Stop
+from lmeec.runs.nothing import refuse_nothing_to_predict
+from lmeec.tables import (
+    Output,
+    PartInfo,
+    PartWriter,
+    RunMetadata,
+    count_missing,
+    count_rows,
+    merge_parts,
+    read_metadata,
+    remove_parts,
+)
+from lmeec.tables.failures import Failure, write_failures
+from lmeec.tables.merge import check_free
+from lmeec.tables.metadata import digest_of_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from lmeec.config import Direction, PredictConfig
+    from lmeec.data.takes import Take, TakeSet
+    from lmeec.files.locations import Location
+    from lmeec.runs.worker import ModelInfo
+
+_FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run did.
+
+    Attributes:
+        parts: takes and directions that are done.
+        resumed: of these, those that an earlier run had finished.
+        rows: predictions in the table.
+        tracks: tracks followed in this run.
+        seconds: wall time of this run.
+        failures: what was set aside.
+        waiting: takes and directions that were not done because the run was stopped; there is no table then.
+        missing: rows of the table without a prediction.
+        profile: where the workers' time went, added up over them.
+    """
+
+    parts: int
+    resumed: int
+    rows: int
+    tracks: int
+    seconds: float
+    failures: tuple[Failure, ...] = ()
+    waiting: int = 0
+    missing: int = 0
+    profile: Profile = field(default_factory=Profile)
+
+
+def run_metadata(models: Mapping[Direction, ModelInfo], takes: TakeSet, config: PredictConfig) -> RunMetadata:
+    """What the results depend on."""
+    return RunMetadata(
+        model=", ".join(dict.fromkeys(model.name for model in models.values())),
+        checkpoints={direction: model.digest for direction, model in models.items()},
+        memory=_json_values(config.memory),
+        predict={
+            "dtype": ", ".join(dict.fromkeys(model.dtype for model in models.values())),
+            "video": config.video_size,
+            "pixels": config.pixels,
+            "mask_size": config.mask_size,
+            "objects": sorted(config.objects),
+            **({} if config.calibration is None else {"calibration": config.calibration.digest}),
+        },
+        annotation_digest=digest_of_files(takes.annotations),
+    )
+
+
+def _json_values(settings: Any) -> Mapping[str, Any]:
+    values: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
+    return values
+
+
+def check_output(out: Location | str | Output, *, overwrite: bool) -> None:
+    """Refuse, before any work, an output that cannot be of this run: no folder for it, or something foreign there.
+
+    Raises:
+        OutputError: what is there and how to go on.
+    """
+    out = Output.of(out)
+    if isinstance(out.path, Path) and not out.path.parent.is_dir():
+        raise OutputError(f"{out}: the folder {out.path.parent} does not exist; make it first")
+    if overwrite or not out.path.exists():
+        check_free(out, overwrite=overwrite)
+        return
+    try:
+        read_metadata(out.path)
+    except OutputError as error:
+        raise OutputError(f"{error}. Name another output, or pass --overwrite to replace what is there") from error
+
+
+def run_predictions(
+    executor: Executor,
+    takes: TakeSet,
+    out: Location | str | Output,
+    reporter: Reporter,
+    *,
+    overwrite: bool = False,
+    retries: int = 2,
+    stop: Stop | None = None,
+) -> RunSummary:
+    """Predict every take in every direction, into one sorted table.
+
+    Finished jobs are kept as part files beside `out` until all are joined, so that the same call goes on where an
+    interrupted one stopped; after a run that finished it does nothing. A job that fails is tried again where that can
+    help, and does not stop the others: its frames are rows without a prediction, and the failures are listed in a file
+    beside the table. What is done is done again only where a video is there that was not, or is another file by now.
+
+    Args:
+        executor: predicts.
+        takes: the takes.
+        out: the results file, or a folder for one file a take and direction if the name ends in a slash.
+        reporter: is told how it goes.
+        overwrite: discard an existing output and the parts of earlier runs.
+        retries: how often a job that failed is tried again.
+        stop: lets the caller end the run early: jobs at hand are finished and kept, and no table is made.
+
+    Raises:
+        OutputError: the output cannot be written, is of another run, or is being written by another.
+        DiskFullError: there is no more space; what is finished is kept.
+        DataError: a wanted object is in none of the takes, or there is nothing to predict in any of them.
+    """
+    out, stop = Output.of(out), stop or Stop()
+    start = time.monotonic()
+    check_output(out, overwrite=overwrite)
+    run = run_metadata(executor.describe(), takes, executor.config)
+
+    def notice(text: str) -> None:
+        reporter.event(Notice(text))
+
+    uncounted = UncountedMasks()
+    inventory = Inventory(out, run, list(_checked_jobs(takes, executor.config, uncounted)))
+    for warning in uncounted.warnings():
+        notice(warning)
+    # What a run left that failed is cleared away by one that owns the output.
+    if not overwrite and inventory.is_finished() and not out.failures.exists():
+        return _nothing_to_do(inventory, out, notice, start)
+    refuse_nothing_to_predict(takes, inventory.jobs.values(), executor.config.objects)
+    progress = Progress()
+    with RunRecord(out.parts, progress, notice) as record:
+        if overwrite:
+            _discard(out)
+        elif inventory.is_finished():  # by another run, or as a video is there again that was read before
+            write_failures(out, [])
+            record.remove_files()
+            return _nothing_to_do(inventory, out, notice, start)
+        else:
+            inventory.bring_up_to_date(notice)
+        jobs = list(inventory.jobs.values())
+        ledger = Ledger(takes, out.parts, run, record, progress, reporter, retries=retries, stop=stop)
+        ledger.begin(jobs, remaining(jobs, inventory.done()), executor.workers)
+        executor.run(ledger)
+        if ledger.fatal is not None:
+            raise DiskFullError(f"{ledger.fatal}. Finished takes are kept; make room and run the same command again")
+        if ledger.undone:
+            write_failures(out, progress.failures)
+            return _summary(ledger, start, parts=progress.jobs_done, waiting=len(ledger.undone))
+        record.check()
+        parts = _checked_parts(inventory, ledger)
+        failed = _write_failed(parts, inventory, ledger, takes, executor.config)
+        rows = merge_parts([*(info.path for info in parts), *failed], out, overwrite=True) if parts else 0
+        if not parts and out.path.exists():
+            notice(f"{out} is still the table of an earlier run, as nothing of this one came out")
+        for path in failed:
+            path.unlink(missing_ok=True)
+        record.check()
+        write_failures(out, progress.failures)
+        if progress.failures:
+            record.finish()
+        else:
+            record.remove_files()
+        missing = count_missing(out.path) if rows else 0
+        return _summary(ledger, start, parts=progress.jobs_done, rows=rows - missing, missing=missing)
+
+
+def _nothing_to_do(inventory: Inventory, out: Output, notice: Callable[[str], None], start: float) -> RunSummary:
+    notice(f"{out} holds all of this run already: nothing to do")
+    missing, jobs = count_missing(out.path), len(inventory.jobs)
+    seconds = time.monotonic() - start
+    return RunSummary(jobs, jobs, count_rows(out.path) - missing, 0, seconds, missing=missing)
+
+
+def _checked_jobs(takes: TakeSet, config: PredictConfig, uncounted: UncountedMasks) -> Iterator[Job]:
+    unknown = set(config.objects)
+
+    def seen() -> Iterator[Take]:
+        for take in takes:
+            unknown.difference_update(take.objects)
+            uncounted.add(take.tracks.values())
+            yield take
+
+    yield from jobs_of(seen(), config.directions, config.objects)
+    if unknown:
+        raise DataError(
+            f"no take has an object named {first_few(sorted(unknown))}; `lmeec takes --json` lists the objects"
+        )
+
+
+def _discard(out: Output) -> None:
+    remove_parts(out.parts, also=(PLAN_FILE,))
+    write_failures(out, [])
+
+
+def _checked_parts(inventory: Inventory, ledger: Ledger) -> list[PartInfo]:
+    """All parts of the run, after a look that none is lost.
+
+    Raises:
+        OutputError: a part that was there is gone or damaged.
+    """
+    parts = list(inventory.parts())
+    done = inventory.done_by(parts)
+    lost = [
+        job.label
+        for job in remaining(inventory.jobs.values(), done)
+        for pair in (job.pairs or {None})
+        if not ledger.has_failed(job, pair)
+    ]
+    if lost:
+        raise OutputError(
+            f"parts that were finished are gone or damaged in {ledger.directory} ({first_few(dict.fromkeys(lost))}), "
+            "so no table was made; leave that folder alone while a run goes, and run the same command again to do them "
+            "anew"
+        )
+    return parts
+
+
+def _write_failed(
+    parts: Sequence[PartInfo], inventory: Inventory, ledger: Ledger, takes: TakeSet, config: PredictConfig
+) -> list[Location]:
+    """Write a part for each take and direction of which something failed: its rows, without predictions.
+
+    They are of no pair of cameras that is covered, so that a rerun does them.
+    """
+    done = inventory.done_by(parts)
+    paths: list[Location] = []
+    for job in inventory.jobs.values():
+        pieces = list(remaining([job], done))
+        if pieces:
+            take = takes[job.index]
+            with PartWriter(ledger.directory, ledger.run, job.take_uid, job.direction, _FAILED) as part:
+                for piece in pieces:
+                    some = narrowed(take, piece.cameras)
+                    part.write(
+                        missing_rows(some, job.direction, "failed", objects=config.objects, mask_size=config.mask_size)
+                    )
+            paths.append(part.path)
+    return paths
+
+
+def _summary(
+    ledger: Ledger, start: float, *, parts: int, rows: int = 0, missing: int = 0, waiting: int = 0
+) -> RunSummary:
+    return RunSummary(
+        parts=parts,
+        resumed=ledger.progress.resumed,
+        rows=rows,
+        tracks=ledger.tracks,
+        seconds=time.monotonic() - start,
+        failures=tuple(ledger.progress.failures),
+        waiting=waiting,
+        missing=missing,
+        profile=ledger.profile,
+    )

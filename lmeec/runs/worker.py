@@ -1,0 +1,223 @@
+"""What one process does of a run: holds the models and predicts one take in one direction at a time."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from lmeec.errors import CameraError, DataError, DiskFullError, LmeecError, OutputError
+from lmeec.files.names import show
+from lmeec.inference.host_memory import bound_host_memory, give_back_free_memory
+from lmeec.inference.pipeline import Profile
+from lmeec.inference.predictor import TakePredictor, result_batch
+from lmeec.model.build import LoadedModel, load
+from lmeec.runs.jobs import narrowed
+from lmeec.runs.nothing import why_nothing
+from lmeec.runs.sources import sources_of
+from lmeec.tables import PartWriter, RunMetadata
+from lmeec.tables.coverage import Coverage
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Generator
+
+    from lmeec.config import Direction, PredictConfig
+    from lmeec.data.takes import Take
+    from lmeec.files.locations import Location
+    from lmeec.runs.jobs import Job
+    from lmeec.tables.coverage import Pair
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """What became of one take in one direction.
+
+    Attributes:
+        rows: predictions written.
+        tracks: tracks followed.
+        seconds: wall time.
+        warnings: what could not be predicted and why.
+        profile: where the time went.
+        missing: rows of frames without a prediction.
+        broken: cameras whose videos cannot be read, and why; what needs them is not in the part.
+    """
+
+    rows: int
+    tracks: int
+    seconds: float
+    warnings: tuple[str, ...]
+    profile: Profile = field(default_factory=Profile)
+    missing: int = 0
+    broken: Mapping[str, JobError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A worker's model of one direction.
+
+    Attributes:
+        name: the built-in name or the checkpoint's file name.
+        digest: of the weights.
+        device: where it computes: cpu, cuda or mps.
+        dtype: arithmetic of the large operations.
+    """
+
+    name: str
+    digest: str
+    device: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class JobError:
+    """Why a job failed, and what can be done about it.
+
+    Attributes:
+        reason: for the user.
+        retry: whether trying again may help.
+        fatal: whether every other job would meet it too.
+        fresh_worker: whether the process may have been left unfit for the next job.
+        camera: the camera whose video is at fault; None if it is not one camera.
+    """
+
+    reason: str
+    retry: bool = True
+    fatal: bool = False
+    fresh_worker: bool = False
+    camera: str | None = None
+
+    @classmethod
+    def of(cls, error: Exception) -> JobError:
+        """Judge an exception.
+
+        What the data say will not change by trying again, unless reading them failed for a reason outside of them,
+        such as a network file system that was away. A full disk meets every job. After anything unexpected, a GPU's
+        state in this process is not to be trusted.
+        """
+        if isinstance(error, DiskFullError):
+            return cls(str(error), retry=False, fatal=True)
+        if isinstance(error, OutputError):
+            return cls(str(error))
+        if isinstance(error, torch.OutOfMemoryError):
+            return cls(
+                "out of GPU memory with one track at a time: use a GPU with more memory, fewer workers a GPU, or a "
+                f"smaller --memory-size ({str(error).splitlines()[0]})",
+                fresh_worker=True,
+            )
+        if isinstance(error, LmeecError):
+            camera = error.camera if isinstance(error, CameraError) else None
+            cause = error.__cause__  # Pillow's complaints of broken files are OSErrors too, without a number
+            return cls(str(error), retry=isinstance(cause, OSError) and cause.errno is not None, camera=camera)
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        return cls(f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})", fresh_worker=True)
+
+
+class Worker:
+    """Loads each model once and writes part files.
+
+    Args:
+        sources: the model of each direction, a built-in name or a path.
+        config: the run's settings.
+
+    Attributes:
+        models: the loaded model of each direction; directions with the same source share it.
+    """
+
+    def __init__(self, sources: Mapping[Direction, str], config: PredictConfig) -> None:
+        self.config = config
+        bound_host_memory()
+        loaded: dict[str, LoadedModel] = {
+            source: load(source, config.device, config.dtype, compiled=config.compile)
+            for source in dict.fromkeys(sources.values())
+        }
+        self.models: dict[Direction, LoadedModel] = {direction: loaded[source] for direction, source in sources.items()}
+
+    def describe(self) -> dict[Direction, ModelInfo]:
+        """What results depend on and users want to know of the models."""
+        return {
+            direction: ModelInfo(
+                name=loaded.name,
+                digest=loaded.digest,
+                device=loaded.model.device.type,
+                dtype=str(loaded.dtype).removeprefix("torch."),
+            )
+            for direction, loaded in self.models.items()
+        }
+
+    def predict_part(
+        self, take: Take, job: Job, directory: Location, run: RunMetadata
+    ) -> Generator[int, None, PartResult]:
+        """Predict a job into its part file, which appears only when whole.
+
+        Where a video cannot be read, however late that shows, what does not need it is predicted anew without it, so
+        that the part is whole for the other cameras.
+
+        Args:
+            take: the take.
+            job: which cameras of it, in which direction.
+            directory: folder of the parts.
+            run: stored in the part.
+
+        Yields:
+            The number of predictions made since the last time.
+
+        Returns:
+            What became of it.
+
+        Raises:
+            CameraError: nothing can be predicted without a camera whose video cannot be read.
+            DataError: the take cannot be used.
+            OutputError: the part cannot be written.
+        """
+        if take.problems and not (take.tracks and take.cameras):
+            raise DataError("; ".join(take.problems))
+        start = time.monotonic()
+        broken: dict[str, JobError] = {}
+        while True:
+            pairs = [pair for pair in job.pairs if broken.keys().isdisjoint(pair)]
+            try:
+                result = yield from self._predict(take, job, pairs, directory, run)
+            except CameraError as error:
+                broken[error.camera] = JobError.of(error)
+                if all(error.camera in pair for pair in pairs):
+                    raise
+            else:
+                return replace(result, seconds=time.monotonic() - start, broken=broken)
+
+    def _predict(
+        self, take: Take, job: Job, pairs: Collection[Pair], directory: Location, run: RunMetadata
+    ) -> Generator[int, None, PartResult]:
+        cameras = {camera for pair in pairs for camera in pair}
+        if pairs:
+            take = narrowed(take, cameras)
+        coverage = Coverage(tuple(sorted(pairs)), sources_of(take, cameras))
+        start = time.monotonic()
+        predictions = 0
+        with (
+            TakePredictor(self.models[job.direction].model, take, job.direction, self.config) as predictor,
+            PartWriter(directory, run, take.uid, job.direction, job.piece, coverage) as part,
+        ):
+            for rows in predictor.rows():
+                part.write_batch(result_batch(rows, self.config))
+                # Where the network computes on a GPU, the heap holds little, and a batch takes less than this does.
+                if predictor.model.device.type == "cpu":
+                    give_back_free_memory()
+                made = sum(row.missing is None for row in rows)
+                predictions += made
+                yield made
+        return PartResult(
+            rows=predictions,
+            tracks=len(predictor.plan.tracks),
+            seconds=time.monotonic() - start,
+            warnings=(*predictor.warnings, *([] if predictions else [self._why_empty(take, job)])),
+            profile=predictor.profile(),
+            missing=part.rows - predictions,
+        )
+
+    def _why_empty(self, take: Take, job: Job) -> str:
+        reason = why_nothing(take, (job.direction,), self.config.objects)
+        return f"take {show(take.name)}: there is nothing to predict in {job.direction}: {reason}"

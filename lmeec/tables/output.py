@@ -1,0 +1,56 @@
+"""What belongs to the results of a run: the table, its parts, and the list of what is not in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lmeec.files.locations import location
+
+if TYPE_CHECKING:
+    from lmeec.files.locations import Location
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The results of a run: one file, or a folder with one file a take and direction.
+
+    Attributes:
+        path: the file or folder.
+        partitioned: whether it is a folder.
+    """
+
+    path: Location
+    partitioned: bool
+
+    @classmethod
+    def of(cls, where: Location | str | Output) -> Output:
+        """A name that ends in a slash, and a folder that is there already, mean a folder.
+
+        Example:
+            >>> Output.of("night/").partitioned, Output.of("night.parquet").partitioned
+            (True, False)
+        """
+        if isinstance(where, Output):
+            return where
+        if isinstance(where, str) and where.endswith("/"):
+            return cls(location(where.rstrip("/")), partitioned=True)
+        place = location(where)
+        return cls(place, partitioned=place.is_dir())
+
+    def absolute(self) -> Output:
+        """The same, whatever folder a process is in."""
+        return Output(self.path.absolute(), self.partitioned)
+
+    @property
+    def parts(self) -> Location:
+        """The folder of the parts, `OUT.parts`."""
+        return self.path.with_name(self.path.name + ".parts")
+
+    @property
+    def failures(self) -> Location:
+        """The list of what is not in the results, `OUT.failures.json`."""
+        return self.path.with_name(self.path.name + ".failures.json")
+
+    def __str__(self) -> str:
+        return f"{self.path}/" if self.partitioned else str(self.path)

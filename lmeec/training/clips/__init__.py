@@ -1,0 +1,1 @@
+"""Where the clips of a training batch come from."""
