@@ -77,6 +77,8 @@ class LanguageConfig:
         hidden: channels inside an MLP.
         positions: longest sequence.
         rope_theta: base of the rotary position code.
+        window: tokens that one attends to; None for all before it.
+        norm_eps: of the norms.
         tied: whether the output layer is the table of embeddings.
         pad_token: taken for padding where the tokenizer has none of its own, as VideoLLaMA2 does with Mistral's.
     """
@@ -89,6 +91,8 @@ class LanguageConfig:
     hidden: int = 14336
     positions: int = 32768
     rope_theta: float = 1e6
+    window: int | None = None
+    norm_eps: float = 1e-5
     tied: bool = False
     pad_token: str | None = "<unk>"
 

@@ -1,0 +1,102 @@
+"""What each stage of Exo2Ego minimises (arXiv 2503.09143, section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from lmeec.errors import DataError
+from lmeec.mllm.losses import ccl_loss, kl_loss, vtg_loss
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lmeec.mllm.batch import Batch
+    from lmeec.mllm.model import Exo2Ego
+    from lmeec.mllm.settings import LossConfig, Stage
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The losses of a stage, for a batch.
+
+    Attributes:
+        stage: its number.
+        losses: weights and choices.
+    """
+
+    stage: Stage
+    losses: LossConfig
+
+    def texts(self, batch: Batch) -> int:
+        """How many times a batch's texts are learned: in stage 0 once with each view."""
+        return (batch.ego is not None) + (batch.exo is not None) if self.stage == 0 else 1
+
+    def __call__(self, model: Exo2Ego, batch: Batch) -> dict[str, Tensor]:
+        """The losses.
+
+        Args:
+            model: prepared for the stage.
+            batch: on its device, with the views that the stage needs.
+
+        Returns:
+            `vtg`, the sum over learned tokens; in stage 2 also `kl` and `ccl`, means over the batch, where used.
+
+        Raises:
+            DataError: a view is missing.
+        """
+        if self.stage == 0:
+            return self._captions_of_each_view(model, batch)
+        if self.stage == 1:
+            seen = model.tokens(model.exo_features(batch))
+            return {"vtg": vtg_loss(model.answer_log_probabilities(seen, batch.texts))}
+        if self.stage == 2:
+            return self._guidance(model, batch)
+        return {"vtg": vtg_loss(model.answer_log_probabilities(model.see(batch), batch.texts))}
+
+    def _captions_of_each_view(self, model: Exo2Ego, batch: Batch) -> dict[str, Tensor]:
+        views = [
+            model.tokens(features(batch))
+            for features, frames in ((model.ego_features, batch.ego), (model.exo_features, batch.exo))
+            if frames is not None
+        ]
+        if not views:
+            raise DataError("the clips have no frames")
+        texts = batch.texts * len(views)
+        return {"vtg": vtg_loss(model.answer_log_probabilities(torch.cat(views), texts))}
+
+    def _guidance(self, model: Exo2Ego, batch: Batch) -> dict[str, Tensor]:
+        losses = self.losses
+        x, y = model.ego_features(batch), model.exo_features(batch).detach()
+        estimated: list[Tensor] = []
+
+        def estimate() -> Tensor:
+            if not estimated:
+                estimated.append(model.to_exo(x))
+            return estimated[0]
+
+        seen = model.joined(x, lambda: y if model.config.join == "real" else estimate())
+        found = {"vtg": vtg_loss(model.answer_log_probabilities(seen, batch.texts))}
+        if losses.use_kl:
+            found["kl"] = kl_loss(estimate(), y, losses.temperature, losses.kl_pool)
+        if losses.use_ccl:
+            found["ccl"] = ccl_loss(model.to_ego(estimate()), x)
+            if losses.cycle == "both":
+                found["ccl"] = found["ccl"] + ccl_loss(model.to_exo(model.to_ego(y)), y)
+        return found
+
+    def total(self, found: dict[str, Tensor], *, answers: float, share: float) -> Tensor:
+        """The loss of which gradients are taken: a batch's share of the mean over tokens and clips of a whole step.
+
+        Args:
+            found: from a call.
+            answers: learned tokens of the whole step, each as often as it is learned.
+            share: clips of this batch over those of the whole step.
+        """
+        total = found["vtg"] / answers
+        for name, weight in (("kl", self.losses.kl), ("ccl", self.losses.ccl)):
+            if name in found:
+                total = total + weight * share * found[name]
+        return total
