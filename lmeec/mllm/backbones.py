@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lmeec.mllm.colours import DEVIATION, MEAN
 from lmeec.mllm.config import EncoderConfig, LanguageConfig, LoraSettings
 from lmeec.mllm.hugging_face import (
     CLIPVisionConfig,
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
-
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-DEVIATION = (0.26862954, 0.26130258, 0.27577711)
-"""Of the RGB values in [0, 1] that CLIP was trained with."""
 
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """All linear layers of Mistral but the last, which is VideoLLaMA2's rule."""

@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from lmeec.checks import require
 from lmeec.config import Device, Precision
+from lmeec.errors import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable
