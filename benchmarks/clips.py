@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.commands import measure
-from lmeec.synthetic.video import VideoWriter
+from lmeec.synthetic.video import data_set_video
 
 CAMERAS = ("aria01_214-1", "cam01", "cam02", "cam03", "cam04")
 SECONDS, FPS, SIDE = 145, 30, 32
@@ -37,9 +37,9 @@ def make_takes(root: Path, descriptions: int, a_take: int) -> None:
     """A data set of so many descriptions."""
     video = root / "video.mp4"
     root.mkdir()
-    with VideoWriter(video, (SIDE, SIDE), FPS) as writer:
+    with data_set_video(video, (SIDE, SIDE), FPS) as add:
         for number in range(SECONDS * FPS):
-            writer.write(np.full((SIDE, SIDE, 3), number % 256, np.uint8))
+            add(np.full((SIDE, SIDE, 3), number % 256, np.uint8))
     draw = random.Random(0)
     takes, annotations = [], {}
     for number in range(-(-descriptions // a_take)):

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import secrets
-import shutil
 from typing import TYPE_CHECKING
 
 from lmeec.errors import OutputError
-from lmeec.files.whole import TEMPORARY_SUFFIX, naming_the_file, sync_folder
+from lmeec.files.whole import made_whole, naming_the_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,20 +26,10 @@ def folder_written_whole(out: Path, *, made_by: str, overwrite: bool = False) ->
         OutputError: `out` exists and may not be replaced, or cannot be written.
     """
     check_folder_free(out, made_by=made_by, overwrite=overwrite)
-    aside = out.with_name(f".{out.name[:60]}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
-    try:
+    with made_whole(out) as aside:
         with naming_the_file(out):
-            aside.mkdir(parents=True)
+            aside.mkdir()
         yield aside
-        with naming_the_file(out):
-            old = aside.with_name(f"{aside.name}.old")
-            if out.exists():
-                out.replace(old)
-            aside.replace(out)
-            sync_folder(out.parent)
-            shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def check_folder_free(out: Path, *, made_by: str, overwrite: bool) -> None:

@@ -1,4 +1,4 @@
-"""Files that appear under their name only when whole."""
+"""Files and folders that appear under their name only when whole."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -41,22 +42,71 @@ def naming_the_file(path: Location) -> Iterator[None]:
 def written_whole(path: Location) -> Iterator[BinaryIO]:
     """Give a file to write to that becomes `path` when the block ends, in one step.
 
-    A local file is written beside `path` under a hidden name, flushed to disk and renamed. For an object store it is
-    gathered on the local disk and uploaded when whole: an object appears only when its upload is complete. What was
-    written is removed if the block raises.
+    A local file is made as by `made_whole`. For an object store it is gathered on the local disk and uploaded when
+    whole: an object appears only when its upload is complete. What was written is removed if the block raises.
 
     Raises:
         DiskFullError: there is no space.
         OutputError: the folder cannot be made, or the file not be opened, flushed, renamed or uploaded.
     """
     if isinstance(path, Path):
-        with _written_beside(path) as file:
-            yield file
+        with made_whole(path) as aside:
+            with naming_the_file(path):
+                file = aside.open("xb")
+            try:
+                yield file
+                with naming_the_file(path):
+                    file.close()
+            finally:
+                with contextlib.suppress(OSError):  # a full disk fails here once more
+                    file.close()
         return
     with naming_the_file(path), tempfile.NamedTemporaryFile(prefix="lmeec-", suffix=TEMPORARY_SUFFIX) as local:
         yield cast("BinaryIO", local)
         local.flush()
         _upload(local.name, path)
+
+
+@contextlib.contextmanager
+def made_whole(path: Path) -> Iterator[Path]:
+    """Give a hidden name beside `path` to make a file or folder under, which becomes `path` when the block ends.
+
+    It is flushed to disk first, and replaces what is there. It is removed if the block raises.
+
+    Raises:
+        DiskFullError: there is no space.
+        OutputError: the folder above cannot be made, or what was made not be flushed or renamed.
+    """
+    aside = path.with_name(f".{path.name[:60]}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    with naming_the_file(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield aside
+        with naming_the_file(path):
+            _sync(aside)
+            _put_in_place(aside, path)
+            _sync(path.parent)
+    except BaseException:
+        _remove(aside)
+        raise
+
+
+def _put_in_place(aside: Path, path: Path) -> None:
+    if not (aside.is_dir() and path.exists()):
+        aside.replace(path)
+        return
+    old = aside.with_name(f"{aside.name}.old")  # a folder cannot be replaced by another in one step
+    path.replace(old)
+    aside.replace(path)
+    _remove(old)
+
+
+def _remove(made: Path) -> None:
+    if made.is_dir() and not made.is_symlink():
+        shutil.rmtree(made, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            made.unlink(missing_ok=True)
 
 
 def create_exclusively(path: Location, content: bytes) -> bool:
@@ -92,7 +142,7 @@ def _create_locally(path: Path, content: bytes) -> None:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-    sync_folder(path.parent)
+    _sync(path.parent)
 
 
 def _upload(file: str, path: UPath) -> None:
@@ -100,31 +150,9 @@ def _upload(file: str, path: UPath) -> None:
     path.fs.put_file(file, path.path)
 
 
-@contextlib.contextmanager
-def _written_beside(path: Path) -> Iterator[BinaryIO]:
-    aside = path.with_name(f".{path.name[:60]}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
-    with naming_the_file(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = aside.open("xb")
-    try:
-        yield file
-        with naming_the_file(path):
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-            aside.replace(path)
-            sync_folder(path.parent)
-    except BaseException:
-        with contextlib.suppress(OSError):  # a full disk fails here once more
-            file.close()
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
-        raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename last through a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Make a file, or the names in a folder, last through a power cut."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -2,53 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import av
 
+from lmeec.files.whole import made_whole
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-    from types import TracebackType
 
     import numpy as np
 
 KEY_FRAME_SECONDS = 2
 
 
-class VideoWriter:
-    """Encodes RGB frames to one mp4; the file gets its name only when it is whole.
+@contextlib.contextmanager
+def data_set_video(path: Path, size: tuple[int, int], fps: int) -> Iterator[Callable[[np.ndarray], None]]:
+    """Give a function that adds a frame, uint8 RGB [height, width, 3], to an MP4 file, which appears when whole.
 
-    Equal frames give equal files, also when several writers run on threads. That takes one encoder thread and no
+    Equal frames give equal files, also when several are written on threads. That takes one encoder thread and no
     macroblock tree: with it, x264 gives files that differ from run to run.
-    """
 
-    def __init__(self, path: Path, size: tuple[int, int], fps: int) -> None:
-        """`size` is (height, width), both even."""
-        self._path = path
-        self._aside = path.with_name(f"{path.name}.part")
-        self._container = av.open(str(self._aside), "w", format="mp4", options={"fflags": "+bitexact"})
+    Args:
+        path: the file.
+        size: (height, width), both even.
+        fps: frames a second.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with (
+        made_whole(path) as aside,
+        av.open(str(aside), "w", format="mp4", options={"fflags": "+bitexact"}) as container,
+    ):
         options = {"preset": "veryfast", "crf": "21", "threads": "1", "flags": "+bitexact"}
         options["x264-params"] = f"bframes=2:b-adapt=0:keyint={KEY_FRAME_SECONDS * fps}:scenecut=0:mbtree=0"
-        self._stream = self._container.add_stream("libx264", rate=fps, options=options)
-        self._stream.height, self._stream.width = size
-        self._stream.pix_fmt = "yuv420p"
+        stream = container.add_stream("libx264", rate=fps, options=options)
+        stream.height, stream.width = size
+        stream.pix_fmt = "yuv420p"
 
-    def __enter__(self) -> VideoWriter:
-        return self
+        def add(rgb: np.ndarray) -> None:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Finish and rename the file; after an error, remove what there is of it."""
-        try:
-            with self._container:
-                if kind is None:
-                    self._container.mux(self._stream.encode())
-            if kind is None:
-                self._aside.replace(self._path)
-        finally:
-            self._aside.unlink(missing_ok=True)
-
-    def write(self, rgb: np.ndarray) -> None:
-        """Add one frame, uint8 [H, W, 3]."""
-        self._container.mux(self._stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
+        yield add
+        container.mux(stream.encode())

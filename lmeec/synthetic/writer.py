@@ -7,7 +7,6 @@ takes.json and the annotations come last, so a directory with these is whole.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import threading
 import uuid
@@ -23,12 +22,13 @@ from lzstring import LZString
 from numpy.typing import NDArray
 
 from lmeec.errors import ConfigError, OutputError
+from lmeec.files.whole import written_whole
 from lmeec.masks import RunLengthMask
 from lmeec.synthetic.descriptions import MIN_VISIBLE_PIXELS, describe
 from lmeec.synthetic.render import Renderer
 from lmeec.synthetic.scene import Camera, Scene, SceneConfig
 from lmeec.synthetic.scene_builder import make_scene
-from lmeec.synthetic.video import VideoWriter
+from lmeec.synthetic.video import data_set_video
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,13 +205,8 @@ def _clear(out: Path) -> None:
 
 
 def _write_json(path: Path, value: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.part")
-    with aside.open("w", encoding="utf-8") as file:
-        json.dump(value, file)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    with written_whole(path) as file:
+        file.write(json.dumps(value).encode())
 
 
 def _render_all(
@@ -278,16 +273,16 @@ def _render_camera(
     }
     visible = np.zeros((scene.config.frames, len(scene.objects)), np.int64)
     with ExitStack() as stack:
-        writers = [
-            (stack.enter_context(VideoWriter(path, shape, fps)), shape)
+        videos = [
+            (stack.enter_context(data_set_video(path, shape, fps)), shape)
             for path, shape in _videos(folder / "frame_aligned_videos", camera, config)
         ]
         for number in range(scene.config.frames):
             if counter.stop:
                 raise InterruptedError("rendering was stopped")
             frame = renderer.render(number)
-            for writer, shape in writers:
-                writer.write(_shrink(frame.rgb, shape))
+            for add, shape in videos:
+                add(_shrink(frame.rgb, shape))
             visible[number] = np.bincount(frame.objects.ravel(), minlength=len(scene.objects) + 1)[1:]
             if number % fps == 0:
                 _annotate(found, scene, number, frame.objects)
@@ -296,13 +291,11 @@ def _render_camera(
 
 
 def _videos(folder: Path, camera: Camera, config: DatasetConfig) -> list[tuple[Path, tuple[int, int]]]:
-    """Paths and (height, width) of the videos to write of a camera; their folders are made."""
+    """Paths and (height, width) of the videos to write of a camera."""
     videos = [(folder / f"{camera.name}.mp4", frame_size(camera, config.size))]
     if config.downscaled:
         small = folder / "downscaled" / str(DOWNSCALED_SIDE) / f"{camera.name}.mp4"
         videos.append((small, frame_size(camera, min(DOWNSCALED_SIDE, config.size))))
-    for path, _ in videos:
-        path.parent.mkdir(parents=True, exist_ok=True)
     return videos
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import operator
-import os
-import secrets
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import reduce
@@ -20,7 +17,7 @@ import pyarrow.parquet as pq
 from lmeec.errors import OutputError
 from lmeec.files.locations import names_in
 from lmeec.files.names import show
-from lmeec.files.whole import TEMPORARY_SUFFIX, naming_the_file, sync_folder, written_whole
+from lmeec.files.whole import made_whole, naming_the_file, written_whole
 from lmeec.tables.coverage import COVERAGE_KEY, Entry, encode_entries
 from lmeec.tables.metadata import CONTENTS_KEY, Contents, file_metadata
 from lmeec.tables.output import Output
@@ -175,21 +172,9 @@ def _write_folder(takes: Sequence[Sequence[PartInfo]], out: Location, about: Map
             if name not in kept:
                 (out / name).unlink()
         return
-    aside = out.with_name(f".{out.name[:60]}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
-    try:
+    with made_whole(out) as aside:
         for _ in _write_files(takes, aside, about):
             pass
-        with naming_the_file(out):
-            if out.exists():
-                old = aside.with_name(f"{aside.name}.old")
-                out.replace(old)
-                aside.replace(out)
-                shutil.rmtree(old)
-            else:
-                aside.replace(out)
-            sync_folder(out.parent)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _write_files(takes: Sequence[Sequence[PartInfo]], folder: Location, about: Mapping[bytes, bytes]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import av
 from av.video.reformatter import ColorRange, Colorspace
 
-from lmeec.files.whole import naming_the_file
+from lmeec.files.whole import made_whole, naming_the_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,35 +39,32 @@ def video_writer(
     Raises:
         OutputError: the file cannot be written.
     """
-    aside = path.with_name(f".{path.name}.tmp")
-    try:
-        with naming_the_file(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with av.open(str(aside), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-                options = {"preset": "fast", "crf": "20"}
-                if reproducible:
-                    options |= {"threads": "1", "x264-params": "mbtree=0"}
-                stream = container.add_stream("libx264", rate=frames_per_second, options=options)
-                stream.height, stream.width = size
-                stream.pix_fmt = "yuv420p"
-                # A key frame every two seconds, so that a viewer can jump about.
-                stream.codec_context.gop_size = max(2, round(2 * frames_per_second))
-                _tag_colours(stream.codec_context)
+    with (
+        made_whole(path) as aside,
+        naming_the_file(path),
+        av.open(str(aside), "w", format="mp4", options={"movflags": "+faststart"}) as container,
+    ):
+        options = {"preset": "fast", "crf": "20"}
+        if reproducible:
+            options |= {"threads": "1", "x264-params": "mbtree=0"}
+        stream = container.add_stream("libx264", rate=frames_per_second, options=options)
+        stream.height, stream.width = size
+        stream.pix_fmt = "yuv420p"
+        # A key frame every two seconds, so that a viewer can jump about.
+        stream.codec_context.gop_size = max(2, round(2 * frames_per_second))
+        _tag_colours(stream.codec_context)
 
-                def add(rgb: NDArray[np.uint8]) -> None:
-                    frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-                    frame = frame.reformat(
-                        format="yuv420p",
-                        dst_colorspace=Colorspace.ITU709,
-                        dst_color_range=ColorRange.MPEG,
-                    )
-                    container.mux(stream.encode(frame))
+        def add(rgb: NDArray[np.uint8]) -> None:
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            frame = frame.reformat(
+                format="yuv420p",
+                dst_colorspace=Colorspace.ITU709,
+                dst_color_range=ColorRange.MPEG,
+            )
+            container.mux(stream.encode(frame))
 
-                yield add
-                container.mux(stream.encode())
-            aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+        yield add
+        container.mux(stream.encode())
 
 
 def _tag_colours(codec: av.VideoCodecContext) -> None:

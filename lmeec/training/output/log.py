@@ -17,7 +17,7 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.summary import scalar
 
-from lmeec.files.whole import naming_the_file
+from lmeec.files.whole import naming_the_file, written_whole
 from lmeec.training.output.folder import LOG, TENSORBOARD
 
 if TYPE_CHECKING:
@@ -76,9 +76,8 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 def _cut(path: Path, step: int) -> None:
     kept = [record for record in read_log(path.parent) if record["step"] <= step]
     if path.exists():
-        aside = path.with_suffix(".tmp")
-        aside.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
-        aside.replace(path)
+        with written_whole(path) as file:
+            file.writelines(json.dumps(record).encode() + b"\n" for record in kept)
 
 
 def _scalars(name: str, values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
