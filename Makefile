@@ -2,7 +2,7 @@
 #
 #   make demo           install lmeec, then predict, score and draw two synthetic takes
 #   make test           install what the tests need too, a browser included, then run them
-#   make lint           check style and types
+#   make lint           check style, types and the arrows between rooms
 #   make docs           build the pages of docs/ into site/
 #   make dist           build wheel and source distribution, and check them
 #   make check-wheel    run the demo with the wheel in an empty environment
@@ -49,6 +49,7 @@ lint: install-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy lmeec lmeec_cli
+	@$(BIN)/lint-imports --no-logo
 
 # Warnings are errors: a link or a name that leads nowhere ends the build.
 docs: $(DOCS_INSTALLED)

@@ -9,8 +9,9 @@ from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError, 
 
 from lmeec.errors import ConfigError
 from lmeec.training.clips.augment import AugmentConfig
+from lmeec.training.clips.config import ClipConfig
 from lmeec.training.clips.synthetic import Phase, SyntheticConfig
-from lmeec.training.config import ClipConfig, OptimiserConfig, ScratchConfig, TrainConfig, ValidationConfig
+from lmeec.training.config import OptimiserConfig, ScratchConfig, TrainConfig, ValidationConfig
 from lmeec.training.losses import LossWeights
 from lmeec.training.settings import over_preset
 from lmeec_cli.yaml_file import messages, read_yaml

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
-from lmeec.config import DEFAULT_POLICY, PRESETS, Device, Direction, Policy, Precision
+from lmeec.config import DEFAULT_POLICY, PRESETS, Device, Policy, Precision
 from lmeec.errors import ConfigError, require
 from lmeec.training.clips.augment import AugmentConfig
+from lmeec.training.clips.config import ClipConfig
 from lmeec.training.clips.synthetic import SyntheticConfig
 from lmeec.training.losses import LossWeights
 from lmeec.training.rules import RULES, Preset, Rules
@@ -50,34 +51,6 @@ class OptimiserConfig:
         require(self.weight_decay >= 0, "optimiser.weight_decay", self.weight_decay, "zero or more")
         require(self.clip_norm > 0, "optimiser.clip_norm", self.clip_norm, "positive")
         require(all(0 <= beta < 1 for beta in self.betas), "optimiser.betas", self.betas, "two numbers in [0, 1)")
-
-
-@dataclass(frozen=True)
-class ClipConfig:
-    """How clips are cut from takes.
-
-    Attributes:
-        frames: successive annotated frames in a clip; clips must not be longer than the memory banks hold.
-        objects: at most so many objects of a clip are followed.
-        directions: which views are queries.
-        train_absent: train on frames in which the object is annotated as not visible, too; `released` rules never do.
-        video: which videos to read.
-        augment: strengths of the augmentation.
-    """
-
-    frames: int = 8
-    objects: int = 3
-    directions: tuple[Direction, ...] = ("ego2exo", "exo2ego")
-    train_absent: bool = True
-    video: Literal["auto", "full", "448"] = "auto"
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-
-    def __post_init__(self) -> None:
-        require(self.frames >= 2, "clips.frames", self.frames, "at least 2, for a memory to be used")
-        require(self.objects >= 1, "clips.objects", self.objects, "at least 1")
-        require(bool(self.directions), "clips.directions", self.directions, "one or both directions")
-        for direction in self.directions:
-            require(direction in get_args(Direction), "clips.directions", direction, "ego2exo or exo2ego")
 
 
 @dataclass(frozen=True)

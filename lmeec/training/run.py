@@ -13,7 +13,6 @@ from lmeec.model.build import resolve_device, resolve_dtype
 from lmeec.training.clips.batches import SharedSource
 from lmeec.training.clips.cache import FrameCache
 from lmeec.training.clips.clip import ClipSource
-from lmeec.training.clips.prepare import prepare_takes
 from lmeec.training.clips.synthetic import SyntheticClips
 from lmeec.training.clips.takes import TakeClips
 from lmeec.training.config import TrainConfig
@@ -22,6 +21,7 @@ from lmeec.training.group import Group
 from lmeec.training.output.folder import BEST, CACHE, LAST, TrainingFolder
 from lmeec.training.output.progress import Note, TrainingReporter, TrainingStarted
 from lmeec.training.output.record import Record
+from lmeec.training.prepare import prepare_takes
 from lmeec.training.settings import binding, differences, plain
 from lmeec.training.start import DEFAULT_MODEL, starting_model
 from lmeec.training.trainer import Trainer

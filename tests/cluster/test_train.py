@@ -19,7 +19,8 @@ from lmeec.config import MemoryAttentionConfig
 from lmeec.errors import TrainingError
 from lmeec.model.build import build_model
 from lmeec.model.checkpoint import write_safetensors
-from lmeec.training.config import ClipConfig, OptimiserConfig, TrainConfig, ValidationConfig
+from lmeec.training.clips.config import ClipConfig
+from lmeec.training.config import OptimiserConfig, TrainConfig, ValidationConfig
 from lmeec.training.output.log import read_log
 from lmeec.training.output.progress import Saved, Silent, StepDone, TrainingStarted
 from lmeec.training.run import TrainJob, run_training

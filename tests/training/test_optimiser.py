@@ -7,7 +7,8 @@ from tiny import TINY
 
 from lmeec.errors import ConfigError
 from lmeec.model.build import build_model
-from lmeec.training.config import ClipConfig, OptimiserConfig, ScratchConfig, TrainConfig
+from lmeec.training.clips.config import ClipConfig
+from lmeec.training.config import OptimiserConfig, ScratchConfig, TrainConfig
 from lmeec.training.optimiser import base_rate, make_optimiser, schedule, weight_decay
 
 CONFIG = OptimiserConfig(lr=2.0, encoder_lr=1.0, layer_decay=0.5)

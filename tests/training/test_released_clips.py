@@ -23,13 +23,13 @@ from lmeec.model.checkpoint import read_checkpoint
 from lmeec.training.clips.augment import AugmentConfig, augment, augment_as_one
 from lmeec.training.clips.cache import FrameCache
 from lmeec.training.clips.clip import Clip
-from lmeec.training.clips.prepare import prepare_takes
 from lmeec.training.clips.takes import TakeClips
 from lmeec.training.clips.tracks import training_take
 from lmeec.training.config import TrainConfig, released
 from lmeec.training.group import Group
 from lmeec.training.output.log import read_log
 from lmeec.training.output.progress import Silent
+from lmeec.training.prepare import prepare_takes
 from lmeec.training.rules import RELEASED
 from lmeec.training.settings import plain
 from lmeec.video.pixels import BILINEAR

@@ -17,12 +17,13 @@ from lmeec.errors import DataError
 from lmeec.inference.query_masks import query_mask
 from lmeec.training.clips.augment import AugmentConfig
 from lmeec.training.clips.cache import FrameCache
-from lmeec.training.clips.prepare import prepare_takes
+from lmeec.training.clips.config import ClipConfig
 from lmeec.training.clips.takes import TakeClips
 from lmeec.training.clips.tracks import training_take
-from lmeec.training.config import ClipConfig, TrainConfig, released
+from lmeec.training.config import TrainConfig, released
 from lmeec.training.group import Group
 from lmeec.training.output.progress import Note
+from lmeec.training.prepare import prepare_takes
 from tests.support.rates import double_rate
 
 SIZE = 64

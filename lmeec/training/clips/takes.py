@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from lmeec.data.tracks import MaskTrack
     from lmeec.training.clips.cache import FrameCache
-    from lmeec.training.config import TrainConfig
+    from lmeec.training.clips.config import DrawsClips
     from lmeec.training.group import Group
 
 _THREADS = 4
@@ -51,7 +51,7 @@ class TakeClips:
     """
 
     def __init__(
-        self, takes: Sequence[TrainingTake], cache: FrameCache, config: TrainConfig, size: int, group: Group
+        self, takes: Sequence[TrainingTake], cache: FrameCache, config: DrawsClips, size: int, group: Group
     ) -> None:
         self._tracks = [(take, track) for take in takes for track in take.tracks]
         if not self._tracks:

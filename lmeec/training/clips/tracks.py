@@ -15,7 +15,7 @@ from lmeec.inference.plan import KnowsFrames, PlannedTrack, camera_pairs, plan_t
 
 if TYPE_CHECKING:
     from lmeec.config import Direction
-    from lmeec.training.config import ClipConfig
+    from lmeec.training.clips.config import ClipConfig
 
 
 @dataclass(frozen=True)

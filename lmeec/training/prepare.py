@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from lmeec.data.take import Take
     from lmeec.data.takes import TakeSet
     from lmeec.training.clips.cache import FrameCache
-    from lmeec.training.config import ClipConfig, TrainConfig
+    from lmeec.training.clips.config import ClipConfig
+    from lmeec.training.config import TrainConfig
     from lmeec.training.group import Group
 
 
