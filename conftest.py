@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from _pytest.doctest import DoctestItem
 
-from tests.predictions import predict_fairly
-from tests.rendered import render
+from tests.support.predictions import predict_fairly
+from tests.support.rendered import render
 from tests.support.spread import made_once
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """A run that is disturbed again and again: workers and once the driver killed with SIGKILL, then compared.
 
-    python benchmarks/chaos.py --takes 12 --kills 6
+    python -m benchmarks.chaos --takes 12 --kills 6
 
 Prints what was done and whether the table equals that of an undisturbed run: all but the scores exactly, scores to
 1e-5, as a take may have been split and so have been computed in other batches.

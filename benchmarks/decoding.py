@@ -22,13 +22,14 @@ import av
 import cv2
 
 from lmeec.video.file import VideoReader
+from tests.support.places import ASSETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import numpy as np
 
-SOURCE = Path(__file__).parent.parent / "tests" / "data" / "video" / "03_blocks.mp4"
+SOURCE = ASSETS / "video/03_blocks.mp4"
 SIZES = {"4K": (2160, 3840), "448": (448, 796)}
 FPS = 30
 NETWORK_SIZE = (480, 480)

@@ -1,7 +1,7 @@
-"""Time the metrics of frames with full-size ground truth: `python benchmarks/frame_metrics.py [FRAMES]`, JSON out.
+"""Time the metrics of frames with full-size ground truth: `python -m benchmarks.frame_metrics [FRAMES]`, JSON out.
 
 Every frame reads its ground truth's counts (1408x1408 and 2160x3840 in turn), resizes it to the evaluation size and
-compares it with a prediction. The masks are those of tests/data/reference/metrics.json, enlarged.
+compares it with a prediction. The masks are those of tests/assets/reference/metrics.json, enlarged.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 from lmeec.masks import RunLengthMask, evaluation_size, resize_nearest
 from lmeec.metrics import FrameMetrics, frame_metrics
+from tests.support.places import ASSETS
 
-REFERENCE = Path(__file__).parents[1] / "tests/data/reference/metrics.json"
+REFERENCE = ASSETS / "reference/metrics.json"
 GROUND_TRUTH_SIZES = {(480, 480): (1408, 1408), (270, 480): (2160, 3840)}
 
 Frame = tuple[RunLengthMask, str, tuple[int, int]]

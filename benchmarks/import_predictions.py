@@ -1,4 +1,4 @@
-"""Time `import_predictions` with full-size ground truth: `python benchmarks/import_predictions.py [FRAMES]`, JSON out.
+"""Time `import_predictions` with full-size ground truth: `python -m benchmarks.import_predictions [FRAMES]`, JSON out.
 
 A prediction file and the benchmark's processed ground truth (1408x1408 and 2160x3840 in turn) of several takes go in, a
 scored results table comes out: reading, checking, resizing, the metrics and writing are all timed.
@@ -13,8 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from frame_metrics import make_frames
-
+from benchmarks.frame_metrics import make_frames
 from lmeec.analysis.evaluation import evaluate
 from lmeec.importing import import_predictions
 

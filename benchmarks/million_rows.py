@@ -27,8 +27,9 @@ from lmeec.tables import (
     parts_directory,
     rows_to_batch,
 )
+from tests.support.places import ASSETS
 
-REFERENCE = Path(__file__).parents[1] / "tests/data/reference/metrics.json"
+REFERENCE = ASSETS / "reference/metrics.json"
 SCENARIOS = ("Cooking", "Bike Repair", "Health", "Music", "Basketball")
 ROWS_A_TAKE = 5_000
 OBJECTS, CAMERAS = 5, 4

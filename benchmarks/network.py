@@ -33,7 +33,7 @@ from lmeec.model.cpu import optimise_for_cpu
 from lmeec.synthetic.render import Renderer
 from lmeec.synthetic.scene import SceneConfig
 from lmeec.synthetic.scene_builder import make_scene
-from tests.reference import with_named_weights
+from tests.support.reference import with_named_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable

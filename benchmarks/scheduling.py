@@ -1,6 +1,6 @@
 """What scheduling costs: many stub takes over several Ray workers, against the lower bound of the makespan.
 
-    python benchmarks/scheduling.py --takes 2000 --workers 8
+    python -m benchmarks.scheduling --takes 2000 --workers 8
 
 Each stub take sleeps for a known time and writes no rows; the lower bound is the larger of the whole time divided by
 the workers and the longest take. Overhead a take is what the workers were not asleep, divided among the takes.

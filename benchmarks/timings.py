@@ -1,4 +1,4 @@
-"""Time encodings and steps: `python benchmarks/timings.py [--threads N]`, JSON out.
+"""Time encodings and steps: `python -m benchmarks.timings [--threads N]`, JSON out.
 
 For each model, in float32 on the CPU: one encoding of a camera frame, one step of one track with full memory banks
 without its encodings, and the steps a second of a whole instant of several objects and cameras, encodings included.

@@ -27,7 +27,7 @@ from lmeec.runs.predict import run_predictions
 from lmeec.runs.worker import Worker
 from lmeec.synthetic.scene import SceneConfig
 from lmeec.synthetic.writer import DatasetConfig, write_dataset
-from tests.reference import with_named_weights
+from tests.support.reference import with_named_weights
 
 
 class Silent:

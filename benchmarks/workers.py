@@ -1,6 +1,6 @@
 """What a second worker brings: one and two workers of one thread each, with the nano model on synthetic takes.
 
-    python benchmarks/workers.py --takes 6 --seconds 20
+    python -m benchmarks.workers --takes 6 --seconds 20
 
 Times are of the runs themselves: both start when all workers have loaded the model.
 """

@@ -1,6 +1,5 @@
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +8,10 @@ import pytest
 # Of torch, here and in the commands that tests start: several tests run at once.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from reference import REFERENCE, small_model
-from rendered import TakesOnDisk, render
-from tiny import write_tiny
-
+from tests.support.reference import REFERENCE, small_model
+from tests.support.rendered import TakesOnDisk, render
 from tests.support.spread import ByFile, longest_first, made_once, workers_for
+from tests.support.tiny import write_tiny
 
 
 def pytest_xdist_auto_num_workers(config):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
 from pkgutil import resolve_name
 
 import pytest
 
 from lmeec.tables import SCHEMA
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 
 

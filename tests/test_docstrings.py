@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import doctest
 import importlib
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.support.places import ROOT
+
 PACKAGES = ("lmeec", "lmeec_cli")
 
 SKIPPED: dict[str, str] = {}

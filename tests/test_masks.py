@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,8 +14,9 @@ from pycocotools import mask as coco
 
 from lmeec.errors import DataError
 from lmeec.masks import MAX_PIXELS, RunLengthMask, evaluation_size, resize_nearest
+from tests.support.places import ASSETS
 
-REFERENCE = json.loads((Path(__file__).parent / "data/reference/metrics.json").read_text())
+REFERENCE = json.loads((ASSETS / "reference/metrics.json").read_text())
 
 sizes = st.tuples(st.integers(1, 40), st.integers(1, 40))
 noise = sizes.flatmap(lambda size: arrays(bool, size))

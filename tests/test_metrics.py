@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +15,9 @@ from sklearn.metrics import balanced_accuracy_score
 from lmeec.errors import DataError
 from lmeec.masks import RunLengthMask
 from lmeec.metrics import balanced_accuracy, contour_accuracy, frame_metrics, iou, location_error
+from tests.support.places import ASSETS
 
-REFERENCE = json.loads((Path(__file__).parent / "data/reference/metrics.json").read_text())["pairs"]
+REFERENCE = json.loads((ASSETS / "reference/metrics.json").read_text())["pairs"]
 
 
 @pytest.mark.parametrize("number", range(len(REFERENCE)))

@@ -13,13 +13,12 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from command import lmeec
 
-from tests.predictions import predict_fairly
-from tests.rendered import TakesOnDisk
+from tests.support.command import lmeec
+from tests.support.places import ROOT
+from tests.support.predictions import predict_fairly
+from tests.support.rendered import TakesOnDisk
 from tests.support.snippets import sections
-
-ROOT = Path(__file__).parents[1]
 
 PAGES_LEFT_OUT = {"benchmarks/NOTES.md": "its commands take minutes to hours, and measure this machine"}
 

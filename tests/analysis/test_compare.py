@@ -9,7 +9,7 @@ from lmeec.analysis.compare import common_frames, compare_groups
 from lmeec.analysis.frames import load_frames
 from lmeec.metrics import iou
 from lmeec.tables import rows_to_batch
-from tests.tables.rows import row, square
+from tests.support.rows import row, square
 
 
 def visible(frame=0, left=30, **changes):

@@ -9,7 +9,7 @@ from lmeec.analysis.existence import fit_calibration
 from lmeec.analysis.frames import load_frames
 from lmeec.analysis.groups import score_groups
 from lmeec.errors import DataError, OutputError
-from tests.tables.rows import row, square, write_results
+from tests.support.rows import row, square, write_results
 
 
 def take(uid, random, visible=20, absent=20, bias=3.0, **changes):

@@ -13,7 +13,7 @@ from lmeec.errors import ConfigError, DataError
 from lmeec.masks import RunLengthMask
 from lmeec.metrics import iou
 from lmeec.tables import rows_to_batch
-from tests.tables.rows import row, square
+from tests.support.rows import row, square
 
 
 def visible(frame=0, left=30, side=20, **changes):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +14,10 @@ from lmeec.errors import ConfigError, DataError
 from lmeec.masks import RunLengthMask
 from lmeec.metrics import frame_metrics
 from lmeec.tables import SCHEMA, rows_to_batch
-from tests.tables.rows import RUN, missing_row, row, write_results
+from tests.support.places import ASSETS
+from tests.support.rows import RUN, missing_row, row, write_results
 
-ASSET = Path(__file__).parents[1] / "assets" / "pixels_small.npz"
+ASSET = ASSETS / "pixels_small.npz"
 SQUARE_RUN = replace(RUN, predict=RUN.predict | {"mask_size": "square"})
 
 

@@ -6,11 +6,11 @@ import json
 
 import numpy as np
 import pytest
-from command import lmeec
 
 from lmeec.analysis.calibration import Calibration, Decision, read_calibration
 from lmeec.tables import read_metadata, read_results
-from tests.tables.rows import row, square, write_results
+from tests.support.command import lmeec
+from tests.support.rows import row, square, write_results
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ import json
 
 import pytest
 import torch
-from command import lmeec
 
 from lmeec.config import ModelConfig
 from lmeec.model.build import build_model
 from lmeec.model.checkpoint import read_checkpoint, weights_digest
+from tests.support.command import lmeec
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ import time
 
 import pyarrow.parquet as pq
 import pytest
-from command import lmeec, start_lmeec
-from described import spoken, write_descriptions
+
+from tests.support.command import lmeec, start_lmeec
+from tests.support.described import spoken, write_descriptions
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import json
 
 import numpy as np
 import pytest
-from command import lmeec
 
 from lmeec.masks import RunLengthMask
-from tests.importing.prediction_files import EGO, EXO, pairs_of, query_mask, reference_files
+from tests.support.command import lmeec
+from tests.support.prediction_files import EGO, EXO, pairs_of, query_mask, reference_files
 
 SIZE = (270, 480)
 

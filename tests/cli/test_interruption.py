@@ -6,9 +6,9 @@ import signal
 import time
 
 import pytest
-from command import start_lmeec
 
 from lmeec.tables import list_parts, parts_directory, read_results
+from tests.support.command import start_lmeec
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 import typer
-from command import lmeec
 
 from lmeec_cli.main import app
+from tests.support.command import lmeec
 
 SLOW_TO_IMPORT = ("torch", "sam2", "av", "numba", "cv2", "numpy", "pandas", "pyarrow", "sklearn", "ray")
 

@@ -9,15 +9,15 @@ import shutil
 
 import pyarrow.compute as pc
 import pytest
-from command import lmeec
-from rendered import EGO
 
 from lmeec.data.take import Camera, Take
 from lmeec.runs.sources import sources_of
 from lmeec.tables import parts_directory, read_coverage, read_results
 from lmeec.tables.coverage import Coverage, Source
-from tests.data_layer.trees import write_processed
+from tests.support.command import lmeec
+from tests.support.rendered import EGO
 from tests.support.tables import assert_same
+from tests.support.trees import write_processed
 
 NO_NAMES = hashlib.sha256().hexdigest()[:12]
 

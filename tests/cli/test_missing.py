@@ -10,9 +10,9 @@ from PIL import Image
 
 from lmeec.analysis.calibration import read_calibration
 from lmeec.tables import read_results
-from tests.command import lmeec
-from tests.rendered import TakesOnDisk, render
+from tests.support.command import lmeec
 from tests.support.odd_annotations import doctored
+from tests.support.rendered import TakesOnDisk, render
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,13 @@ import polars as pl
 import pyarrow.compute as pc
 import pytest
 import torch
-from command import lmeec
-from rendered import EGO
-from tiny import write_tiny
 
 from lmeec.tables import parts_directory, read_metadata, read_results
+from tests.support.command import lmeec
 from tests.support.odd_annotations import emptied
+from tests.support.rendered import EGO
 from tests.support.tables import assert_same
+from tests.support.tiny import write_tiny
 
 
 @pytest.fixture

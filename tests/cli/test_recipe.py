@@ -11,12 +11,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import webdataset
-from command import lmeec
 from ruamel.yaml import YAML
 
 from lmeec.tables import read_metadata, read_results
+from tests.support.command import lmeec
+from tests.support.places import ROOT
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+RECIPES = ROOT / "recipes"
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import uuid
 
 import duckdb
 import pytest
-from command import lmeec
 
 from lmeec.tables import parts_directory, read_results
+from tests.support.command import lmeec
 from tests.support.drivers import owner_process
 from tests.support.tables import assert_same
 

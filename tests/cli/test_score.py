@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import io
 import json
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,9 +18,10 @@ from lmeec.analysis.evaluation import evaluate
 from lmeec.errors import LmeecError
 from lmeec.metrics import contour_accuracy, iou
 from lmeec_cli.score import score
-from tests.tables.rows import missing_row, row, square, write_results
+from tests.support.places import ASSETS
+from tests.support.rows import missing_row, row, square, write_results
 
-VERSION_1 = Path(__file__).parent.parent / "assets" / "results_v1.parquet"
+VERSION_1 = ASSETS / "results_v1.parquet"
 
 
 def visible(frame, left, **changes):

@@ -6,11 +6,11 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
-from command import lmeec
 
 from lmeec.analysis.evaluation import evaluate
 from lmeec.errors import DataError
 from lmeec.tables import read_metadata, read_results
+from tests.support.command import lmeec
 
 
 @pytest.fixture(scope="module")

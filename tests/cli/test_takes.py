@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from lmeec.errors import LmeecError
 from lmeec_cli.takes import takes
-from tests.data_layer.trees import (
+from tests.support.rates import double_rate
+from tests.support.trees import (
     annotated,
     encoded_mask,
     put_video,
@@ -18,8 +19,7 @@ from tests.data_layer.trees import (
     write_processed,
     write_relations,
 )
-from tests.data_layer.videos import write_video
-from tests.support.rates import double_rate
+from tests.support.videos import write_video
 
 EGO, EXO = "aria01_214-1", "cam01"
 

@@ -8,8 +8,6 @@ import re
 from pathlib import Path
 
 import pytest
-from command import lmeec
-from rendered import EGO
 
 import lmeec_cli
 from lmeec.runs.events import JobFailed, JobFinished, JobRetried, JobStarted, Notice, Progress
@@ -17,6 +15,8 @@ from lmeec.runs.jobs import Job
 from lmeec.tables.failures import Failure
 from lmeec_cli.console import Console
 from lmeec_cli.progress import LogReporter, render
+from tests.support.command import lmeec
+from tests.support.rendered import EGO
 
 EVIL = "kit\x1b]0;gone\x07chen\x1b[2J\x9b31m\r\u202eneg"
 SHOWN = r"kit\u001b]0;gone\u0007chen\u001b[2J\u009b31m\r\u202eneg"

@@ -7,13 +7,13 @@ import signal
 
 import pytest
 import torch
-from command import lmeec, start_lmeec
 from ruamel.yaml import YAML
 
 from lmeec.config import ModelConfig
 from lmeec.model.checkpoint import expected_shapes, read_checkpoint, weights_digest
 from lmeec.tables import read_results
 from lmeec.training.output.log import read_log
+from tests.support.command import lmeec, start_lmeec
 
 SETTINGS = "micro_batch: 2\nrecompute: false\nsave_every: 2\n"
 

@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import webdataset
-from described import annotation, description, spoken, write_descriptions
 
 from lmeec.clips import ClipsConfig, LengthConfig, make_clips, read_source
 from lmeec.clips.cutting import Cut, clip_size, cut_video
@@ -21,6 +20,7 @@ from lmeec.clips.shards import sample_key
 from lmeec.errors import ConfigError, DataError, OutputError
 from lmeec.video import instants
 from lmeec.video.file import VideoReader
+from tests.support.described import annotation, description, spoken, write_descriptions
 from tests.support.rates import double_rate
 
 SHARDS = ExtractConfig(("webdataset",))

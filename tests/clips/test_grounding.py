@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pyarrow.parquet as pq
 import pytest
-from described import annotation, description, write_descriptions
 
 from lmeec.clips import ClipsConfig, LengthConfig, make_clips, read_source
 from lmeec.clips.mentions import Mentions
 from lmeec.clips.sentences import sentence_key
 from lmeec.errors import OutputError
-from tests.clips.damage import damage_rows
-from tests.tables.rows import row, square, write_results
+from tests.support.damage import damage_rows
+from tests.support.described import annotation, description, write_descriptions
+from tests.support.rows import row, square, write_results
 
 CONFIG = ClipsConfig(length=LengthConfig("fixed", 1.0))
 EGO, EXO = "aria01_214-1", "gp01"

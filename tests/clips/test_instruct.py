@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from command import lmeec
 
 from lmeec.clips.instruct import InstructConfig, validation_file, write_instructions
 from lmeec.clips.read import METADATA_KEY, SUMMARY_KEY, VERSION_KEY
@@ -17,7 +16,8 @@ from lmeec.clips.schema import SCHEMA, SCHEMA_VERSION
 from lmeec.clips.summary import Tally
 from lmeec.clips.templates import QUESTIONS, TASKS
 from lmeec.errors import ConfigError, OutputError
-from tests.clips.damage import damage_rows
+from tests.support.command import lmeec
+from tests.support.damage import damage_rows
 
 CAMERAS = ("cam01", "cam02", "cam03")
 

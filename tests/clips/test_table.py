@@ -8,12 +8,12 @@ import shutil
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from described import annotation, description, spoken, write_descriptions
 
 from lmeec.clips import ClipsConfig, LengthConfig, make_clips, read_clips_metadata, read_source
 from lmeec.clips.read import METADATA_KEY, VERSION_KEY
 from lmeec.clips.schema import SCHEMA
 from lmeec.errors import DataError, OutputError
+from tests.support.described import annotation, description, spoken, write_descriptions
 
 HALF = ClipsConfig(length=LengthConfig("fixed", 0.4))
 

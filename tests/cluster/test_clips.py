@@ -7,13 +7,13 @@ import time
 
 import psutil
 import pytest
-from command import lmeec
-from described import spoken, write_descriptions
 
 from lmeec.clips.extract import ExtractConfig, InProcess, extract_clips
 from lmeec.cluster.resources import Wanted
 from lmeec.cluster.session import ray_session
 from lmeec.cluster.tasks import RayTasks
+from tests.support.command import lmeec
+from tests.support.described import spoken, write_descriptions
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import time
 
 import psutil
 import pytest
-from command import lmeec, start_lmeec
-from test_executor import assert_same
 
 from lmeec.tables import list_parts, parts_directory, read_results
+from tests.support.command import lmeec, start_lmeec
+from tests.support.tables import assert_same
 
 
 @pytest.fixture

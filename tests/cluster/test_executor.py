@@ -10,9 +10,7 @@ import psutil
 import pytest
 import ray
 from ray.cluster_utils import Cluster
-from stubs import FullDisk, StubWorker
 
-from conftest import NODE, Workers
 from lmeec.cluster.executor import RayExecutor
 from lmeec.cluster.resources import Sizes, Wanted
 from lmeec.cluster.session import ray_session
@@ -24,6 +22,8 @@ from lmeec.runs.ledger import InProcess, Stop
 from lmeec.runs.predict import run_predictions
 from lmeec.runs.worker import Worker
 from lmeec.tables import list_parts, parts_directory, read_results
+from tests.support.ray_workers import NODE, Workers
+from tests.support.stub_workers import FullDisk, StubWorker
 from tests.support.tables import assert_same
 from tests.support.watching import Watcher
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 
-from stubs import StubWorker
-
 from lmeec.cluster.executor import RayExecutor
 from lmeec.cluster.tasks import RayTasks
 from lmeec.config import PredictConfig
@@ -14,6 +12,7 @@ from lmeec.runs.events import JobFinished
 from lmeec.runs.predict import run_predictions
 from lmeec.tables import list_parts, parts_directory
 from tests.support.lost import cluster_that_is_lost
+from tests.support.stub_workers import StubWorker
 from tests.support.watching import Watcher
 
 

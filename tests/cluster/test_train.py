@@ -9,7 +9,6 @@ from dataclasses import replace
 import psutil
 import pytest
 import torch
-from tiny import TINY
 from torch.testing import assert_close
 
 from lmeec.cluster.resources import Wanted
@@ -25,6 +24,7 @@ from lmeec.training.output.log import read_log
 from lmeec.training.output.progress import Saved, Silent, StepDone, TrainingStarted
 from lmeec.training.run import TrainJob, run_training
 from tests.support.lost import cluster_that_is_lost
+from tests.support.tiny import TINY
 
 # Dropout and drop path are drawn by each process for itself.
 STEADY = replace(TINY, memory_attention=MemoryAttentionConfig(num_layers=1, dim_feedforward=32, dropout=0))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from lmeec.tables import read_results
-from tests.predictions import predict_fairly
+from tests.support.places import ROOT
+from tests.support.predictions import predict_fairly
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = ROOT / "examples"
 
 
 def run(name, *tables):

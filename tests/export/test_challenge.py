@@ -12,10 +12,10 @@ from lmeec.errors import DataError, OutputError
 from lmeec.export import export_challenge
 from lmeec.masks import RunLengthMask
 from lmeec.tables import read_results
-from tests.command import lmeec
-from tests.predictions import predict_fairly
-from tests.rendered import EGO
-from tests.tables.rows import row, square, write_results
+from tests.support.command import lmeec
+from tests.support.predictions import predict_fairly
+from tests.support.rendered import EGO
+from tests.support.rows import row, square, write_results
 
 
 def rows_of(relations, direction, *, leave_out=()):

@@ -14,7 +14,7 @@ from pycocotools.cocoeval import COCOeval
 from lmeec.errors import OutputError
 from lmeec.export import export_coco
 from lmeec.masks import RunLengthMask
-from tests.tables.rows import row, square, write_results
+from tests.support.rows import row, square, write_results
 
 
 @pytest.fixture

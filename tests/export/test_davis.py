@@ -10,8 +10,8 @@ from PIL import Image
 
 from lmeec.errors import DataError
 from lmeec.export import export_davis
-from tests.command import lmeec
-from tests.tables.rows import row, square, write_results
+from tests.support.command import lmeec
+from tests.support.rows import row, square, write_results
 
 
 def test_images_are_the_masks(tmp_path):

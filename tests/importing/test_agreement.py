@@ -14,10 +14,10 @@ from PIL import Image
 import lmeec
 from lmeec.analysis.evaluation import evaluate
 from lmeec.tables import read_results
-from tests.command import lmeec as command
-from tests.rendered import EGO
 from tests.support import naive_protocols as naive
+from tests.support.command import lmeec as command
 from tests.support.odd_annotations import doctored
+from tests.support.rendered import EGO
 
 METRICS = ("iou", "location_error", "contour_accuracy", "balanced_accuracy")
 

@@ -10,7 +10,7 @@ from lmeec.importing.predictions import split_pair
 from lmeec.masks import RunLengthMask, resize_nearest
 from lmeec.metrics import frame_metrics
 from lmeec.tables import read_metadata, read_results
-from tests.importing.prediction_files import (
+from tests.support.prediction_files import (
     EGO,
     EXO,
     OTHER_EXO,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import TINY
 
 import lmeec
 from lmeec.config import MemoryConfig
@@ -12,6 +11,7 @@ from lmeec.inference.outputs import fetch_outputs
 from lmeec.inference.tracker import Tracker, TrackSpec
 from lmeec.model.build import build_model
 from tests.support.meta import META, OneDevice
+from tests.support.tiny import TINY
 
 POLICIES = ("drop", "merge", "fifo", "kmeans", "iou")
 STEPS = 9

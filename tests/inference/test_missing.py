@@ -12,7 +12,7 @@ from lmeec.inference.missing import missing_rows
 from lmeec.inference.plan import camera_pairs
 from lmeec.masks import RunLengthMask
 from lmeec.tables import rows_to_batch
-from tests.rendered import EGO
+from tests.support.rendered import EGO
 
 KEY = ["object", "query_cam", "target_cam", "frame"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tiny import TINY
 
 from lmeec.config import MemoryConfig
 from lmeec.inference.tracker import Tracker, TrackSpec
 from lmeec.model.build import build_model
 from tests.support.scarce import Scarce
+from tests.support.tiny import TINY
 
 POLICIES = ("drop", "merge", "fifo", "kmeans", "iou")
 STEPS = 10

@@ -5,11 +5,11 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from reference import small_model
 
 import lmeec
 from lmeec.config import MemoryConfig
 from lmeec.inference.tracker import Tracker, TrackSpec
+from tests.support.reference import small_model
 
 POLICY_OF = {"drop": "drop", "mean": "merge", "fifo": "fifo", "kmeans": "kmeans", "absent": "drop"}
 OUTPUTS = {"logits": "mask_logits", "object_score": "object_score", "iou": "predicted_iou", "obj_ptr": "object_pointer"}

@@ -7,12 +7,12 @@ import json
 
 import pytest
 import torch
-from tiny import TINY
 
 import lmeec
 from lmeec.config import MaskDecoderConfig, MemoryConfig, ModelConfig, TrunkConfig
 from lmeec.errors import CheckpointError, ConfigError
 from lmeec.model.checkpoint import expected_shapes
+from tests.support.tiny import TINY
 
 
 def test_base_plus_has_the_released_models_tensors():

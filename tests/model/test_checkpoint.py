@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from tiny import TINY
 
 import lmeec
 from lmeec.config import ModelConfig
@@ -24,6 +23,7 @@ from lmeec.model.checkpoint import (
     write_safetensors,
 )
 from lmeec.model.sources import checkpoint_sources
+from tests.support.tiny import TINY
 
 BOTH = ("ego2exo", "exo2ego")
 

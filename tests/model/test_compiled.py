@@ -1,11 +1,11 @@
 import numpy as np
 import torch
-from reference import small_model
 from torch._dynamo.testing import CompileCounter
 
 import lmeec
 from lmeec.inference.tracker import Tracker, TrackSpec
 from lmeec.model.compiled import compile_for_gpu
+from tests.support.reference import small_model
 
 
 def test_batches_of_any_size_and_filling_banks_compile_nothing_again(reference):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from reference import SMALL, small_model
 
 import lmeec
 from lmeec.config import ModelConfig, TrunkConfig
@@ -16,6 +15,7 @@ from lmeec.model.build import build_model, read_model
 from lmeec.model.checkpoint import weights_digest
 from lmeec.model.cpu import optimise_for_cpu
 from lmeec.model.cpu.attention import blockwise_attention
+from tests.support.reference import SMALL, small_model
 
 
 @pytest.fixture(scope="module")

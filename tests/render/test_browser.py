@@ -5,8 +5,8 @@ from __future__ import annotations
 from lmeec.data.takes import find_takes
 from lmeec.render import render
 from lmeec.render.tracks import Selection
-from tests.browser import run_browser
-from tests.predictions import predict_fairly
+from tests.support.browser import run_browser
+from tests.support.predictions import predict_fairly
 
 # A page counts as loaded once its videos have decoded their first frame, or failed to.
 PAGE = """<!doctype html><title>waiting</title><video muted preload="auto" src="{source}"></video><script>

@@ -13,10 +13,10 @@ from lmeec.render import render
 from lmeec.render.text import shortened, text_width
 from lmeec.render.tracks import Selection
 from lmeec.tables import read_results
-from tests.command import lmeec
-from tests.predictions import predict_fairly
-from tests.rendered import EGO
+from tests.support.command import lmeec
+from tests.support.predictions import predict_fairly
 from tests.support.rates import double_rate
+from tests.support.rendered import EGO
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +12,11 @@ from PIL import Image
 
 from lmeec.report.numbers import collect
 from lmeec.tables import read_results
-from tests.browser import run_browser
-from tests.command import lmeec
-from tests.predictions import predict_fairly
-from tests.tables.rows import missing_row, row, square, write_results
+from tests.support.browser import run_browser
+from tests.support.command import lmeec
+from tests.support.places import ASSETS
+from tests.support.predictions import predict_fairly
+from tests.support.rows import missing_row, row, square, write_results
 
 EVIL = "<script>document.title='owned'</script><img src=x onerror=document.title='owned'>$x^2$&amp;"
 
@@ -137,7 +137,7 @@ def test_without_ground_truth_tracks_are_ranked_by_the_frames_that_have_a_predic
 
 
 def test_of_a_table_of_an_earlier_version_it_is_told(tmp_path):
-    results = Path(__file__).parent.parent / "assets" / "results_v1.parquet"
+    results = ASSETS / "results_v1.parquet"
     done = lmeec("report", results, "--out", tmp_path / "report.html")
     assert done.status == 0
     assert "Frames without a prediction are not in it" in done.err

@@ -1,1 +1,1 @@
-"""Helpers of several test files: `from tests.support.NAME import ...`; fixtures are in `tests/conftest.py`."""
+"""Helpers of several test files: `from tests.support.NAME import ...`; fixtures are in each folder's `conftest.py`."""

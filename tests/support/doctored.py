@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as coco
 
-from tests.data_layer.videos import picture, write_video
 from tests.support.naive_protocols import View
+from tests.support.videos import picture, write_video
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

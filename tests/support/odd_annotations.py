@@ -5,7 +5,7 @@ from __future__ import annotations
 import lzstring
 
 from lmeec.masks import RunLengthMask
-from tests.rendered import EGO
+from tests.support.rendered import EGO
 
 
 def emptied(mask):

@@ -6,17 +6,18 @@ Of each image every 16th row is kept (`rows`), and the CRC-32 of the whole.
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tests.support.places import ASSETS
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_FILE = Path(__file__).parents[1] / "assets" / "pixels_small.npz"
+_FILE = ASSETS / "pixels_small.npz"
 
-BLOCKS = Path(__file__).parents[1] / "data" / "video" / "03_blocks.mp4"
+BLOCKS = ASSETS / "video/03_blocks.mp4"
 """The video that the frames of `blocks` come from."""
 
 

@@ -20,7 +20,7 @@ from lmeec.tables import (
     read_results,
     rows_to_batch,
 )
-from tests.tables.rows import RUN, row, square, write_part
+from tests.support.rows import RUN, row, square, write_part
 
 KEYS = ("take_uid", "direction", "object", "query_cam", "target_cam", "frame")
 

@@ -24,7 +24,7 @@ from lmeec.tables import (
     remove_parts,
     rows_to_batch,
 )
-from tests.tables.rows import RUN, row, square, write_part
+from tests.support.rows import RUN, row, square, write_part
 
 
 def test_parts_stand_beside_the_output(tmp_path):
@@ -130,7 +130,7 @@ def test_a_killed_writer_leaves_no_part(tmp_path):
     script = """
 import os, signal, sys
 from pathlib import Path
-from tests.tables.rows import RUN, row
+from tests.support.rows import RUN, row
 from lmeec.tables import PartWriter
 with PartWriter(Path(sys.argv[1]), RUN, "take-1", "ego2exo") as part:
     part.write([row(0)] * 5000)

@@ -8,7 +8,7 @@ import pytest
 
 from lmeec.errors import OutputError
 from lmeec.tables import SCHEMA, read_metadata, read_results, scan_results
-from tests.tables.rows import row, write_results
+from tests.support.rows import row, write_results
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from lmeec.errors import DataError
 from lmeec.masks import RunLengthMask
 from lmeec.metrics import frame_metrics
 from lmeec.tables import SCHEMA, rows_to_batch
-from tests.tables.rows import MISSING, missing_row, row, square, write_results
+from tests.support.rows import MISSING, missing_row, row, square, write_results
 
 
 def test_columns_follow_from_the_row():

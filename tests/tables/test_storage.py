@@ -33,7 +33,7 @@ from lmeec.tables import (
     remove_parts,
 )
 from lmeec.tables.coverage import Coverage, Source
-from tests.tables.rows import RUN, row, square, write_part
+from tests.support.rows import RUN, row, square, write_part
 
 
 @pytest.fixture(scope="module")

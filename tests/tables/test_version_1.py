@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -16,9 +15,10 @@ import pytest
 from lmeec.tables import SCHEMA, count_rows, merge_parts, read_metadata, read_part_info, read_results, scan_results
 from lmeec.tables.parts import PART_KEY
 from lmeec.tables.schema import ADDED_COLUMNS
-from tests.command import lmeec
+from tests.support.command import lmeec
+from tests.support.places import ASSETS
 
-OLD = Path(__file__).parents[1] / "assets" / "results_v1.parquet"
+OLD = ASSETS / "results_v1.parquet"
 
 
 def test_columns_that_it_lacks_are_null():

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from moving import MovingClips
-from tiny import TINY
 
 from lmeec.data.takes import find_takes
 from lmeec.model.build import build_model
@@ -18,6 +16,8 @@ from lmeec.training.group import Group
 from lmeec.training.trainer import Trainer
 from lmeec.training.validation import TakeValidator
 from tests.support.meta import META, OneDevice
+from tests.support.moving import MovingClips
+from tests.support.tiny import TINY
 
 PLAIN = TrainConfig(micro_batch=2, recompute=False)
 CONFIGS = {

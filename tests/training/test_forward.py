@@ -7,8 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from moving import moving_clip
-from tiny import TINY
 from torch.testing import assert_close
 
 import lmeec
@@ -17,6 +15,8 @@ from lmeec.model.build import build_model
 from lmeec.training.clips.augment import AugmentConfig, augment
 from lmeec.training.clips.clip import collate
 from lmeec.training.forward import run_clips
+from tests.support.moving import moving_clip
+from tests.support.tiny import TINY
 
 
 @pytest.mark.parametrize("score_bias", [0.0, -50.0], ids=["as it is", "absent"])

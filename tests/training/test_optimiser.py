@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from tiny import TINY
 
 from lmeec.errors import ConfigError
 from lmeec.model.build import build_model
 from lmeec.training.clips.config import ClipConfig
 from lmeec.training.config import OptimiserConfig, ScratchConfig, TrainConfig
 from lmeec.training.optimiser import base_rate, make_optimiser, schedule, weight_decay
+from tests.support.tiny import TINY
 
 CONFIG = OptimiserConfig(lr=2.0, encoder_lr=1.0, layer_decay=0.5)
 

@@ -2,10 +2,10 @@
 
 `tests/assets/training_small.npz` holds inputs and outputs of the released LM-EEC training model (`SAM2Train`), its loss
 (`MultiStepMultiMasksAndIous`) and its optimiser as the released training configuration sets them up, run in float32 on
-a CPU: the small configuration and the weights of `tests/reference.py`, dropout and drop path 0, no augmentation and no
-autocast. Frames and query masks are those of `reference_small.npz`. Its groups: `visible` (the target view shows the
-object at every step), `hidden` (not at two of them), `absent` (other weights, which predict the object absent on the
-first six steps), `batch` (two clips).
+a CPU: the small configuration and the weights of `tests/support/reference.py`, dropout and drop path 0, no augmentation
+and no autocast. Frames and query masks are those of `reference_small.npz`. Its groups: `visible` (the target view shows
+the object at every step), `hidden` (not at two of them), `absent` (other weights, which predict the object absent on
+the first six steps), `batch` (two clips).
 
 Tolerances are what the same code differs by between CPU kernels. Norms of gradients under 1e-3 are left out: most of
 them belong to biases of keys, whose true gradient is zero.
@@ -14,12 +14,10 @@ them belong to biases of keys, whose true gradient is zero.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from reference import SMALL, with_named_weights
 
 import lmeec.training.trainer as trainer_module
 from lmeec.config import ModelConfig
@@ -29,8 +27,10 @@ from lmeec.training.config import released as released_recipe
 from lmeec.training.forward import run_clips
 from lmeec.training.optimiser import base_rate, schedule, weight_decay
 from lmeec.training.output.progress import Silent
+from tests.support.places import ASSETS
+from tests.support.reference import SMALL, with_named_weights
 
-ASSET = Path(__file__).parents[1] / "assets" / "training_small.npz"
+ASSET = ASSETS / "training_small.npz"
 # Without what is random.
 CONFIG = replace(released_recipe(), drop_path=0.0, dtype="float32", micro_batch=2, recompute=False)
 STILL = replace(SMALL, memory_attention=replace(SMALL.memory_attention, dropout=0.0))

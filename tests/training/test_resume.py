@@ -7,12 +7,10 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from moving import MovingClips
-from tiny import TINY
 
 from lmeec.errors import DiskFullError, OutputError, TrainingError
 from lmeec.model.build import build_model
@@ -25,6 +23,12 @@ from lmeec.training.output.progress import Silent, StepDone
 from lmeec.training.output.record import Record
 from lmeec.training.run import go_on
 from lmeec.training.trainer import Trainer
+from tests.support.moving import MovingClips
+from tests.support.places import ROOT
+from tests.support.tiny import TINY
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONFIG = TrainConfig(
     steps=6,
@@ -87,12 +91,11 @@ class Killed:
 
 def test_killed_after_a_saved_state(undisturbed, tmp_path):
     path = tmp_path / "run"
-    here = Path(__file__).parent
     code = (
-        f"import sys; sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]; import torch; torch.set_num_threads(1)\n"
-        f"from pathlib import Path; from test_resume import *; train(Path({str(path)!r}), source=Killed())"
+        "from pathlib import Path; import torch; from tests.training.test_resume import Killed, train\n"
+        f"torch.set_num_threads(1); train(Path({str(path)!r}), source=Killed())"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == -9
     assert torch.load(path / "state.pt", weights_only=True)["step"] in (0, 2)
     train(path)
     assert_same_training(undisturbed, path)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from moving import MovingClips
-from tiny import TINY
 
 from lmeec.model.build import build_model
 from lmeec.training.clips.clip import collate
 from lmeec.training.correspondence import cell_loss, object_loss
 from lmeec.training.forward import run_clips
 from lmeec.training.scratch import prepare_from_scratch
+from tests.support.moving import MovingClips
+from tests.support.tiny import TINY
 
 
 def test_memory_attention_compares_appearance_from_the_start():

@@ -6,8 +6,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from moving import MovingClips, OneBatch, moving_clip
-from tiny import TINY
 from torch.testing import assert_close
 
 from lmeec.config import MemoryAttentionConfig
@@ -19,6 +17,8 @@ from lmeec.training.losses import LossWeights
 from lmeec.training.output.progress import Silent, StepDone
 from lmeec.training.step import Pass, accumulate_gradients
 from lmeec.training.trainer import Trainer
+from tests.support.moving import MovingClips, OneBatch, moving_clip
+from tests.support.tiny import TINY
 
 STEADY = replace(TINY, memory_attention=MemoryAttentionConfig(num_layers=1, dim_feedforward=32, dropout=0))
 CONFIG = TrainConfig(micro_batch=3, recompute=False, scratch=ScratchConfig(annotated_memory=0.5))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 
-from tiny import TINY
-
 from lmeec.config import MemoryConfig
 from lmeec.data.takes import find_takes
 from lmeec.inference.predictor import predict_take
@@ -14,6 +12,7 @@ from lmeec.training.config import TrainConfig
 from lmeec.training.group import Group
 from lmeec.training.validation import TakeValidator
 from lmeec_cli.predict import predict
+from tests.support.tiny import TINY
 
 
 def test_a_validation_keeps_memories_as_prediction_does_by_default(rendered_takes, monkeypatch):

@@ -14,7 +14,7 @@ from lmeec.data.take import Camera
 from lmeec.errors import DataError
 from lmeec.video.file import VideoReader
 from lmeec.video.instants import VideoAtRate, open_video
-from tests.data_layer.videos import TIME_BASE, picture, write_video
+from tests.support.videos import TIME_BASE, picture, write_video
 
 EVERY_TENTH_MISSING = [tick for frame, tick in enumerate(range(0, 1200, 10)) if frame % 10 != 7]
 """Times of frames in 1/600 s: 60 a second, but for some that a camera dropped."""

@@ -11,8 +11,8 @@ import pytest
 from lmeec.data.takes import find_takes
 from lmeec.data.truth import state_of
 from lmeec.errors import DataError
-from tests.data_layer.trees import annotated, put_video, take_annotations, write_processed, write_relations
-from tests.data_layer.videos import write_video
+from tests.support.trees import annotated, put_video, take_annotations, write_processed, write_relations
+from tests.support.videos import write_video
 
 EGO, EXO = "aria01_214-1", "cam01"
 OBJECTS = {"red mug_0": {EGO: annotated([0, 30], [0, 30, 60]), EXO: annotated([0])}, "bowl": {EGO: annotated([30])}}

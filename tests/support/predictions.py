@@ -10,7 +10,7 @@ import numpy as np
 from lmeec.data.takes import find_takes
 from lmeec.masks import RunLengthMask, evaluation_size, resize_nearest
 from lmeec.tables import ResultRow
-from tests.tables.rows import write_results
+from tests.support.rows import write_results
 
 if TYPE_CHECKING:
     from pathlib import Path

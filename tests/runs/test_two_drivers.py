@@ -6,7 +6,6 @@ import signal
 import time
 
 import pytest
-from command import start_lmeec
 
 from lmeec.config import PredictConfig
 from lmeec.data.takes import find_takes
@@ -16,6 +15,7 @@ from lmeec.runs.events import JobFinished
 from lmeec.runs.ledger import InProcess
 from lmeec.runs.worker import Worker
 from lmeec.tables import list_parts, parts_directory, read_results
+from tests.support.command import start_lmeec
 from tests.support.drivers import at_once
 from tests.support.watching import Watcher
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from command import lmeec
 from lzstring import LZString
-from rendered import EGO
 from ruamel.yaml import YAML
 
 from lmeec.data.processed import FrameFolder
@@ -35,10 +32,13 @@ from lmeec.training.settings import plain
 from lmeec.video.pixels import BILINEAR
 from lmeec_cli.recipe_file import read_recipe
 from lmeec_cli.train_file import read_settings
+from tests.support.command import lmeec
+from tests.support.places import ROOT
 from tests.support.released_pixels import BLOCKS
 from tests.support.released_pixels import released as vectors
+from tests.support.rendered import EGO
 
-RECIPE = Path(__file__).parents[2] / "recipes" / "train-released.yaml"
+RECIPE = ROOT / "recipes/train-released.yaml"
 SIZE = 64
 STILL = AugmentConfig(0, 0, 0, (1, 1), 0, 0, 0, 0, 0, 0, 0, 0)
 CONFIG = replace(released(), batch=4, clips=replace(released().clips, frames=3, augment=STILL))

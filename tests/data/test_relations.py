@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import lzstring
 import numpy as np
@@ -16,10 +16,14 @@ from lmeec.data.lz import decompress
 from lmeec.data.relations import RelationsFile
 from lmeec.errors import DataError
 from lmeec.masks import RunLengthMask
-from tests.data_layer.trees import annotated, encoded_mask, square_mask, take_annotations, write_relations
 from tests.support.memory import peak_of_objects
+from tests.support.places import ASSETS
+from tests.support.trees import annotated, encoded_mask, square_mask, take_annotations, write_relations
 
-SAMPLES = json.loads((Path(__file__).parents[1] / "data/relations/sample_masks.json").read_text())["masks"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SAMPLES = json.loads((ASSETS / "relations/sample_masks.json").read_text())["masks"]
 
 
 def with_mask(path: Path, **fields: object) -> RelationsFile:

@@ -12,8 +12,8 @@ from PIL import Image
 
 from lmeec.data.processed import FrameFolder, read_tracks
 from lmeec.errors import DataError
-from tests.data_layer.trees import square_mask, write_processed
-from tests.data_layer.videos import picture
+from tests.support.trees import square_mask, write_processed
+from tests.support.videos import picture
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import zlib
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,8 +9,9 @@ import torch
 from lmeec.config import MemoryAttentionConfig, ModelConfig, TrunkConfig
 from lmeec.model.build import build_model
 from lmeec.model.lmeec import LMEEC
+from tests.support.places import ASSETS
 
-REFERENCE = Path(__file__).parent / "data" / "reference" / "reference_small.npz"
+REFERENCE = ASSETS / "reference/reference_small.npz"
 
 SMALL = replace(
     ModelConfig.base_plus(),

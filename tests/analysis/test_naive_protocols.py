@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import naive_protocols as naive
+from tests.support.places import ASSETS
 
-REFERENCE = json.loads((Path(__file__).parent / "data/reference/metrics.json").read_text())
+REFERENCE = json.loads((ASSETS / "reference/metrics.json").read_text())
 
 
 @pytest.mark.parametrize("number", range(len(REFERENCE["pairs"])))

@@ -12,7 +12,7 @@ from lmeec.data.relations import RelationsFile
 from lmeec.data.truth import EvaluationSizes, UncountedMasks, frame_truth, state_of
 from lmeec.importing.truth import TruthFile
 from lmeec.masks import RunLengthMask
-from tests.data_layer.trees import SIZE, annotated, encoded_mask, take_annotations, write_processed, write_relations
+from tests.support.trees import SIZE, annotated, encoded_mask, take_annotations, write_processed, write_relations
 
 EMPTY = RunLengthMask.empty(*SIZE)
 STATES = {0: "visible", 30: "visible", 60: "absent", 90: "unannotated", 120: "unannotated", 150: "unannotated"}

@@ -11,7 +11,7 @@ from lmeec.analysis.evaluation import evaluate
 from lmeec.errors import DataError, OutputError
 from lmeec.metrics import frame_metrics
 from lmeec.tables import read_results, rows_to_batch
-from tests.tables.rows import row, square, write_results
+from tests.support.rows import row, square, write_results
 
 
 def visible(frame, left, score=1.0, **changes):

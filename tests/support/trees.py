@@ -12,7 +12,7 @@ import lzstring
 import numpy as np
 
 from lmeec.masks import RunLengthMask
-from tests.data_layer.videos import picture
+from tests.support.videos import picture
 
 SIZE = (96, 128)
 

@@ -8,7 +8,7 @@ import pytest
 from lmeec.analysis.calibration import Calibration, Decision, read_calibration
 from lmeec.errors import DataError
 from lmeec.tables import rows_to_batch
-from tests.tables.rows import row, square
+from tests.support.rows import row, square
 
 BY_AREA = Calibration({"ego2exo": Decision(("log_area_share",), (-2.0,), (0.5,), (3.0,), 0.0)})
 """Visible over 1% of the frame, which has 129,600 pixels."""

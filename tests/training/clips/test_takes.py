@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from rendered import EGO
 
 from lmeec.data.takes import find_takes
 from lmeec.errors import DataError
@@ -25,6 +24,7 @@ from lmeec.training.group import Group
 from lmeec.training.output.progress import Note
 from lmeec.training.prepare import prepare_takes
 from tests.support.rates import double_rate
+from tests.support.rendered import EGO
 
 SIZE = 64
 PLAIN = AugmentConfig(0, 0, 0, (1, 1), 0, 0, 0, 0, 0, 0, 0, 0)

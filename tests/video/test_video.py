@@ -6,7 +6,7 @@ import itertools
 import random
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -15,10 +15,14 @@ from PIL import Image
 
 from lmeec.errors import DataError
 from lmeec.video.file import VideoReader
-from tests.data_layer.videos import TICKS, packets, patch_edits, plain_decode, remux, write_video
 from tests.support.memory import peak_of_process
+from tests.support.places import ASSETS
+from tests.support.videos import TICKS, packets, patch_edits, plain_decode, remux, write_video
 
-BLOCKS = Path(__file__).parents[1] / "data/video/03_blocks.mp4"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BLOCKS = ASSETS / "video/03_blocks.mp4"
 CLOSED = "keyint=20:min-keyint=20:scenecut=0:bframes=3"
 OPEN = f"{CLOSED}:open-gop=1"
 CUTTING = {"avoid_negative_ts": "disabled", "use_editlist": "1"}

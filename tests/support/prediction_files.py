@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import lzstring
 import numpy as np
 
 from lmeec.masks import RunLengthMask, resize_nearest
+from tests.support.places import ASSETS
 
-REFERENCE = Path(__file__).parents[1] / "data/reference/metrics.json"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REFERENCE = ASSETS / "reference/metrics.json"
 PAIRS = json.loads(REFERENCE.read_text())["pairs"]
 EGO, EXO, OTHER_EXO = "aria01_214-1", "cam_left_01", "cam_left"
 VIEWS = {(480, 480): (EXO, EGO), (270, 480): (EGO, EXO)}
