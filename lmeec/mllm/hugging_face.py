@@ -49,10 +49,14 @@ try:
             PreTrainedTokenizerBase,
             PreTrainedTokenizerFast,
         )
+        from transformers.utils import logging
 except ImportError as error:
     raise ConfigError(
         f"Exo2Ego needs transformers and peft, which cannot be imported ({error}): {how_to_install('mllm')}"
     ) from error
+
+# How far reading and writing are is told by whoever asks for it.
+logging.disable_progress_bar()
 
 __all__ = [
     "AutoTokenizer",
