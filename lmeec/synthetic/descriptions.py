@@ -50,11 +50,12 @@ def describe(scene: Scene, visible: Mapping[str, NDArray[np.int64]]) -> list[dic
         Entries as `annotations/atomic_descriptions_val.json` has them, in the order of time.
     """
     seconds = scene.config.frames / scene.config.fps
-    said = sorted(_sentences(scene), key=lambda one: one[0])
+    said = sorted(sentences(scene), key=lambda one: one[0])
     return [_entry(scene, visible, time, text, event) for time, text, event in said if time < seconds]
 
 
-def _sentences(scene: Scene) -> Iterator[tuple[float, str, Event]]:
+def sentences(scene: Scene) -> Iterator[tuple[float, str, Event]]:
+    """Yield when each thing is grasped and let go, in seconds, with the sentence and the handling that it is of."""
     for number, event in enumerate(scene.events):
         words = {
             "who": _who(event),

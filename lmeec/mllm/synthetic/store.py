@@ -1,0 +1,152 @@
+"""Drawn clips on disk: one file of pictures and one of facts, drawn once and mapped into memory by all who train.
+
+A folder's name has a digest of all that its pictures depend on. `clips.json` comes last, and says that all is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from lmeec.errors import ConfigError, DataError
+from lmeec.files.whole import naming_the_file, written_whole
+from lmeec.mllm.data.sample import Clip, Sample
+from lmeec.mllm.synthetic.drawing import draw_take
+from lmeec.mllm.synthetic.facts import Facts, plan_takes
+from lmeec.mllm.synthetic.questions import captions, clip_of, questions
+from lmeec.mllm.synthetic.world import SEEDS, TAKES, Split, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_DRAWING = 1
+"""Raised when equal settings give other pictures, facts or questions than before."""
+
+_PICTURES, _FACTS = "clips.rgb", "clips.json"
+
+
+@dataclass(frozen=True)
+class DrawnClips:
+    """The clips of one split.
+
+    Attributes:
+        facts: What is true of each.
+        pictures: uint8 [N, 2, T, S, S, 3] RGB, the ego view first; mapped from the file.
+        seed: Of the split.
+    """
+
+    facts: tuple[Facts, ...]
+    pictures: NDArray[np.uint8]
+    seed: int
+
+    def captions(self) -> ClipSet:
+        """The clips with a sentence each, to be described."""
+        return ClipSet(tuple(captions(self.facts, self.seed)), self)
+
+    def questions(self) -> ClipSet:
+        """The clips with questions of all tasks."""
+        return ClipSet(tuple(questions(self.facts, self.seed)), self)
+
+
+@dataclass(frozen=True)
+class ClipSet:
+    """Samples on drawn clips; a `lmeec.mllm.data.source.ClipSource`."""
+
+    samples: Sequence[Sample]
+    drawn: DrawnClips
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def read(self, place: int) -> Clip:
+        """A sample with its pictures."""
+        sample = self.samples[place]
+        ego, exo = np.array(self.drawn.pictures[clip_of(sample)])
+        return Clip(sample, ego, exo)
+
+
+def drawn_clips(
+    folder: Path,
+    world: World,
+    split: Split,
+    takes: int | None = None,
+    *,
+    threads: int = 0,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> DrawnClips:
+    """Give the clips of a split, drawn unless the folder has them.
+
+    Args:
+        folder: Where drawn clips are kept; each setting, split and number of takes has a folder of its own there.
+        world: The setting.
+        split: Which takes.
+        takes: How many of them; None for all.
+        threads: Threads that draw; 0 takes one a core. They do not change what is drawn.
+        on_progress: Called with the takes that are drawn, and all.
+
+    Raises:
+        ConfigError: More takes than the split has, or none.
+        DataError: What is in the folder is damaged.
+        DiskFullError: There is no space.
+    """
+    count = TAKES[split] if takes is None else takes
+    if not 1 <= count <= TAKES[split]:
+        raise ConfigError(f"takes must be from 1 to {TAKES[split]} for {split}, not {count}")
+    about = {"drawing": _DRAWING, "world": asdict(world), "seed": SEEDS[split], "takes": count}
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
+    home = folder / f"{split}-{digest}"
+    if not (home / _FACTS).exists():
+        _draw(home, world, SEEDS[split], count, threads or len(os.sched_getaffinity(0)), on_progress)
+    return _opened(home, world, SEEDS[split])
+
+
+def _draw(
+    home: Path, world: World, seed: int, takes: int, threads: int, on_progress: Callable[[int, int], None] | None
+) -> None:
+    """Draw takes on threads, a few ahead of what is written."""
+    kept: list[Facts] = []
+    plans = plan_takes(world, seed, takes)
+    with (
+        ThreadPoolExecutor(threads, "drawing") as pool,
+        naming_the_file(home / _PICTURES),
+        written_whole(home / _PICTURES) as file,
+    ):
+        ahead: deque[Future[list[tuple[Facts, NDArray[np.uint8]]]]] = deque(
+            pool.submit(draw_take, world, *plan) for plan in islice(plans, 2 * threads)
+        )
+        done = 0
+        while ahead:
+            for facts, pictures in ahead.popleft().result():
+                file.write(np.ascontiguousarray(pictures).data)
+                kept.append(facts)
+            ahead.extend(pool.submit(draw_take, world, *plan) for plan in islice(plans, 1))
+            done += 1
+            if on_progress is not None:
+                on_progress(done, takes)
+    with naming_the_file(home / _FACTS), written_whole(home / _FACTS) as file:
+        file.write(msgspec.json.encode(kept))
+
+
+def _opened(home: Path, world: World, seed: int) -> DrawnClips:
+    path = home / _PICTURES
+    try:
+        facts = msgspec.json.decode((home / _FACTS).read_bytes(), type=tuple[Facts, ...])
+        shape = (len(facts), 2, world.frames, world.size, world.size, 3)
+        if path.stat().st_size != int(np.prod(shape)):
+            raise ValueError(f"it has {path.stat().st_size} bytes, but {int(np.prod(shape))} belong there")
+        pictures = np.memmap(path, np.uint8, "r", shape=shape) if facts else np.zeros(shape, np.uint8)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: drawn clips are damaged ({error}); remove {home}, and they are drawn anew") from error
+    return DrawnClips(facts, pictures, seed)
