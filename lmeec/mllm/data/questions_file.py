@@ -1,0 +1,115 @@
+"""The project's own file of questions, for every data set that has no reader: JSON, documented in docs/exo2ego.md.
+
+A JSON array, or JSON lines (.jsonl), of objects with the keys of `Question`. What is left out has its default; a key
+that is not known is a mistake.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from lmeec.errors import DataError
+from lmeec.mllm.data.records import read_records
+from lmeec.mllm.data.sample import Sample
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHAPE = "docs/exo2ego.md shows the keys of a question"
+
+
+class Question(msgspec.Struct, forbid_unknown_fields=True):
+    """One record.
+
+    Attributes:
+        video: The video, or folder of pictures, relative to the folder of videos.
+        question: What is asked; may be empty if there is an instruction.
+        answer: What is true; null or absent if it is not known.
+        options: Answers to choose from.
+        id: Tells records apart; its number in the file if absent.
+        source: The data set; the file's name if absent.
+        task: Scores are given by task.
+        instruction: The line on the task and the form of the answer.
+        start: Beginning of the clip, in seconds.
+        end: End of the clip, in seconds.
+        start_frame: First frame of the clip, in place of seconds.
+        end_frame: One past the last.
+        exo_video: The video of an exo camera at the same instants.
+        group: Candidates of one question share it.
+        right: Whether it is its group's right candidate.
+    """
+
+    video: str
+    question: str = ""
+    answer: str | None = None
+    options: tuple[str, ...] = ()
+    id: str | int | None = None
+    source: str | None = None
+    task: str = "question"
+    instruction: str = ""
+    start: float | None = None
+    end: float | None = None
+    start_frame: int | None = None
+    end_frame: int | None = None
+    exo_video: str | None = None
+    group: str | None = None
+    right: bool | None = None
+
+
+def read_questions(path: Path) -> list[Sample]:
+    """Read a file of questions.
+
+    Raises:
+        DataError: A record lacks a key, has one too many, or says what cannot be; names file, line and key.
+    """
+    samples: list[Sample] = []
+    for where, record in read_records(path, Question, SHAPE):
+        if not (record.question.strip() or record.instruction.strip()):
+            raise DataError(f"{where()}: key question: there is neither a question nor an instruction; {SHAPE}")
+        if (record.start_frame is None) != (record.end_frame is None):
+            raise DataError(f"{where()}: give both of start_frame and end_frame, or none; {SHAPE}")
+        frames = None
+        if record.start_frame is not None and record.end_frame is not None:
+            frames = (record.start_frame, record.end_frame)
+        if frames is not None and (record.start is not None or record.end is not None):
+            raise DataError(f"{where()}: give seconds or frames, not both; {SHAPE}")
+        try:
+            samples.append(
+                Sample(
+                    id=str(len(samples) if record.id is None else record.id),
+                    video=record.video,
+                    source=record.source or path.stem,
+                    task=record.task,
+                    instruction=record.instruction,
+                    question=record.question,
+                    answer=record.answer,
+                    options=record.options,
+                    start=record.start,
+                    end=record.end,
+                    frames=frames,
+                    exo_video=record.exo_video,
+                    group=record.group,
+                    right=record.right,
+                )
+            )
+        except DataError as error:
+            raise DataError(f"{where()}: {error}; {SHAPE}") from error
+    return unique(samples, path)
+
+
+def unique(samples: list[Sample], path: Path) -> list[Sample]:
+    """Give samples back if there are any and their ids differ.
+
+    Raises:
+        DataError: The file has no samples, or two of one id.
+    """
+    if not samples:
+        raise DataError(f"{path}: holds no questions; name another file")
+    seen: set[str] = set()
+    for sample in samples:
+        if sample.id in seen:
+            raise DataError(f"{path}: two questions have the id {sample.id!r}; give each its own")
+        seen.add(sample.id)
+    return samples
