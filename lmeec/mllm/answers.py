@@ -5,11 +5,19 @@ It holds the questions too, so that it can be judged without the files that they
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lmeec.errors import OutputError
+from lmeec.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from lmeec.mllm.data.sample import Sample
 
 SCHEMA_VERSION = 1
@@ -76,3 +84,56 @@ def question_columns(sample: Sample) -> dict[str, Any]:
         "group": sample.group,
         "right": sample.right,
     }
+
+
+def schema_with(about: Mapping[str, Any]) -> pa.Schema:
+    """The schema with what a table says of itself.
+
+    Args:
+        about: What answered, as JSON values: model, digest of its weights, settings.
+    """
+    return SCHEMA.with_metadata({METADATA_KEY: json.dumps(about).encode(), VERSION_KEY: str(SCHEMA_VERSION).encode()})
+
+
+def read_answers(path: Path) -> pa.Table:
+    """Read a table of answers.
+
+    Raises:
+        OutputError: The file is missing, damaged, of another version, or lacks a column, as the question.
+    """
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise OutputError(f"{path} does not exist: check the name, or make it with `lmeec mllm answer`") from None
+    except (pa.ArrowException, OSError) as error:
+        raise OutputError(f"{path} is not a whole Parquet file: it is damaged or of another kind ({error})") from error
+    version = (table.schema.metadata or {}).get(VERSION_KEY)
+    if version is not None and version != str(SCHEMA_VERSION).encode():
+        raise OutputError(
+            f"{path} has answers of version {version.decode(errors='replace')}, this lmeec ({__version__}) reads "
+            f"version {SCHEMA_VERSION}: answer anew"
+        )
+    missing = [name for name in SCHEMA.names if name not in table.column_names]
+    if missing:
+        raise OutputError(
+            f"{path} is no table of answers: it has no column {' and no column '.join(missing)}; give a file that "
+            "`lmeec mllm answer` wrote"
+        )
+    try:
+        return table.select(SCHEMA.names).cast(SCHEMA)
+    except (pa.ArrowException, ValueError) as error:
+        raise OutputError(f"{path} has a column of another type than answers have ({error}); answer anew") from error
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What a table of answers says of itself; nothing where another program wrote it.
+
+    Raises:
+        OutputError: The file cannot be read.
+    """
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (pa.ArrowException, OSError) as error:
+        raise OutputError(f"{path} is not a whole Parquet file: it is damaged or of another kind ({error})") from error
+    about: dict[str, Any] = json.loads(metadata.get(METADATA_KEY, b"{}"))
+    return about

@@ -1,0 +1,1 @@
+"""What answers are worth: by task, with intervals over videos."""
