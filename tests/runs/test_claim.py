@@ -16,6 +16,7 @@ from lmeec.runs import claim, heartbeat
 from lmeec.runs.claim import HEARTBEAT_FILE, Claim, Owner, find_owner, is_alive
 from lmeec.runs.events import Progress
 from lmeec.runs.heartbeat import RunRecord
+from lmeec.tables import list_parts, parts_directory
 from tests.support.drivers import at_once, owner_process
 
 
@@ -176,3 +177,21 @@ def test_a_driver_that_was_taken_for_dead_notices(parts, told, monkeypatch):
         time.sleep(0.2)
         assert mine.lost
     assert other.exists()
+
+
+def test_an_output_in_a_store_has_one_owner(store, monkeypatch):
+    monkeypatch.setattr(claim, "SILENT_AFTER_S", 0.3)
+    monkeypatch.setattr(claim, "_LOOK_EVERY_S", {True: 0.05, False: 0.05})
+    parts = parts_directory(f"{store}/night.parquet")
+    mine = claim.Claim(parts, print)
+    with pytest.raises(OutputError, match="is writing there"):
+        claim.Claim(parts, print)
+    elsewhere = msgspec.structs.replace(mine.owner, token="other", machine="another")
+    (parts / "owner-000002.json").write_bytes(msgspec.json.encode(elsewhere))
+    assert not mine.held()
+    mine.release()
+    second = claim.Claim(parts, print)
+    assert second.held()
+    assert [path.name for path in parts.iterdir()] == ["owner-000003.json"]
+    second.release()
+    assert list_parts(parts) == []

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-import uuid
-from concurrent.futures import ThreadPoolExecutor
-
 import duckdb
-import msgspec
 import pandas as pd
 import polars as pl
 import pytest
-from moto.server import ThreadedMotoServer
 
 from lmeec.analysis.evaluation import evaluate
 from lmeec.errors import OutputError
-from lmeec.files.whole import create_exclusively
-from lmeec.runs import claim
 from lmeec.tables import (
     Output,
     PartWriter,
@@ -35,32 +27,6 @@ from lmeec.tables import (
 from lmeec.tables.coverage import Coverage, Source
 from tests.support.rows import RUN, row, square, write_part
 
-
-@pytest.fixture(scope="module")
-def s3():
-    """A bucket of a real S3 server."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        environment.setenv("AWS_ACCESS_KEY_ID", "test")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        location("s3://results").mkdir()
-        yield "s3://results"
-    server.stop()
-
-
-@pytest.fixture(params=["local", "memory", "s3"])
-def base(request, tmp_path):
-    if request.param == "local":
-        return str(tmp_path)
-    if request.param == "memory":
-        return f"memory://{uuid.uuid4().hex}"
-    return f"{request.getfixturevalue('s3')}/{uuid.uuid4().hex}"
-
-
 TRUTH = {"gt_state": "visible", "gt": square(10, 40)}
 ROWS = [row(frame, take_uid=take, **TRUTH) for take in ("a", "b/ü") for frame in (30, 0)]
 
@@ -71,8 +37,8 @@ def write_parts(out):
     return list_parts(parts_directory(out))
 
 
-def test_parts_are_written_listed_joined_and_removed(base):
-    out = f"{base}/night.parquet"
+def test_parts_are_written_listed_joined_and_removed(store):
+    out = f"{store}/night.parquet"
     parts = write_parts(out)
     assert {read_part_info(part).take_uid for part in parts} == {"a", "b/ü"}
     assert merge_parts(parts, out) == 4
@@ -92,49 +58,16 @@ def test_parts_are_written_listed_joined_and_removed(base):
         merge_parts(parts, out)
 
 
-def test_of_many_that_make_a_file_one_does(base):
-    path = location(f"{base}/folder/owner-000001.json")
-    barrier = threading.Barrier(6)
-
-    def make(number):
-        barrier.wait()
-        return create_exclusively(path, str(number).encode())
-
-    with ThreadPoolExecutor(6) as pool:
-        made = list(pool.map(make, range(6)))
-    assert sum(made) == 1
-    assert path.read_bytes() == str(made.index(True)).encode()
-    assert create_exclusively(path, path.read_bytes()), "an upload that is sent again is not another's"
-
-
-def test_an_output_in_a_store_has_one_owner(base, monkeypatch):
-    monkeypatch.setattr(claim, "SILENT_AFTER_S", 0.3)
-    monkeypatch.setattr(claim, "_LOOK_EVERY_S", {True: 0.05, False: 0.05})
-    parts = parts_directory(f"{base}/night.parquet")
-    mine = claim.Claim(parts, print)
-    with pytest.raises(OutputError, match="is writing there"):
-        claim.Claim(parts, print)
-    elsewhere = msgspec.structs.replace(mine.owner, token="other", machine="another")
-    (parts / "owner-000002.json").write_bytes(msgspec.json.encode(elsewhere))
-    assert not mine.held()
-    mine.release()
-    second = claim.Claim(parts, print)
-    assert second.held()
-    assert [path.name for path in parts.iterdir()] == ["owner-000003.json"]
-    second.release()
-    assert list_parts(parts) == []
-
-
-def test_an_abandoned_part_is_not_there(base):
-    folder = parts_directory(f"{base}/night.parquet")
+def test_an_abandoned_part_is_not_there(store):
+    folder = parts_directory(f"{store}/night.parquet")
     with pytest.raises(RuntimeError), PartWriter(folder, RUN, "a", "ego2exo") as part:
         part.write(ROWS[:1])
         raise RuntimeError
     assert list_parts(folder) == []
 
 
-def test_a_folder_holds_a_file_a_take_and_replaces_an_older_one(base):
-    out = f"{base}/night/"
+def test_a_folder_holds_a_file_a_take_and_replaces_an_older_one(store):
+    out = f"{store}/night/"
     parts = write_parts(out)
     merge_parts(parts, out)
     whole = read_results(out)
@@ -145,7 +78,7 @@ def test_a_folder_holds_a_file_a_take_and_replaces_an_older_one(base):
         merge_parts(parts, out)
     merge_parts(parts[:1], out, overwrite=True)
     assert read_results(out).num_rows == 2
-    assert not [path for path in location(base).iterdir() if ".tmp" in path.name]
+    assert not [path for path in location(store).iterdir() if ".tmp" in path.name]
 
 
 def test_pandas_duckdb_and_polars_read_a_folder(tmp_path):
@@ -155,10 +88,10 @@ def test_pandas_duckdb_and_polars_read_a_folder(tmp_path):
     assert duckdb.sql(f"select count(*) from '{out}*.parquet'").fetchall() == [(4,)]
 
 
-def test_a_folder_that_lacks_a_file_is_told(base):
-    out = f"{base}/night/"
+def test_a_folder_that_lacks_a_file_is_told(store):
+    out = f"{store}/night/"
     merge_parts(write_parts(out), out)
-    next(iter(location(base).joinpath("night").glob("a.*"))).unlink()
+    next(iter(location(store).joinpath("night").glob("a.*"))).unlink()
     with pytest.raises(OutputError, match="holds 1 results files, but should hold 2"):
         read_results(out)
 
@@ -198,9 +131,3 @@ def test_a_slash_at_the_end_means_a_folder(tmp_path):
     assert not Output.of("s3://bucket/night.parquet").partitioned
     assert Output.of(tmp_path).partitioned
     assert str(Output.of("s3://bucket/night/").failures) == "s3://bucket/night.failures.json"
-
-
-@pytest.mark.parametrize("url", ["nothing://bucket/x.parquet", "gs://bucket/x.parquet"])
-def test_an_unknown_or_missing_file_system_is_told(url):
-    with pytest.raises(OutputError, match=r"not a known file system|\[gcs\]"):
-        location(url)
