@@ -7,7 +7,7 @@ run. Constructors check their values and name the one that is wrong.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from lmeec.errors import ConfigError, require
@@ -101,12 +101,21 @@ class MemoryEncoderConfig:
 
 @dataclass(frozen=True)
 class MaskDecoderConfig:
-    """SAM's two-way transformer and its heads."""
+    """SAM's two-way transformer and its heads.
+
+    Attributes:
+        pixel_channels: channels of the embeddings of single pixels that masks are refined by, at half the image size
+            (`lmeec.model.pixels`); 0 leaves the decoder as it is in SAM 2, with masks at a quarter.
+    """
 
     depth: int = 2
     num_heads: int = 8
     mlp_dim: int = 2048
     iou_head_hidden_dim: int = 256
+    pixel_channels: int = 0
+
+    def __post_init__(self) -> None:
+        require(self.pixel_channels >= 0, "mask_decoder.pixel_channels", self.pixel_channels, "zero or more")
 
 
 @dataclass(frozen=True)
@@ -162,8 +171,8 @@ class ModelConfig:
 
     @property
     def logits_size(self) -> int:
-        """Side of the mask logits, a quarter of the image size."""
-        return self.image_size // 4
+        """Side of the mask logits: a quarter of the image size, or half of it with embeddings of pixels."""
+        return self.image_size // (2 if self.mask_decoder.pixel_channels else 4)
 
     @classmethod
     def base_plus(cls) -> ModelConfig:
@@ -190,6 +199,12 @@ class ModelConfig:
             memory_encoder=MemoryEncoderConfig(out_dim=64, fuser_layers=1),
             mask_decoder=MaskDecoderConfig(depth=2, num_heads=8, mlp_dim=256, iou_head_hidden_dim=64),
         )
+
+    @classmethod
+    def nano_fine(cls) -> ModelConfig:
+        """Nano with embeddings of pixels, for edges and small objects (see `lmeec.model.pixels`)."""
+        nano = cls.nano()
+        return replace(nano, mask_decoder=replace(nano.mask_decoder, pixel_channels=24))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries and lists, for JSON."""
@@ -221,7 +236,7 @@ def _part_from_dict(part: type, values: dict[str, Any]) -> object:
     return part(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
 
 
-PRESETS = {"base_plus": ModelConfig.base_plus, "nano": ModelConfig.nano}
+PRESETS = {"base_plus": ModelConfig.base_plus, "nano": ModelConfig.nano, "nano_fine": ModelConfig.nano_fine}
 """Named model configurations."""
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lmeec.memory.bank import dual_memory
 from lmeec.memory.pointers import PointerBank
-from lmeec.model.lmeec import LMEEC, Decoded, ViewFeatures
+from lmeec.model.lmeec import LMEEC, Decoded, ViewFeatures, joined
 from lmeec.model.memory_attention import PreparedTarget
 from lmeec.model.transfer import index_on, to_device
 
@@ -136,7 +136,7 @@ class Tracker:
         cameras, targets = list(frames), sorted({spec.target_camera for spec in specs})
         query_of = {spec.stream: spec.query_camera for spec in specs}
         encoded = [some for _, some in self._in_batches([frames[camera] for camera in cameras], self._encode)]
-        features = _joined(encoded)
+        features = joined(encoded)
         row = {camera: i for i, camera in enumerate(cameras)}
         prepared = [
             some.tokens
@@ -151,10 +151,12 @@ class Tracker:
                 ),
             )
         ]
+        prototypes = [prototype for _, prototype in views if prototype is not None]
         return _Scene(
             features=features,
             prepared=PreparedTarget(torch.cat(prepared)),
-            views=torch.cat(views),
+            views=torch.cat([view for view, _ in views]),
+            prototypes=torch.cat(prototypes) if prototypes else None,
             cameras=cameras,
             targets=targets,
             streams=sorted(query_of),
@@ -169,10 +171,14 @@ class Tracker:
         with self._part("memory attention"):
             return self.model.prepare(features.coarse.index_select(0, self._index(rows)))
 
-    def _view_memories(self, features: ViewFeatures, rows: list[int], masks: list[Tensor]) -> Tensor:
+    def _view_memories(
+        self, features: ViewFeatures, rows: list[int], masks: list[Tensor]
+    ) -> tuple[Tensor, Tensor | None]:
+        """View memories, and prototypes of a model that has them."""
         with self._part("memory encoder"):
-            resized = [self.model.query_mask(to_device(mask[None], self.model.device)) for mask in masks]
-            return self.model.view_memory(features.coarse.index_select(0, self._index(rows)), torch.cat(resized))
+            resized = torch.cat([self.model.query_mask(to_device(mask[None], self.model.device)) for mask in masks])
+            query = features.rows(self._index(rows))
+            return self.model.view_memory(query.coarse, resized), self.model.prototype(query, resized)
 
     def _alike(self, active: Sequence[int]) -> list[int]:
         """The tracks, those that attend to equally many tokens together, so that few batches mix them."""
@@ -207,7 +213,7 @@ class Tracker:
                 mixed = self.model.MV_MoE(guided, fused.index_select(0, index)).to(fused.dtype)
                 fused = fused.index_copy(0, index, mixed)
         with self._part("mask decoder"):
-            decoded = self.model.decode(fused, target)
+            decoded = self.model.decode(fused, target, scene.prototypes_of([spec.stream for spec in specs]))
         with self._part("memory encoder"):
             memories = self.model.target_memory(target.coarse, decoded)
         with self._part("memory bank"):
@@ -265,12 +271,14 @@ class _Scene:
         features: a row a camera.
         prepared: a row a target camera.
         views: this step's view memory, a row a stream, [streams, h*w, D].
+        prototypes: likewise, [streams, P]; None of a model without.
         cameras: names, in the order of rows; likewise `targets` and `streams`.
     """
 
     features: ViewFeatures
     prepared: PreparedTarget
     views: Tensor
+    prototypes: Tensor | None
     cameras: list[str]
     targets: list[str]
     streams: list[int]
@@ -287,6 +295,12 @@ class _Scene:
         """View memories of streams, a row each."""
         return self.views.index_select(0, self._index(self.streams, streams))
 
+    def prototypes_of(self, streams: list[int]) -> Tensor | None:
+        """Prototypes of streams, a row each; None of a model without."""
+        if self.prototypes is None:
+            return None
+        return self.prototypes.index_select(0, self._index(self.streams, streams))
+
     def _index(self, rows: list[T], wanted: list[T]) -> Tensor:
         row_of = {item: row for row, item in enumerate(rows)}
         return index_on(self.views.device, [row_of[item] for item in wanted])
@@ -299,9 +313,3 @@ def _timed(name: str, times: StageTimes, device: torch.device) -> Iterator[None]
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     times.add(name, perf_counter() - start)
-
-
-def _joined(parts: list[ViewFeatures]) -> ViewFeatures:
-    if len(parts) == 1:
-        return parts[0]
-    return ViewFeatures(*(torch.cat([getattr(p, name) for p in parts]) for name in ("coarse", "middle", "fine")))

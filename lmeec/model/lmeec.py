@@ -1,8 +1,8 @@
 """The LM-EEC network: SAM 2.1's modules, a Memory-View MoE, and the four operations that a step of a track is made of.
 
 It holds no state of a track; banks and pointers belong to `lmeec.inference.tracker`. Tensors are batch first. C is the
-hidden size, D the memory size, h = w the side of the feature grid, s = 4h the side of the mask logits, S = 16h that
-of the image.
+hidden size, D the memory size, h = w the side of the feature grid, S = 16h that of the image, and s that of the mask
+logits: S/4, or S/2 of a model with embeddings of pixels.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ from torch import Tensor, nn
 from lmeec.errors import ConfigError
 from lmeec.model.memory_attention import MemoryAttention, PreparedTarget
 from lmeec.model.mv_moe import MemoryViewMoE
+from lmeec.model.pixels import Pixels, pixel_parts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from lmeec.config import ModelConfig
 
 ABSENT_LOGIT = -1024.0
@@ -45,15 +48,36 @@ class ViewFeatures:
         coarse: [B, C, h, w].
         middle: high-resolution features for the mask decoder, [B, C/4, 2h, 2w].
         fine: the same, [B, C/8, 4h, 4w].
+        pixels: embeddings of pixels, B rows; None of a model without.
     """
 
     coarse: Tensor
     middle: Tensor
     fine: Tensor
+    pixels: Pixels | None = None
 
     def rows(self, index: Tensor) -> ViewFeatures:
         """The rows named by `index` [R], repeated as they are named."""
-        return ViewFeatures(*(x.index_select(0, index) for x in (self.coarse, self.middle, self.fine)))
+        coarse, middle, fine = (x.index_select(0, index) for x in (self.coarse, self.middle, self.fine))
+        return ViewFeatures(coarse, middle, fine, None if self.pixels is None else self.pixels.rows(index))
+
+
+def joined(parts: Sequence[ViewFeatures]) -> ViewFeatures:
+    """The rows of all parts, one after the other; of features as they are encoded, a row a view."""
+    if len(parts) == 1:
+        return parts[0]
+    coarse, middle, fine = (torch.cat([getattr(part, name) for part in parts]) for name in ("coarse", "middle", "fine"))
+    embeddings = [part.pixels.embeddings for part in parts if part.pixels is not None]
+    return ViewFeatures(coarse, middle, fine, Pixels(torch.cat(embeddings)) if embeddings else None)
+
+
+def unjoined(features: ViewFeatures, parts: int) -> list[ViewFeatures]:
+    """The inverse of `joined`, of parts with equally many rows."""
+    grids = zip(*(x.chunk(parts) for x in (features.coarse, features.middle, features.fine)), strict=True)
+    pixels: Iterable[Pixels | None] = [None] * parts
+    if features.pixels is not None:
+        pixels = map(Pixels, features.pixels.embeddings.chunk(parts))
+    return [ViewFeatures(coarse, middle, fine, own) for (coarse, middle, fine), own in zip(grids, pixels, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -115,6 +139,8 @@ class LMEEC(nn.Module):
         self.no_mem_pos_enc = _embedding(1, 1, c)
         self.no_obj_ptr = _embedding(1, c)
         self.no_obj_embed_spatial = _embedding(1, d)
+        if (parts := pixel_parts(config)) is not None:
+            self.pixel_encoder, self.pixel_decoder = parts
         self._register_constants()
 
     def _register_constants(self) -> None:
@@ -194,6 +220,11 @@ class LMEEC(nn.Module):
             )
 
     @property
+    def has_pixels(self) -> bool:
+        """Whether it has embeddings of pixels."""
+        return self.config.mask_decoder.pixel_channels > 0
+
+    @property
     def device(self) -> torch.device:
         """Where the parameters are."""
         return self.maskmem_tpos_enc.device
@@ -232,7 +263,8 @@ class LMEEC(nn.Module):
         """Encode normalised camera frames, [B, 3, S, S]."""
         fine, middle, coarse = self.image_encoder(images)["backbone_fpn"]
         decoder = self.sam_mask_decoder
-        return ViewFeatures(coarse=coarse, middle=decoder.conv_s1(middle), fine=decoder.conv_s0(fine))
+        pixels = Pixels(self.pixel_encoder(images, fine, middle, coarse)) if self.has_pixels else None
+        return ViewFeatures(coarse=coarse, middle=decoder.conv_s1(middle), fine=decoder.conv_s0(fine), pixels=pixels)
 
     def prepare(self, target: Tensor) -> PreparedTarget:
         """The part of memory attention that depends on the target's camera frame alone.
@@ -254,6 +286,15 @@ class LMEEC(nn.Module):
         """
         # The released code takes the sigmoid of the 0/1 mask itself, so the encoder sees 0 and 4.62, not -10 and 10.
         return self._encode_memory(query, masks.float())
+
+    def prototype(self, query: ViewFeatures, masks: Tensor) -> Tensor | None:
+        """How the query view shows the object: the mean embedding of its pixels, [B, P]; None of a model without.
+
+        Args:
+            query: features of the query frames, B rows.
+            masks: bool [B, S, S].
+        """
+        return None if query.pixels is None else query.pixels.mean(masks)
 
     def target_memory(self, target: Tensor, decoded: Decoded) -> Tensor:
         """Memory of the target view with its predicted masks.
@@ -348,14 +389,15 @@ class LMEEC(nn.Module):
         codes: Tensor = self.obj_ptr_tpos_proj(get_1d_sine_pe(distance, dim=self.config.hidden_dim))
         return codes
 
-    def decode(self, fused: Tensor, target: ViewFeatures) -> Decoded:
+    def decode(self, fused: Tensor, target: ViewFeatures, prototype: Tensor | None = None) -> Decoded:
         """Predict masks from fused features.
 
         Args:
             fused: [B, C, h, w].
             target: the target frames' features, B rows.
+            prototype: how the query views show the objects (see `prototype`); not of a model without embeddings.
         """
-        return self.gate(self.decode_ungated(fused, target))
+        return self.gate(self.decode_ungated(fused, target, prototype))
 
     def gate(self, decoded: Decoded) -> Decoded:
         """Erase mask and pointer where the object is predicted absent."""
@@ -366,21 +408,37 @@ class LMEEC(nn.Module):
             object_pointer=torch.where(present, decoded.object_pointer, self.no_obj_ptr),
         )
 
-    def decode_ungated(self, fused: Tensor, target: ViewFeatures) -> Decoded:
+    def decode_ungated(self, fused: Tensor, target: ViewFeatures, prototype: Tensor | None = None) -> Decoded:
         """Like `decode`, but with masks and pointers also where the object is predicted absent, as training needs."""
-        batch = len(fused)
+        if prototype is None or target.pixels is None:
+            return self._decoded(
+                *self._decode_masks(fused, target, torch.zeros((), dtype=fused.dtype, device=fused.device))
+            )
+        likeness = target.pixels.dot(prototype)
+        prompt = self.pixel_decoder.dense_prompt(likeness, self.config.grid)
+        masks, iou, tokens, score = self._decode_masks(fused, target, prompt)
+        refined = self.pixel_decoder.refine(masks[:, 0], tokens[:, 0], likeness, target.pixels)
+        return self._decoded(refined[:, None], iou, tokens, score)
+
+    def _decode_masks(
+        self, fused: Tensor, target: ViewFeatures, dense: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """SAM's mask decoder: one mask of B targets, its predicted IoU, its token, and the object score."""
         decoder, prompt = self.sam_mask_decoder, self.sam_prompt_encoder
         # SAM 2 pads an empty prompt twice: once for the missing point, once for the missing box.
-        padding = prompt.not_a_point_embed.weight.expand(batch, 2, -1)
+        padding = prompt.not_a_point_embed.weight.expand(len(fused), 2, -1)
         masks, iou, tokens, score = decoder(
             image_embeddings=fused,
             image_pe=prompt.get_dense_pe(),
             sparse_prompt_embeddings=padding,
-            dense_prompt_embeddings=torch.zeros((), dtype=fused.dtype, device=fused.device),
+            dense_prompt_embeddings=dense,
             multimask_output=False,
             repeat_image=False,
             high_res_features=[target.fine, target.middle],
         )
+        return masks, iou, tokens, score
+
+    def _decoded(self, masks: Tensor, iou: Tensor, tokens: Tensor, score: Tensor) -> Decoded:
         return Decoded(
             mask_logits=masks[:, 0].float(),
             object_score=score[:, 0].float(),

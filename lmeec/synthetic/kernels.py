@@ -302,7 +302,7 @@ def add_noise(picture: np.ndarray, noise: np.ndarray, shift_y: int, shift_x: int
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def owners(index: np.ndarray, owner: np.ndarray, out: np.ndarray) -> None:
-    """Object numbers uint8 [H, W] from the index buffer and each primitive's object number [P]."""
+    """Numbers uint8 [H, W] from the index buffer and each primitive's number [P], 0 where there is none."""
     for y in range(index.shape[0]):
         for x in range(index.shape[1]):
             number = index[y, x]

@@ -25,10 +25,17 @@ _BLUR_FROM = 3.0
 
 @dataclass(frozen=True)
 class Frame:
-    """One rendered frame: rgb uint8 [H, W, 3]; objects uint8 [H, W], 0 or 1 + the index of the object seen there."""
+    """One rendered frame.
+
+    Attributes:
+        rgb: uint8 [H, W, 3].
+        objects: 0, or 1 + the index of the object seen there, uint8 [H, W].
+        surfaces: 0 for the room's sides, or 1 + the number of the material seen there, uint8 [H, W].
+    """
 
     rgb: np.ndarray
     objects: np.ndarray
+    surfaces: np.ndarray
 
 
 class Renderer:
@@ -84,9 +91,10 @@ class Renderer:
             still = (*self._still.buffers, self._still.colours)
         self._shade(prims, rays, first, depth, index, self._buffers)
         kernels.develop(first, relight, index, still, self._buffers, shadow, self._gains, self._lut, self._colours)
-        objects = np.empty(self._size, np.uint8)
+        objects, surfaces = (np.empty(self._size, np.uint8) for _ in range(2))
         kernels.owners(index, prims[:, 1].astype(np.uint8), objects)
-        return Frame(self._finish(frame, index), objects)
+        kernels.owners(index, (prims[:, 2] + 1).clip(0, 255).astype(np.uint8), surfaces)
+        return Frame(self._finish(frame, index), objects, surfaces)
 
     def _shade(
         self,

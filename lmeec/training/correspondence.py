@@ -40,8 +40,8 @@ def object_loss(query: Tensor, target: Tensor, batch: ClipBatch) -> Tensor:
     if len(in_query) < 2:
         return query.new_zeros(())
     similarity = in_query @ in_target.T / OBJECT_TEMPERATURE
-    # The same object at another instant is neither right nor wrong.
-    owner = torch.arange(len(batch.clip), device=query.device)[:, None].expand_as(both)[both]
+    # The same object at another instant or in another pair of views is neither right nor wrong.
+    owner = batch.identity[:, None].expand_as(both)[both]
     same = owner[:, None] == owner[None]
     diagonal = torch.eye(len(owner), dtype=torch.bool, device=query.device)
     similarity = similarity.masked_fill(same & ~diagonal, -torch.inf)

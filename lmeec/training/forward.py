@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from lmeec.errors import ConfigError
-from lmeec.model.lmeec import LMEEC, Decoded, ViewFeatures
+from lmeec.model.lmeec import LMEEC, Decoded, ViewFeatures, joined, unjoined
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,11 +39,13 @@ class ClipOutputs:
             predicted absent.
         query: coarse features of the query frames, [B, T, C, h, w].
         target: the same of the target frames.
+        views: features of all views, V rows, of each instant.
     """
 
     steps: list[Decoded]
     query: Tensor
     target: Tensor
+    views: list[ViewFeatures]
 
 
 def run_clips(
@@ -69,7 +71,7 @@ def run_clips(
         ConfigError: see `check_frames`.
     """
     check_frames(batch.steps, model.config)
-    model = model.at_size(batch.query.shape[2])
+    model = model.at_size(batch.views.shape[2])
     return _ClipRun(model, batch, annotated_memory, recompute, slots_by_recency).run()
 
 
@@ -103,37 +105,53 @@ class _ClipRun:
         self._pointers: list[Tensor] = []
 
     def run(self) -> ClipOutputs:
-        query, target = self._encode(self._batch.query), self._encode(self._batch.target)
-        steps = [self._step(k, query[k], target[k]) for k in range(self._batch.steps)]
-        return ClipOutputs(steps, torch.stack([f.coarse for f in query], 1), torch.stack([f.coarse for f in target], 1))
+        batch = self._batch
+        views = self._encode(batch.views)
+        steps = [self._step(k, views[k]) for k in range(batch.steps)]
+        coarse = torch.stack([features.coarse for features in views], 1)
+        return ClipOutputs(steps, coarse[batch.query], coarse[batch.target], views)
 
-    def _encode(self, frames: Tensor) -> list[ViewFeatures]:
-        """Features of [B, T, S, S, 3] frames, instant by instant."""
+    def _encode(self, views: Tensor) -> list[ViewFeatures]:
+        """Features of [V, T, S, S, 3] frames, instant by instant."""
+        # As many views at a time as there are clips: clips that share nothing have their query views encoded, then
+        # their target views, and no more than half of them are ever held whole.
+        some = [self._encode_views(part) for part in views.split(len(self._batch.query))]
+        return [joined([part[k] for part in some]) for k in range(views.shape[1])]
+
+    def _encode_views(self, frames: Tensor) -> list[ViewFeatures]:
         if self._recompute:
             # One instant at a time, so that no more than one is ever held whole.
             return [self._saving(self._encode_some, frames[:, k]) for k in range(frames.shape[1])]
-        whole = self._encode_some(frames.flatten(0, 1))
-        rows = torch.arange(len(whole.coarse), device=frames.device).view(frames.shape[:2])
-        return [whole.rows(rows[:, k]) for k in range(frames.shape[1])]
+        return unjoined(self._encode_some(frames.transpose(0, 1).flatten(0, 1)), frames.shape[1])
 
     def _encode_some(self, frames: Tensor) -> ViewFeatures:
         return self._model.encode(self._model.normalise(frames))
 
-    def _step(self, k: int, query: ViewFeatures, target: ViewFeatures) -> Decoded:
-        model, clip = self._model, self._batch.clip
-        view = self._saving(model.view_memory, query.coarse[clip], self._batch.query_masks[:, k])
-        prepared = self._saving(model.prepare, target.coarse).rows(clip)
+    def _step(self, k: int, views: ViewFeatures) -> Decoded:
+        model, batch = self._model, self._batch
+        query, masks = views.rows(batch.query[batch.clip[batch.shown]]), batch.query_masks[batch.shown, k]
+        view = self._saving(model.view_memory, query.coarse, masks)
+        prototype = model.prototype(query, masks)
+        if len(batch.shown) < len(batch.showing):
+            view = view[batch.showing]
+            prototype = None if prototype is None else prototype[batch.showing]
+        prepared = self._prepare(views)
         fused = self._saving(model.attend_view, prepared, view)
         if k:
             if self._drops_out:  # in each pass of memory attention by itself
-                prepared = self._saving(model.prepare, target.coarse).rows(clip)
+                prepared = self._prepare(views)
             fused = model.MV_MoE(self._attend_memory(k, prepared), fused)
-        rows = target.rows(clip)
-        decoded = self._saving(model.decode_ungated, fused, rows)
+        rows = views.rows(batch.target[batch.clip])
+        decoded = self._saving(model.decode_ungated, fused, rows, prototype)
         self._views.append(view)
-        if k + 1 < self._batch.steps:
+        if k + 1 < batch.steps:
             self._remember(k, rows, decoded)
         return decoded
+
+    def _prepare(self, views: ViewFeatures) -> PreparedTarget:
+        """Each target view's part of memory attention, a row an object."""
+        batch = self._batch
+        return self._saving(self._model.prepare, views.coarse[batch.targets]).rows(batch.targeted)
 
     def _attend_memory(self, k: int, prepared: PreparedTarget) -> Tensor:
         entries = min(k, self._model.config.num_maskmem - 1)

@@ -20,11 +20,16 @@ if TYPE_CHECKING:
     from lmeec.model.lmeec import Decoded
 
 FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
+NEAR_FROM, NEAR_AT_LEAST = 0.25, 4
+"""Share of a pixel that makes it the object's, and the least margin about it, in pixels."""
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Share of each loss in the sum; `balanced` and `correspondence` are for training from scratch."""
+    """Share of each loss in the sum; those from `balanced` on are for training from scratch.
+
+    `dense` is for models with embeddings of pixels and scenes that know what each pixel shows.
+    """
 
     focal: float = 20.0
     dice: float = 1.0
@@ -32,6 +37,8 @@ class LossWeights:
     object_score: float = 1.0
     balanced: float = 0.0
     correspondence: float = 0.0
+    near: float = 0.0
+    dense: float = 0.0
 
     def __post_init__(self) -> None:
         for name, weight in vars(self).items():
@@ -44,7 +51,7 @@ class StepLosses:
     """Losses of one instant, means over its R objects; those of the mask are zero where it is not visible.
 
     Attributes:
-        focal: on the mask; likewise `dice` and `balanced`.
+        focal: on the mask; likewise `dice`, `balanced` and `near`.
         iou: distance of the predicted IoU to the one that was reached.
         object_score: cross entropy of visibility.
         reached: IoU of the masks, the sum over visible objects; no loss, but worth knowing.
@@ -55,6 +62,7 @@ class StepLosses:
     iou: Tensor
     object_score: Tensor
     balanced: Tensor
+    near: Tensor
     reached: Tensor
 
     def total(self, weights: LossWeights) -> Tensor:
@@ -65,6 +73,7 @@ class StepLosses:
             + weights.iou * self.iou
             + weights.object_score * self.object_score
             + weights.balanced * self.balanced
+            + weights.near * self.near
         )
 
 
@@ -101,6 +110,27 @@ def balanced_loss(logits: Tensor, masks: Tensor) -> Tensor:
     entropy = F.binary_cross_entropy_with_logits(logits, masks, reduction="none").flatten(1)
     inside = masks.flatten(1)
     return (_mean(entropy, inside) + _mean(entropy, 1 - inside)) / 2
+
+
+def near_loss(logits: Tensor, masks: Tensor) -> Tensor:
+    """Cross entropy of each mask, mean over a box about the object that is larger by half of its sides on each side.
+
+    There about a third of the pixels are the object's, whatever its size, so that edges count alike in small and large
+    objects, and no more on the one side than on the other. See `focal_loss`.
+    """
+    inside = (masks >= NEAR_FROM).float()
+    box = _span(inside.amax(2))[:, :, None] * _span(inside.amax(1))[:, None]
+    entropy = F.binary_cross_entropy_with_logits(logits, masks, reduction="none").flatten(1)
+    return _mean(entropy, box.flatten(1))
+
+
+def _span(shown: Tensor) -> Tensor:
+    """Whether each of the places [R, n] lies in the reach of those that are 1, or near: float [R, n]."""
+    places = torch.arange(shown.shape[1], device=shown.device)
+    first = torch.where(shown > 0, places, shown.shape[1]).amin(1, keepdim=True)
+    last = torch.where(shown > 0, places, -1).amax(1, keepdim=True)
+    margin = ((last - first + 1) / 2).clamp(min=NEAR_AT_LEAST)
+    return ((places >= first - margin) & (places <= last + margin)).float()
 
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:
@@ -145,5 +175,6 @@ def step_losses(
         iou=((decoded.predicted_iou - reached).abs() * shown).sum() / objects,
         object_score=(entropy * judged).sum() / objects,
         balanced=(balanced_loss(logits, truth) * shown).sum() / objects,
+        near=(near_loss(logits, truth) * shown).sum() / objects,
         reached=(reached * shown).sum(),
     )

@@ -45,7 +45,7 @@ class TrainJob:
         annotations: relations file of the takes; None means all.
         validate: folder of a data set to judge the model on; None does without.
         validate_annotations: relations file of that data set; None means all.
-        cache: folder of decoded frames; None means one in `out`.
+        cache: folder of decoded frames, or of scenes that come round; None means one in `out`.
     """
 
     takes: Path | None
@@ -133,7 +133,7 @@ def _model(job: TrainJob) -> tuple[LMEEC, str]:
         check_frames(job.config.clips.frames, model.config)
         return model, begun_with
     for phase in job.config.synthetic.phases:
-        check_frames(phase.frames, model.config)
+        check_frames(phase.longest, model.config)
     return model, begun_with
 
 
@@ -202,7 +202,7 @@ def _clips(
         return
     if config.steps is None:
         raise ConfigError("synthetic scenes have no end, so epochs mean nothing: say how long with --steps")
-    with SyntheticClips(scenes, size, config.seed, config.steps) as drawn:
+    with SyntheticClips(scenes, size, config.seed, config.steps, job.cache or job.out / CACHE) as drawn:
         yield _Clips(SharedSource(drawn, group), config.steps, "synthetic scenes")
 
 

@@ -15,6 +15,7 @@ from lmeec.errors import TrainingError
 from lmeec.model.transfer import to_device, to_host
 from lmeec.training.clips.clip import Clip, ClipBatch, collate
 from lmeec.training.correspondence import correspondence_loss
+from lmeec.training.dense import dense_loss
 from lmeec.training.forward import run_clips
 from lmeec.training.group import Group
 from lmeec.training.losses import step_losses
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from lmeec.model.lmeec import LMEEC
     from lmeec.training.config import TrainConfig
 
-LOSSES = ("focal", "dice", "iou", "object_score", "balanced", "correspondence")
+LOSSES = ("focal", "dice", "iou", "object_score", "balanced", "near", "correspondence", "dense")
 """Names of the losses, as in `LossWeights`."""
 
 ANEW = (
@@ -56,7 +57,7 @@ def accumulate_gradients(
 
     The loss is the mean over the clips' instants (or their sum, see `Rules.over_steps`) of the mean over the objects
     annotated there, in the whole batch: it does not depend on how the batch is divided among processes and passes. Only
-    the correspondence loss does, which compares the objects of a pass with each other.
+    the correspondence and dense losses do, which compare the objects and pixels of a pass with each other.
 
     Args:
         model: in training mode.
@@ -143,11 +144,14 @@ def _losses(
     correspondence = objects.new_zeros(())
     if weights.correspondence:
         correspondence = correspondence_loss(outputs.query, outputs.target, batch) * part
+    dense = objects.new_zeros(())
+    if weights.dense:
+        dense = dense_loss(outputs, batch) * part
     total = rules.over_steps(torch.stack([one.total(weights) for one in found]))
-    total = total + weights.correspondence * correspondence
-    parts = [rules.over_steps(torch.stack([getattr(one, name) for one in found])) for name in LOSSES[:-1]]
+    total = total + weights.correspondence * correspondence + weights.dense * dense
+    parts = [rules.over_steps(torch.stack([getattr(one, name) for one in found])) for name in LOSSES[:-2]]
     reached = torch.stack([one.reached for one in found]).sum()
-    return torch.stack([total, *parts, correspondence, reached, (batch.visible & batch.annotated).sum()])
+    return torch.stack([total, *parts, correspondence, dense, reached, (batch.visible & batch.annotated).sum()])
 
 
 def _origins(clips: Sequence[Clip]) -> str:

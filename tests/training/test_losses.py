@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from lmeec.errors import ConfigError
 from lmeec.model.lmeec import Decoded
-from lmeec.training.losses import LossWeights, balanced_loss, dice_loss, focal_loss, mask_iou, step_losses
+from lmeec.training.losses import LossWeights, balanced_loss, dice_loss, focal_loss, mask_iou, near_loss, step_losses
 
 LN2, LN3, LN4 = math.log(2), math.log(3), math.log(4)
 ONE_OF_FOUR = torch.tensor([[[1.0, 0.0], [0.0, 0.0]]])
@@ -90,3 +90,16 @@ def test_stride_compares_shares_of_pixels(three_objects):
 def test_negative_weights_are_refused():
     with pytest.raises(ConfigError, match=r"losses\.dice is -1"):
         LossWeights(dice=-1)
+
+
+def test_the_near_loss_counts_edges_of_small_and_large_objects_alike():
+    """A mask that is too large by a quarter of its side costs the same at every size; balanced losses let it pass."""
+    found = []
+    for side in (8, 16, 32):
+        truth = torch.zeros(1, 128, 128)
+        truth[:, 40 : 40 + side, 40 : 40 + side] = 1
+        bold = torch.full_like(truth, -4.0)
+        bold[:, 40 - side // 4 : 40 + side + side // 4, 40 - side // 4 : 40 + side + side // 4] = 4
+        found.append(float(near_loss(bold, truth)))
+        assert found[-1] > 10 * float(near_loss(8 * truth - 4, truth))
+    assert max(found) < 1.3 * min(found)

@@ -17,6 +17,8 @@ from lmeec.errors import require
 from lmeec.synthetic.descriptions import MIN_VISIBLE_PIXELS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from lmeec.training.clips.clip import Clip
@@ -94,6 +96,31 @@ def augment(clip: Clip, config: AugmentConfig, rng: np.random.Generator, *, apar
         )
     query, target = (_recolour(view, _colours(config, rng), config, rng) for view in (clip.query, clip.target))
     return replace(clip, query=query, target=target)
+
+
+def augment_views(
+    views: Sequence[tuple[np.ndarray, np.ndarray]], config: AugmentConfig, rng: np.random.Generator
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Change views of one scene, each in a way of its own, but all mirrored or none.
+
+    Args:
+        views: frames uint8 [T, S, S, 3] and maps of what they show, uint8 [T, S, S], of each view; they stay as they
+            are.
+        config: strengths.
+        rng: is advanced.
+
+    Returns:
+        The views likewise; maps are 0 where a view shows nothing of the scene.
+    """
+    flip = rng.uniform() < config.flip
+    changed = []
+    for frames, things in views:
+        size = frames.shape[1]
+        move = _about_centre(_linear(config, rng, flip), _shift(config, rng), size)
+        moved = _recolour(_warp_frames(frames, move, size), _colours(config, rng), config, rng)
+        warped = [cv2.warpAffine(one, move, (size, size), flags=cv2.INTER_NEAREST) for one in things]
+        changed.append((moved, np.stack(warped)))
+    return changed
 
 
 def augment_as_one(clip: Clip, config: AugmentConfig, rng: np.random.Generator) -> Clip:

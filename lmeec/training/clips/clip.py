@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from lmeec.model.transfer import to_device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,14 @@ class Clip:
         track_length: steps of the track that the clip is cut from, at least T; object pointers are timed by it.
         origin: where it is from, for messages.
         aspects: width over height of the query view's and the target view's frames before they were resized.
+        identity: numbers of the objects, [K], equal where two clips of a batch follow the same one; None where no other
+            clip does.
+        things: what each pixel of the query view and of the target view shows, uint8 [T, S, S] each: numbers of
+            objects and surfaces, 0 where it is not known; None without.
+        scenes: numbers of the scenes that both views show, in each of which things have numbers of their own.
+
+    Clips that hold the same array of frames share its features, and those that hold the same array of query masks
+    their view memories (see `collate`).
     """
 
     query: np.ndarray
@@ -38,6 +48,9 @@ class Clip:
     track_length: int
     origin: str = "a synthetic scene"
     aspects: tuple[float, float] = (1.0, 1.0)
+    identity: np.ndarray | None = None
+    things: tuple[np.ndarray, np.ndarray] | None = None
+    scenes: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         objects, steps = self.annotated.shape
@@ -55,18 +68,27 @@ class ClipSource(Protocol):
 
 @dataclass(frozen=True)
 class ClipBatch:
-    """B clips of T instants with R objects in all, as tensors.
+    """B clips of T instants with R objects in all, seen in V views, as tensors.
 
     Attributes:
-        query: uint8 [B, T, S, S, 3].
-        target: uint8 [B, T, S, S, 3].
+        views: uint8 [V, T, S, S, 3]; those that are query views first.
+        query: the query view of each clip, int64 [B].
+        target: the target view of each clip, int64 [B].
         clip: the clip of each object, int64 [R].
         query_masks: bool [R, T, S, S].
         target_masks: bool [R, T, S, S].
         annotated: bool [R, T].
         track_lengths: of each clip, B numbers.
+        shown: the objects whose view memories serve all, int64 [U]: one for each object of a query view.
+        showing: the place in `shown` of each object's view memory, int64 [R].
+        targets: each target view once, int64 [W].
+        targeted: the place in `targets` of each object's target view, int64 [R].
+        identity: equal where two rows are of the same object, int64 [R].
+        things: see `Clip`, uint8 [V, T, S, S]; None without.
+        scenes: equal where two views are of one scene, in which things have the same numbers, int64 [V].
     """
 
+    views: Tensor
     query: Tensor
     target: Tensor
     clip: Tensor
@@ -74,11 +96,18 @@ class ClipBatch:
     target_masks: Tensor
     annotated: Tensor
     track_lengths: tuple[int, ...]
+    shown: Tensor
+    showing: Tensor
+    targets: Tensor
+    targeted: Tensor
+    identity: Tensor
+    scenes: Tensor
+    things: Tensor | None = None
 
     @property
     def steps(self) -> int:
         """Instants T."""
-        return self.query.shape[1]
+        return self.views.shape[1]
 
     @property
     def visible(self) -> Tensor:
@@ -92,14 +121,56 @@ class ClipBatch:
 
 
 def collate(clips: Sequence[Clip]) -> ClipBatch:
-    """Join clips of equally many instants and of one size."""
-    objects = torch.tensor([len(clip.annotated) for clip in clips])
+    """Join clips of equally many instants and of one size.
+
+    An array of frames that several clips hold becomes one view, and an array of query masks that clips of one query
+    view hold gives one view memory an object: what is the same is computed once.
+    """
+    pictures = [clip.query for clip in clips] + [clip.target for clip in clips]
+    views, places = _distinct([id(picture) for picture in pictures])
+    objects = [len(clip.annotated) for clip in clips]
+    rows = [(id(clip.query), id(clip.query_masks), k) for clip, n in zip(clips, objects, strict=True) for k in range(n)]
+    shown, showing = _distinct(rows)
+    clip = [place for place, n in enumerate(objects) for _ in range(n)]
+    target = places[len(clips) :]
+    targets, targeted = _distinct([target[one] for one in clip])
+    known = all(clip.identity is not None for clip in clips)
+    identity = np.concatenate([clip.identity for clip in clips if clip.identity is not None]) if known else None
     return ClipBatch(
-        query=torch.from_numpy(np.stack([clip.query for clip in clips])),
-        target=torch.from_numpy(np.stack([clip.target for clip in clips])),
-        clip=torch.arange(len(clips)).repeat_interleave(objects),
+        views=torch.from_numpy(np.stack([pictures[first] for first in views])),
+        query=torch.tensor(places[: len(clips)]),
+        target=torch.tensor(target),
+        clip=torch.tensor(clip),
         query_masks=torch.from_numpy(np.concatenate([clip.query_masks for clip in clips])),
         target_masks=torch.from_numpy(np.concatenate([clip.target_masks for clip in clips])),
         annotated=torch.from_numpy(np.concatenate([clip.annotated for clip in clips])),
         track_lengths=tuple(clip.track_length for clip in clips),
+        shown=torch.tensor(shown),
+        showing=torch.tensor(showing),
+        targets=torch.tensor([target[clip[row]] for row in targets]),
+        targeted=torch.tensor(targeted),
+        identity=torch.arange(len(rows)) if identity is None else torch.from_numpy(identity),
+        scenes=torch.tensor(_of_views([clip.scenes for clip in clips], views)),
+        things=_things(clips, views),
     )
+
+
+def _things(clips: Sequence[Clip], views: Sequence[int]) -> Tensor | None:
+    maps = [clip.things for clip in clips if clip.things is not None]
+    return torch.from_numpy(np.stack(_of_views(maps, views))) if len(maps) == len(clips) else None
+
+
+def _of_views(pairs: Sequence[tuple[T, T]], views: Sequence[int]) -> list[T]:
+    """What the clips say of their query and target views, for views numbered as all query views, then all targets."""
+    both = [pair[side] for side in range(2) for pair in pairs]
+    return [both[view] for view in views]
+
+
+def _distinct(keys: Sequence[object]) -> tuple[list[int], list[int]]:
+    """Where each of the distinct keys is first, and the place of every key among them."""
+    found: dict[object, int] = {}
+    places = [found.setdefault(key, len(found)) for key in keys]
+    firsts: dict[int, int] = {}
+    for position, place in enumerate(places):
+        firsts.setdefault(place, position)
+    return list(firsts.values()), places

@@ -11,26 +11,29 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Self
 
-import cv2
 import numpy as np
 
 from lmeec.errors import ConfigError, require
 from lmeec.synthetic.descriptions import MIN_VISIBLE_PIXELS
-from lmeec.synthetic.render import Renderer
-from lmeec.synthetic.scene import MAX_OBJECTS, Camera, Scene, SceneConfig
-from lmeec.synthetic.scene_builder import make_scene
-from lmeec.synthetic.writer import frame_size
+from lmeec.synthetic.scene import MAX_OBJECTS
 from lmeec.training.clips.augment import AugmentConfig, augment, crop, drop_specks
 from lmeec.training.clips.clip import Clip
+from lmeec.training.clips.pictures import CAMERAS, FPS, ScenePictures, Sketch, draw_pictures, objects_in
+from lmeec.training.clips.scene_store import SceneStore
+from lmeec.training.clips.together import PAIRS, Together, directed_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from types import TracebackType
 
 TRAINING_SEEDS = 1 << 40
 """Scenes to train on have seeds from here on; those of data sets that are written to disk lie below."""
 
 _AHEAD = 2
+_SKETCH, _ORDER = 1, 3
+"""Set draws of scenes apart from those of the clips and of memories (`lmeec.training.output.random_state`)."""
+
 _STEADY = AugmentConfig(flicker_contrast=0.0, flicker_saturation=0.0)
 _APART = replace(
     _STEADY, degrees=20, shear=8, scale=(0.8, 1.25), shift=0.1, brightness=0.25, contrast=0.2, saturation=0.2
@@ -46,26 +49,50 @@ class Phase:
     Attributes:
         until: the last step of the phase, as a share of the whole training.
         frames: T of the clips.
-        clips: clips in a batch.
+        lengths: T of each batch is drawn from these, in place of `frames`, so that memories are trained all along; of
+            clips with several instants there are fewer, for about as many instants in all. Empty means `frames`.
+        clips: clips in a batch, of one instant each where `lengths` are given.
         real: share of clips that pair different cameras, at the phase's beginning and end; the others show the same
             picture on both sides, augmented apart.
         crop: side of the squares that are cut out around an object of the clip, in pixels; None takes whole pictures.
             Squares cost little and show objects large: the place to begin.
+        together: whether all directed pairs of a scene's views come together, four clips of three views: each view
+            is encoded once, and each object of a query view remembered once. `clips` is then a multiple of four.
     """
 
     until: float = 1.0
     frames: int = 8
+    lengths: tuple[int, ...] = ()
     clips: int = 8
     real: tuple[float, float] = (1.0, 1.0)
     crop: int | None = None
+    together: bool = False
 
     def __post_init__(self) -> None:
         require(0 < self.until <= 1, "phases.until", self.until, "in (0, 1]")
         require(self.frames >= 1, "phases.frames", self.frames, "at least 1")
+        require(all(length >= 1 for length in self.lengths), "phases.lengths", self.lengths, "numbers of at least 1")
         require(self.clips >= 1, "phases.clips", self.clips, "at least 1")
         require(all(0 <= share <= 1 for share in self.real), "phases.real", self.real, "two numbers in [0, 1]")
         whole = self.crop is None or (self.crop > 0 and self.crop % 32 == 0)
         require(whole, "phases.crop", self.crop, "a multiple of 32")
+        if self.together:
+            require(self.crop is None, "phases.crop", self.crop, "left out where pairs come together")
+            require(self.real == (1.0, 1.0), "phases.real", self.real, "left out where pairs come together")
+            require(self.clips % PAIRS == 0, "phases.clips", self.clips, f"a multiple of {PAIRS} with pairs together")
+
+    @property
+    def longest(self) -> int:
+        """The largest T of its clips."""
+        return max(self.lengths, default=self.frames)
+
+    def drawn(self, rng: np.random.Generator) -> Phase:
+        """The phase with the `frames` and `clips` of a batch."""
+        if not self.lengths:
+            return self
+        frames = int(rng.choice(self.lengths))
+        unit = PAIRS if self.together else 1
+        return replace(self, frames=frames, lengths=(), clips=max(1, self.clips // (frames * unit)) * unit)
 
 
 @dataclass(frozen=True)
@@ -80,6 +107,8 @@ class SyntheticConfig:
         frames_kept: frames of each camera that are rendered of a scene.
         window: scenes at hand at any step.
         renewal: steps after which the oldest scene is replaced by a new one.
+        scenes: how many different scenes there are: they are kept on disk (a megabyte each at 384 pixels), and come
+            round again with other augmentations. None draws new ones without end.
         absent: share of clips whose target view is rendered without one of the objects.
         strange: share of clips whose target view is of another scene.
         track_length: fewest and most steps of the tracks that clips stand for.
@@ -94,6 +123,7 @@ class SyntheticConfig:
     frames_kept: int = 8
     window: int = 64
     renewal: int = 3
+    scenes: int | None = None
     absent: float = 0.2
     strange: float = 0.03
     track_length: tuple[int, int] = (6, 30)
@@ -108,27 +138,20 @@ class SyntheticConfig:
             require(1 <= low <= high <= most, f"synthetic.{name}", (low, high), f"from 1 to {most}, the fewest first")
         for name in ("followed", "frames_kept", "window", "renewal"):
             require(getattr(self, name) >= 1, f"synthetic.{name}", getattr(self, name), "at least 1")
+        require(
+            self.scenes is None or self.scenes >= self.window,
+            "synthetic.scenes",
+            self.scenes,
+            f"at least synthetic.window ({self.window})",
+        )
         for name in ("absent", "strange"):
             require(0 <= getattr(self, name) <= 1, f"synthetic.{name}", getattr(self, name), "in [0, 1]")
         require(bool(self.phases), "synthetic.phases", self.phases, "one or more phases")
-        longest = max(phase.frames for phase in self.phases)
+        longest = max(phase.longest for phase in self.phases)
         if longest > self.frames_kept:
             raise ConfigError(f"phases have clips of {longest} frames, but frames_kept is {self.frames_kept}")
         if (len(self.gaps) and max(self.gaps) * self.frames_kept >= self.seconds) or not self.gaps:
             raise ConfigError(f"gaps of {self.gaps} s do not fit {self.frames_kept} times into {self.seconds} s")
-
-
-@dataclass(frozen=True)
-class _Pictures:
-    """What is kept of a scene: views [V] of the same instants; in `lacking`, a view's object that is taken out.
-
-    frames uint8 [V, n, S, S, 3], objects uint8 [V, n, S, S], ego [V], lacking [V] (0 = none).
-    """
-
-    frames: np.ndarray
-    objects: np.ndarray
-    ego: tuple[bool, ...]
-    lacking: tuple[int, ...]
 
 
 class SyntheticClips:
@@ -139,11 +162,13 @@ class SyntheticClips:
         size: side S of the pictures.
         seed: of the whole training.
         steps: optimiser steps of the whole training, which the curriculum is spread over.
+        folder: where scenes that come round are kept; None draws them each time.
     """
 
-    def __init__(self, config: SyntheticConfig, size: int, seed: int, steps: int) -> None:
+    def __init__(self, config: SyntheticConfig, size: int, seed: int, steps: int, folder: Path | None = None) -> None:
+        self._store = None if folder is None or config.scenes is None else SceneStore(folder, size)
         self._config, self._size, self._seed, self._steps = config, size, seed, steps
-        self._scenes: dict[int, Future[_Pictures]] = {}
+        self._scenes: dict[int, Future[ScenePictures]] = {}
         self._renderer = ThreadPoolExecutor(1, "scenes")
 
     def __enter__(self) -> Self:
@@ -158,6 +183,7 @@ class SyntheticClips:
         """See `ClipSource`."""
         rng = np.random.default_rng([self._seed, step])
         phase, real = self._phase(step)
+        phase = phase.drawn(rng)
         first = step // self._config.renewal
         self._slide(first)
         chosen = first + rng.permutation(self._config.window)
@@ -179,7 +205,7 @@ class SyntheticClips:
             del self._scenes[number]
         for number in range(first, first + self._config.window + _AHEAD):
             if number not in self._scenes:
-                self._scenes[number] = self._renderer.submit(self._render, number)
+                self._scenes[number] = self._renderer.submit(self._pictures, number)
 
     def _clips(self, scenes: np.ndarray, phase: Phase, real: float, rng: np.random.Generator) -> Iterator[Clip]:
         """Clips of these scenes, round and round; scenes that show too little are passed over."""
@@ -187,13 +213,24 @@ class SyntheticClips:
             for number in scenes:
                 pictures = self._scenes[int(number)].result()
                 other = self._scenes[int(rng.choice(scenes))].result() if rng.uniform() < self._config.strange else None
+                if phase.together:
+                    yield from self._pairs(pictures, other, phase, rng)
+                    continue
                 clip = self._cut(pictures, other, phase, rng.uniform() < real, rng)
                 if clip is not None:
                     yield clip
         raise ConfigError("hardly any scene shows an object in both views; use longer scenes or more objects")
 
+    def _pairs(
+        self, here: ScenePictures, other: ScenePictures | None, phase: Phase, rng: np.random.Generator
+    ) -> list[Clip]:
+        config = self._config
+        how = Together(phase.frames, config.followed, config.absent, config.augment)
+        length = int(rng.integers(*config.track_length, endpoint=True))
+        return directed_pairs(here, None if other is here else other, how, length, rng)
+
     def _cut(
-        self, here: _Pictures, other: _Pictures | None, phase: Phase, real: bool, rng: np.random.Generator
+        self, here: ScenePictures, other: ScenePictures | None, phase: Phase, real: bool, rng: np.random.Generator
     ) -> Clip | None:
         frames = phase.frames
         whole = [view for view, lacking in enumerate(here.lacking) if not lacking]
@@ -202,8 +239,8 @@ class SyntheticClips:
         target = self._target(here, query, rng) if real else query
         start = int(rng.integers(here.frames.shape[1] - frames + 1))
         span = slice(start, start + frames)
-        seen = here.objects[query, span]
-        hidden = here.objects[target, span]
+        seen = objects_in(here.things[query, span])
+        hidden = objects_in(here.things[target, span])
         if other is not None and real:
             target_frames, hidden = other.frames[min(target, len(other.ego) - 1), span], np.zeros_like(hidden)
         else:
@@ -226,7 +263,7 @@ class SyntheticClips:
             clip = cut
         return augment(clip, self._config.augment if real else _APART, rng, apart=not real)
 
-    def _target(self, here: _Pictures, query: int, rng: np.random.Generator) -> int:
+    def _target(self, here: ScenePictures, query: int, rng: np.random.Generator) -> int:
         lacking = rng.uniform() < self._config.absent
         views = [v for v, ego in enumerate(here.ego) if ego != here.ego[query] and bool(here.lacking[v]) == lacking]
         return int(rng.choice(views or [v for v, ego in enumerate(here.ego) if ego != here.ego[query]]))
@@ -242,45 +279,33 @@ class SyntheticClips:
         chances = np.where(shown, 1.0, 3.0)
         return rng.choice(found, self._config.followed, replace=False, p=chances / chances.sum())
 
-    def _render(self, number: int) -> _Pictures:
-        """Draw a scene and render one ego and two exo cameras, and one of them without one of the objects."""
+    def _pictures(self, number: int) -> ScenePictures:
+        """Those of the scene at a place in the training; scenes on disk come round in another order each time."""
         config = self._config
-        rng = np.random.default_rng([self._seed, 1, number])
+        if config.scenes is None:
+            return draw_pictures(self._sketch(number), self._size)
+        order = np.random.default_rng([self._seed, _ORDER, number // config.scenes]).permutation(config.scenes)
+        sketch = self._sketch(int(order[number % config.scenes]))
+        if self._store is None:
+            return draw_pictures(sketch, self._size)
+        return self._store.read(sketch, lambda: draw_pictures(sketch, self._size))
+
+    def _sketch(self, number: int) -> Sketch:
+        """Draw what the pictures of a scene show."""
+        config = self._config
+        rng = np.random.default_rng([self._seed, _SKETCH, number])
         objects = int(rng.integers(config.objects[0], config.objects[1], endpoint=True))
-        scene = make_scene(
-            TRAINING_SEEDS + (self._seed << 20) + number,
-            SceneConfig(seconds=config.seconds, objects=objects, exo_cameras=(2, 2)),
-        )
         gap = float(rng.choice(config.gaps))
         span = gap * (config.frames_kept - 1)
-        times = rng.uniform(0, config.seconds - span - 1 / 30) + gap * np.arange(config.frames_kept)
-        frames = (times * scene.config.fps).astype(int)
-        lacking = 1 + int(rng.integers(objects))
-        poorer = int(rng.integers(len(scene.cameras)))
-        views = [(scene, camera) for camera in scene.cameras]
-        views.append((_without(scene, lacking), scene.cameras[poorer]))
-        rendered = [self._view(some, camera, frames) for some, camera in views]
-        return _Pictures(
-            frames=np.stack([pictures for pictures, _ in rendered]),
-            objects=np.stack([objects for _, objects in rendered]),
-            ego=tuple(camera.is_ego for _, camera in views),
-            lacking=(*[0] * len(scene.cameras), lacking),
+        times = rng.uniform(0, config.seconds - span - 1 / FPS) + gap * np.arange(config.frames_kept)
+        return Sketch(
+            seed=TRAINING_SEEDS + (self._seed << 20) + number,
+            seconds=config.seconds,
+            objects=objects,
+            frames=tuple((times * FPS).astype(int).tolist()),
+            lacking=1 + int(rng.integers(objects)),
+            poorer=int(rng.integers(CAMERAS)),
         )
-
-    def _view(self, scene: Scene, camera: Camera, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        renderer = Renderer(scene, camera, frame_size(camera, self._size))
-        rendered = [renderer.render(int(frame)) for frame in frames]
-        side = (self._size, self._size)
-        pictures = [cv2.resize(frame.rgb, side, interpolation=cv2.INTER_AREA) for frame in rendered]
-        objects = [cv2.resize(frame.objects, side, interpolation=cv2.INTER_NEAREST) for frame in rendered]
-        return np.stack(pictures), np.stack(objects)
-
-
-def _without(scene: Scene, number: int) -> Scene:
-    """The scene with an object taken out; the others keep their numbers."""
-    thing = scene.objects[number - 1]
-    gone = replace(thing, shape=replace(thing.shape, parts=()))
-    return replace(scene, objects=(*scene.objects[: number - 1], gone, *scene.objects[number:]))
 
 
 def _masks(objects: np.ndarray, numbers: np.ndarray) -> np.ndarray:

@@ -65,3 +65,71 @@ def test_no_take_on_disk_shows_a_scene_of_training():
     seeds = [take_seed(seed, number) for seed in (0, 10260, 20260, 2**40) for number in range(50)]
     assert len(set(seeds)) == len(seeds)
     assert max(seeds) < TRAINING_SEEDS
+
+
+TOGETHER = Phase(frames=2, clips=4, together=True)
+
+
+def test_the_pairs_of_a_scene_come_together():
+    batches = clips([0, 1], TOGETHER, strange=0.0)
+    for batch in batches:
+        views = {id(view): view for clip in batch for view in (clip.query, clip.target)}
+        assert (len(batch), len(views)) == (4, 3)
+        (ego,) = [id(clip.query) for clip in batch if [id(one.query) for one in batch].count(id(clip.query)) == 2][:1]
+        assert all((id(clip.query) == ego) != (id(clip.target) == ego) for clip in batch)
+        first, second = (clip for clip in batch if id(clip.query) == ego)
+        assert first.query_masks is second.query_masks
+        for clip in batch:
+            assert clip.query_masks.any((2, 3)).all()
+            for mask, number in zip(clip.query_masks, clip.identity, strict=True):
+                assert np.array_equal(mask, clip.things[0] == number % 256)
+
+
+def test_views_of_another_scene_and_without_an_object_lack_it():
+    (batch,) = clips([0], TOGETHER, strange=1.0)
+    seen = [clip for clip in batch if clip.scenes[0] == clip.scenes[1]]
+    strange = [clip for clip in batch if clip.scenes[0] != clip.scenes[1]]
+    assert any(clip.target_masks.any() for clip in seen)
+    assert strange
+    assert not any(clip.target_masks.any() for clip in strange)
+    batches = clips(range(4), TOGETHER, absent=1.0, strange=0.0, followed=8)
+    gone = np.concatenate([~clip.target_masks.any((1, 2, 3)) for batch in batches for clip in batch])
+    assert gone.any()
+
+
+def test_lengths_are_drawn_at_about_as_many_instants():
+    phase = Phase(lengths=(1, 2), clips=8, together=True)
+    shapes = {(len(batch), batch[0].query.shape[0]) for batch in clips(range(8), phase)}
+    assert shapes == {(8, 1), (4, 2)}
+
+
+def test_scenes_on_disk_come_round_as_they_were_drawn(tmp_path, monkeypatch):
+    config = SyntheticConfig(**FEW, scenes=4, phases=(TOGETHER,))
+
+    def batches(folder, *steps):
+        with SyntheticClips(config, SIZE, 3, 10, folder) as source:
+            return [source.batch(step) for step in steps]
+
+    first, fifth = batches(tmp_path, 0, 4)
+    assert len(list(tmp_path.iterdir())) == 4
+    assert {clip.scenes for clip in first} & {clip.scenes for clip in fifth}
+    drawn = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
+
+    def never(*arguments):
+        raise AssertionError("drawn again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("lmeec.training.clips.synthetic.draw_pictures", never)
+        (again,) = batches(tmp_path, 0)
+    assert all(np.array_equal(one.query, same.query) for one, same in zip(first, again, strict=True))
+    damaged = sorted(tmp_path.iterdir())[0]
+    damaged.write_bytes(drawn[0][: len(drawn[0]) // 2])
+    (mended,) = batches(tmp_path, 0)
+    assert all(np.array_equal(one.query, same.query) for one, same in zip(first, mended, strict=True))
+    assert damaged.read_bytes()[:1000] == drawn[0][:1000]
+
+
+@pytest.mark.parametrize("settings", [{"crop": 64}, {"clips": 6}, {"real": (0.5, 1.0)}])
+def test_pairs_together_are_whole_and_real(settings):
+    with pytest.raises(ConfigError, match=r"together"):
+        Phase(**({"clips": 4} | settings), together=True)
