@@ -258,11 +258,11 @@ class MemoryConfig:
     def __post_init__(self) -> None:
         require(
             self.policy in get_args(Policy),
-            "memory policy",
+            "memory.policy",
             self.policy,
             f"one of {', '.join(get_args(Policy))}",
         )
-        require(self.size is None or self.size >= 1, "memory size", self.size, "at least 1")
+        require(self.size is None or self.size >= 1, "memory.size", self.size, "at least 1")
         require(0 <= self.iou_threshold <= 1, "iou_threshold", self.iou_threshold, "in [0, 1]")
 
     def entries(self, model: ModelConfig) -> int:
@@ -274,7 +274,7 @@ class MemoryConfig:
         most = model.num_maskmem - 1
         if self.size is None:
             return most
-        require(self.size <= most, "memory size", self.size, f"at most {most} for this model")
+        require(self.size <= most, "memory.size", self.size, f"at most {most} for this model")
         return self.size
 
 
@@ -348,7 +348,7 @@ class PredictConfig:
         )
         require(self.pixels in get_args(Pixels), "pixels", self.pixels, f"one of {', '.join(get_args(Pixels))}")
         require(
-            self.mask_size in get_args(MaskSize), "mask size", self.mask_size, f"one of {', '.join(get_args(MaskSize))}"
+            self.mask_size in get_args(MaskSize), "mask_size", self.mask_size, f"one of {', '.join(get_args(MaskSize))}"
         )
         require(
             self.pixels == "fast" or self.video != "448",

@@ -1,8 +1,43 @@
 """Errors whose message is written for the user: what is wrong, in which file or take, and how to mend it."""
 
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
 
 class LmeecError(Exception):
-    """Base of every error that the command line shows without a traceback."""
+    """Base of every error that the command line shows without a traceback. Can be pickled.
+
+    Args:
+        message: what is wrong. A setting in it stands between backticks as Python has it, with or without a value.
+        settings: names of the settings that the message speaks of so: of parameters, or of a configuration's fields,
+            whose path has dots. Whoever shows the error may have other words for them.
+    """
+
+    def __init__(self, message: str = "", *, settings: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.settings = tuple(settings)
+
+    def saying(self, say: Callable[[str, str | None], str]) -> str:
+        """The message in the words of whoever shows it.
+
+        Args:
+            say: is given a setting's name and the value that stands behind it, if any; returns what to say instead,
+                backticks included.
+
+        Example:
+            >>> error = OutputError("r.parquet exists already: `overwrite=True` replaces it", settings=["overwrite"])
+            >>> error.saying(lambda name, value: name.upper())
+            'r.parquet exists already: OVERWRITE replaces it'
+        """
+        if not self.settings:
+            return str(self)
+        names = "|".join(map(re.escape, self.settings))
+        return re.sub(rf"`({names})(?:=([^`]*))?`", lambda found: say(found[1], found[2]), str(self))
 
 
 class DataError(LmeecError):
@@ -20,6 +55,9 @@ class CameraError(DataError):
     def __init__(self, camera: str, reason: str) -> None:
         super().__init__(reason)
         self.camera = camera
+
+    def __reduce__(self) -> tuple[type[CameraError], tuple[str, str], dict[str, Any]]:
+        return CameraError, (self.camera, str(self)), self.__dict__
 
 
 class CheckpointError(LmeecError):
@@ -49,8 +87,14 @@ class ConfigError(LmeecError, ValueError):
 def require(holds: bool, setting: str, value: object, expected: str) -> None:
     """Raise a `ConfigError` unless a setting's value is as expected.
 
+    Args:
+        holds: whether it is.
+        setting: name of the setting.
+        value: what it is.
+        expected: what it may be, in words.
+
     Example:
         >>> require(0 < 3, "batch", 3, "positive")
     """
     if not holds:
-        raise ConfigError(f"{setting} is {value!r}, but must be {expected}")
+        raise ConfigError(f"`{setting}` is {value!r}, but must be {expected}", settings=[setting])

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from lmeec_cli.clips_instruct import instruct
 from lmeec_cli.options import ray_address_option
+from lmeec_cli.settings import Sets
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def make(
             "has no room for that.",
             rich_help_panel=_LENGTH,
         ),
+        Sets("shortest"),
     ] = 0.0,
     max_length: Annotated[
         float | None,
@@ -105,6 +107,7 @@ def make(
             show_default="no limit",
             rich_help_panel=_LENGTH,
         ),
+        Sets("longest"),
     ] = None,
     ego_visible_only: Annotated[
         bool,

@@ -72,5 +72,7 @@ def main() -> None:
     try:
         app()
     except LmeecError as error:
-        echo(f"error: {error}", err=True)
+        from lmeec_cli.settings import told
+
+        echo(f"error: {told(error, app, sys.argv[1:])}", err=True)
         sys.exit(1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmeec.errors import ConfigError, OutputError
+from lmeec_cli.settings import HoldsSettings
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -64,7 +65,11 @@ def copy(
 
 @recipe.command("run")
 def run(
-    file: Annotated[str, typer.Argument(help="A recipe's file, or its name in `lmeec recipe ls`.", show_default=False)],
+    file: Annotated[
+        str,
+        typer.Argument(help="A recipe's file, or its name in `lmeec recipe ls`.", show_default=False),
+        HoldsSettings("the recipe"),
+    ],
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a key, as predict.takes=/data; repeat for more."),

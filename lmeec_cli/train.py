@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lmeec_cli.options import auto_or_number, ray_address_option
+from lmeec_cli.settings import HoldsSettings, Sets
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def train(
             help="YAML file with any of the settings; OUT/train.yaml shows them all. Options given here come first.",
             show_default="the recipe finetune",
         ),
+        HoldsSettings("--config FILE"),
     ] = None,
     annotations: Annotated[
         Path | None, typer.Option(help="Relations file.", show_default="all in TAKES/annotations")
@@ -69,10 +71,13 @@ def train(
     validate_annotations: Annotated[
         Path | None, typer.Option(help="Relations file of --validate.", show_default="all in its annotations folder")
     ] = None,
-    validate_every: Annotated[int | None, typer.Option(help="Steps between validations.", show_default="1000")] = None,
+    validate_every: Annotated[
+        int | None, typer.Option(help="Steps between validations.", show_default="1000"), Sets("validation.every")
+    ] = None,
     direction: Annotated[
         Literal["ego2exo", "exo2ego", "both"] | None,
         typer.Option(help="ego2exo takes ego masks as query, exo2ego exo masks.", show_default="both"),
+        Sets("clips.directions"),
     ] = None,
     epochs: Annotated[
         float | None, typer.Option(help="An epoch has one clip of every track.", show_default="60")
@@ -81,15 +86,20 @@ def train(
         int | None, typer.Option(help="Steps of the whole training, in place of epochs.", show_default=False)
     ] = None,
     batch: Annotated[int | None, typer.Option(help="Clips in a step, over all workers.", show_default="32")] = None,
-    clip_frames: Annotated[int | None, typer.Option(help="Annotated frames in a clip.", show_default="8")] = None,
+    clip_frames: Annotated[
+        int | None, typer.Option(help="Annotated frames in a clip.", show_default="8"), Sets("clips.frames")
+    ] = None,
     objects: Annotated[
-        int | None, typer.Option(help="Objects that are followed in a clip, at most.", show_default="3")
+        int | None,
+        typer.Option(help="Objects that are followed in a clip, at most.", show_default="3"),
+        Sets("clips.objects"),
     ] = None,
     lr: Annotated[
         float | None,
         typer.Option(
             help="Learning rate at the beginning; the image encoder's keeps its proportion to it.", show_default="5e-6"
         ),
+        Sets("optimiser.lr"),
     ] = None,
     train_absent: Annotated[
         bool | None,
@@ -98,6 +108,7 @@ def train(
             help="Train on frames in which the object is annotated as not visible, too; the released weights did not.",
             show_default="--train-absent",
         ),
+        Sets("clips.train_absent"),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of every draw.", show_default="0")] = None,
     device: Annotated[

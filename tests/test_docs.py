@@ -9,6 +9,8 @@ from pkgutil import resolve_name
 import pytest
 
 from lmeec.tables import SCHEMA
+from lmeec_cli.main import app
+from lmeec_cli.settings import words_for_settings
 from tests.support.places import ROOT
 
 DOCS = ROOT / "docs"
@@ -30,7 +32,8 @@ def test_every_column_is_explained():
 
 @pytest.fixture(scope="module")
 def texts_in_code():
-    """All text in the code, as one line each, with `…` where something is put in."""
+    """All text in the code, as one line each, with `…` where something is put in; settings as the command has them."""
+    say = words_for_settings(app, [])
     found = []
     for folder in ("lmeec", "lmeec_cli"):
         for path in (ROOT / folder).rglob("*.py"):
@@ -40,7 +43,7 @@ def texts_in_code():
                     found.append("".join(parts))
                 elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                     found.append(node.value)
-    return found
+    return [re.sub(r"`([a-z_.]+)(?:=([^`]*))?`", lambda named: say(named[1], named[2]), text) for text in found] + found
 
 
 def says(text, message):

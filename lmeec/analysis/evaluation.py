@@ -53,7 +53,7 @@ def evaluate(results: pa.Table | Path | str, protocol: Protocol = "benchmark") -
         results: a table with the columns of `lmeec.tables.SCHEMA` (other columns are ignored), or the path of a
             file that `lmeec predict` wrote, which is read in pieces.
         protocol: `benchmark`, or `paper` for the protocol of the paper's own scripts, which takes tables of
-            `predict --mask-size square` (`lmeec.analysis.protocols` says how they differ).
+            runs with square masks (`lmeec.analysis.protocols` says how they differ).
 
     Returns:
         The scores by direction, in alphabetical order. `lmeec.analysis` has other groups, and intervals.

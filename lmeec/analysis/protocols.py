@@ -91,17 +91,18 @@ def check_protocol(results: pa.Table | Path | str, protocol: Protocol) -> None:
     else:
         name, square = str(results), read_metadata(results).has_square_masks
     if protocol == "paper" and not square:
-        raise DataError(f"{name}: {_NOT_SQUARE}")
+        raise DataError(f"{name}: {_NOT_SQUARE}", settings=["mask_size"])
     if protocol == "benchmark" and square:
         raise DataError(
-            f"{name}: its masks are at 480x480 whatever the frame's shape (--mask-size square), which the benchmark "
-            "does not compare: score them with `lmeec score --protocol paper`, or predict without --mask-size square"
+            f'{name}: its masks are at 480x480 whatever the frame\'s shape (`mask_size="square"`), which the benchmark '
+            'does not compare: score them with `protocol="paper"`, or predict without `mask_size="square"`',
+            settings=["mask_size", "protocol"],
         )
 
 
 _NOT_SQUARE = (
     "the paper's protocol compares masks at 480x480, to which logits are resized before the threshold, and this table "
-    "has masks of the benchmark's size: predict with --mask-size square"
+    'has masks of the benchmark\'s size: predict with `mask_size="square"`'
 )
 
 

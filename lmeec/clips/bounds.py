@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lmeec.errors import ConfigError
+from lmeec.errors import ConfigError, require
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,13 +44,17 @@ class LengthConfig:
 
     def __post_init__(self) -> None:
         if (self.rule == "fixed") != (self.seconds is not None):
-            raise ConfigError("--seconds goes with --rule fixed, which needs it; leave out both or give both")
-        if self.seconds is not None and not 0 < self.seconds < float("inf"):
-            raise ConfigError(f"--seconds is {self.seconds}, but must be over 0")
-        if not 0 <= self.shortest < float("inf"):
-            raise ConfigError(f"--min-length is {self.shortest}, but must be 0 or more")
+            raise ConfigError(
+                '`seconds` goes with `rule="fixed"`, which needs it; leave out both or give both',
+                settings=["seconds", "rule"],
+            )
+        require(self.seconds is None or 0 < self.seconds < float("inf"), "seconds", self.seconds, "over 0")
+        require(0 <= self.shortest < float("inf"), "shortest", self.shortest, "0 or more")
         if self.longest is not None and not max(self.shortest, 1e-9) <= self.longest:
-            raise ConfigError(f"--max-length is {self.longest}, but must be over 0 and not under --min-length")
+            raise ConfigError(
+                f"`longest` is {self.longest}, but must be over 0 and not under `shortest`",
+                settings=["longest", "shortest"],
+            )
 
 
 def mean_gap(times: Sequence[float]) -> float | None:

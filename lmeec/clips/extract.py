@@ -59,7 +59,10 @@ class ExtractConfig:
         if not self.formats:
             raise ConfigError("formats must name mp4, webdataset or both")
         if not _SMALLEST <= self.short_side <= _LARGEST:
-            raise ConfigError(f"--short-side is {self.short_side}, but must be from {_SMALLEST} to {_LARGEST}")
+            raise ConfigError(
+                f"`short_side` is {self.short_side}, but must be from {_SMALLEST} to {_LARGEST}",
+                settings=["short_side"],
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,8 +299,9 @@ def _claimed(table: Path, folder: Path, config: ExtractConfig, *, overwrite: boo
         if there and _parsed(there) != made_of:
             if not overwrite:
                 raise OutputError(
-                    f"{folder} holds clips of another table or size: name another folder, or pass --overwrite to "
-                    "replace them"
+                    f"{folder} holds clips of another table or size: name another folder, or pass `overwrite=True` to "
+                    "replace them",
+                    settings=["overwrite"],
                 )
             for name in (VIDEOS_FOLDER, SHARDS_FOLDER, _WORK_FOLDER):
                 shutil.rmtree(folder / name, ignore_errors=True)

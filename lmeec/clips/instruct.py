@@ -2,7 +2,7 @@
 
     {"id", "video", "conversations": [{"from": "human", "value"}, {"from": "gpt", "value"}], "task", "take_uid"}
 
-`video` is relative to the folder of `lmeec clips --extract`, and there with `--format mp4` or `both`.
+`video` is relative to the folder that clips are cut to, and is there if they are cut to MP4 files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from lmeec.clips.mentions import spoken_name
 from lmeec.clips.read import scan_clip_takes
 from lmeec.clips.templates import BEST_IS_ANOTHER, BEST_IS_SHOWN, QUESTIONS, TASKS, Task, enumeration
-from lmeec.errors import ConfigError, DataError, OutputError
+from lmeec.errors import DataError, OutputError, require
 from lmeec.files.whole import naming_the_file, written_whole
 
 if TYPE_CHECKING:
@@ -63,10 +63,8 @@ class InstructConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.val_share < 1:
-            raise ConfigError(f"--val-share is {self.val_share}, but must be from 0 to less than 1")
-        if self.seed < 0:
-            raise ConfigError(f"--seed is {self.seed}, but must not be negative")
+        require(0 <= self.val_share < 1, "val_share", self.val_share, "from 0 to less than 1")
+        require(self.seed >= 0, "seed", self.seed, "zero or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +134,10 @@ def write_instructions(table: Path, out: Path, config: InstructConfig, *, overwr
         files["val"] = validation_file(out)
     for path in (out, validation_file(out)):
         if path.exists() and not overwrite:
-            raise OutputError(f"{path} exists already: name another file, or pass --overwrite to replace what is there")
+            raise OutputError(
+                f"{path} exists already: name another file, or pass `overwrite=True` to replace what is there",
+                settings=["overwrite"],
+            )
     counts = {uid: Counter(task for one in moments for task in one.tasks()) for uid, moments in _takes(table)}
     if not counts:
         raise DataError(f"{table} holds no clips: see what `lmeec clips` left out, and why")

@@ -102,7 +102,10 @@ def _batches(path: Path, columns: Sequence[str] | None) -> Iterator[pa.RecordBat
     try:
         yield from pq.ParquetFile(path).iter_batches(_BATCH_ROWS, columns=columns)
     except (pa.ArrowException, OSError) as error:
-        raise OutputError(f"{path} is damaged: make it again with `lmeec clips --overwrite` ({error})") from error
+        raise OutputError(
+            f"{path} is damaged: make it again with `lmeec clips` and `overwrite=True` ({error})",
+            settings=["overwrite"],
+        ) from error
 
 
 def _takes(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lmeec.data.descriptions import TakeDescriptions
 
 VIDEOS_FOLDER = "videos"
-"""In the folder of --extract, holds the clips as MP4 files."""
+"""In the folder that clips are cut to, holds them as MP4 files."""
 
 _KEPT, _NOT_BEST, _OUTSIDE, _TOO_SHORT = range(4)
 _PAIR_REASONS = {_NOT_BEST: "not_best_exo", _OUTSIDE: "outside_video", _TOO_SHORT: "too_short"}
@@ -128,7 +128,7 @@ def take_rows(
 
 
 def clip_files(take: str, cameras: pa.Array, start: NDArray[np.int64], end: NDArray[np.int64]) -> pa.Array:
-    """Give the files of clips in the folder of --extract; clips of the same camera and frames share one.
+    """Give the files of clips in the folder that they are cut to; clips of the same camera and frames share one.
 
     Args:
         take: Name of the take's folder.

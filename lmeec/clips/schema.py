@@ -48,8 +48,8 @@ SCHEMA = pa.schema(
         _column("unsure", pa.bool_(), "the annotator was unsure; null where unknown", nullable=True),
         _column("ego_video", pa.string(), "video file of the ego camera"),
         _column("exo_video", pa.string(), "video file of the exo camera"),
-        _column("ego_clip", pa.string(), "the ego clip's file in the folder of --extract"),
-        _column("exo_clip", pa.string(), "the exo clip's file in the folder of --extract"),
+        _column("ego_clip", pa.string(), "the ego clip's file in the folder that clips are cut to"),
+        _column("exo_clip", pa.string(), "the exo clip's file in the folder that clips are cut to"),
         _column("objects", pa.list_(OBJECT), "objects that the sentence mentions; null without results", nullable=True),
         _column("mean_confidence", pa.float64(), "mean confidence of these objects", nullable=True),
     ]

@@ -80,7 +80,8 @@ def read_source(
     if not files:
         raise DataError(
             f"{folder.parent / 'annotations'}: there is no atomic_descriptions_train.json or _val.json; download them "
-            "(`egoexo --parts annotations --benchmarks atomic_descriptions`) or name a file with --annotations"
+            "(`egoexo --parts annotations --benchmarks atomic_descriptions`) or name a file with `annotations`",
+            settings=["annotations"],
         )
     described = dict(read_descriptions(files))
     recordings = find_recordings(folder, described, config.video)
@@ -113,7 +114,9 @@ def make_clips(
             be read.
     """
     if results is not None and results.resolve() == out.resolve():
-        raise OutputError(f"--out and --results both name {out}: name another file to write")
+        raise OutputError(
+            f"`out` and `results` both name {out}: name another file to write", settings=["out", "results"]
+        )
     if overwrite and out.exists():
         check_replaceable(out)
     grounding = None if results is None else _grounding(results, list(source.recordings))
@@ -123,7 +126,8 @@ def make_clips(
         if there.settings["fingerprint"] == settings["fingerprint"]:
             return there.summary
         raise OutputError(
-            f"{out} was made of other takes, annotations or settings: name another file, or pass --overwrite"
+            f"{out} was made of other takes, annotations or settings: name another file, or pass `overwrite=True`",
+            settings=["overwrite"],
         )
     tally = Tally()
     gaps = _gaps(source, config)

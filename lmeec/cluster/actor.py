@@ -69,7 +69,7 @@ class WorkerActor:
         """Do a job; the last message says how it ended."""
         if not (directory / PLAN_FILE).exists():
             yield Unfit(
-                f"{directory} is not the same folder on {socket.gethostname()}: with several machines, --out must be "
+                f"{directory} is not the same folder on {socket.gethostname()}: with several machines, results must be "
                 "on a file system that they share, or in an object store"
             )
             return

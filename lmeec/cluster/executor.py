@@ -209,7 +209,7 @@ class RayExecutor:
                 ledger.failed(
                     slot.name,
                     job,
-                    JobError(f"no new prediction for {self._timeout:.0f} s (--take-timeout), its worker was ended"),
+                    JobError(f"no new prediction for {self._timeout:.0f} s (take timeout), its worker was ended"),
                 )
                 ledger.progress.set_state(slot.name, "starting")
 

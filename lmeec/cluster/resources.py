@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from lmeec.config import Device
-from lmeec.errors import ConfigError
+from lmeec.errors import require
 from lmeec.extras import how_to_install
 
 _CPUS_A_WORKER = 2
@@ -39,12 +39,10 @@ class Wanted:
     device: Device = "auto"
 
     def __post_init__(self) -> None:
-        if self.workers != "auto" and self.workers < 0:
-            raise ConfigError(f"--workers is {self.workers}, but must be auto or a number from 0")
-        if self.gpus_per_worker is not None and self.gpus_per_worker < 0:
-            raise ConfigError(f"--gpus-per-worker is {self.gpus_per_worker}, but must not be negative")
-        if self.cpus_per_worker is not None and self.cpus_per_worker < 1:
-            raise ConfigError(f"--cpus-per-worker is {self.cpus_per_worker}, but must be at least 1")
+        require(self.workers == "auto" or self.workers >= 0, "workers", self.workers, "auto or a number from 0")
+        gpus, cpus = self.gpus_per_worker, self.cpus_per_worker
+        require(gpus is None or gpus >= 0, "gpus_per_worker", gpus, "zero or more")
+        require(cpus is None or cpus >= 1, "cpus_per_worker", cpus, "at least 1")
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ def in_process_reason(wanted: Wanted, *, needs_workers: bool) -> str | None:
         needs_workers: something was asked for that only a worker's own process allows.
     """
     if wanted.workers == 0:
-        return "--workers 0"
+        return "no workers are asked for"
     if wanted.workers != "auto" or wanted.address is not None or needs_workers:
         return None
     if sizes(wanted, [this_machine()]).workers == 1:

@@ -205,7 +205,8 @@ def read_descriptions(paths: list[Path]) -> Iterator[tuple[str, DescriptionsFile
             if uid in origin:
                 raise DataError(
                     f"take {show(uid)} is described in both {origin[uid].path} and {path}; choose one with "
-                    "--annotations"
+                    "`annotations`",
+                    settings=["annotations"],
                 )
             origin[uid] = file
     yield from sorted(origin.items())

@@ -134,7 +134,8 @@ def read_release(folder: Path, annotations: Path | None, video: Video, wanted: f
         raise DataError(
             f"{root / 'annotations'}: there is no relations_train.json, relations_val.json or relations_test.json; "
             "download the annotations of the relations benchmark (`egoexo --parts annotations --benchmarks relations`) "
-            "or name a relations file with --annotations"
+            "or name a relations file with `annotations`",
+            settings=["annotations"],
         )
     records = take_records(root / "takes.json")
     on_disk = {child.name: child for child in folder.iterdir() if child.is_dir()} if folder.is_dir() else {}
@@ -153,7 +154,8 @@ def read_release(folder: Path, annotations: Path | None, video: Video, wanted: f
             if uid in origin:
                 raise DataError(
                     f"take {show(name)} ({show(uid)}) is in both {origin[uid]} and {source}; "
-                    "choose one with --annotations"
+                    "choose one with `annotations`",
+                    settings=["annotations"],
                 )
             origin[uid] = source
             problem = relations.unreadable.get(uid) or path_component_problem(name)

@@ -96,8 +96,9 @@ def export_challenge(
     for path in results:
         if read_metadata(path).has_square_masks:
             raise DataError(
-                f"{path}: its masks are at 480x480 whatever the frame's shape (--mask-size square), which the "
-                "challenge does not compare: predict without --mask-size square"
+                f'{path}: its masks are at 480x480 whatever the frame\'s shape (`mask_size="square"`), which the '
+                'challenge does not compare: predict without `mask_size="square"`',
+                settings=["mask_size"],
             )
     expected = None if annotations is None else TruthFile(annotations)
     writer = _Writer(results, expected)

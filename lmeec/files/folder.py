@@ -43,4 +43,6 @@ def check_folder_free(out: Path, *, made_by: str, overwrite: bool) -> None:
     if not (out / made_by).is_file():
         raise OutputError(f"{out} is there already and holds other things than an export: name another folder")
     if not overwrite:
-        raise OutputError(f"{out} exists already: name another folder, or pass --overwrite to replace it")
+        raise OutputError(
+            f"{out} exists already: name another folder, or pass `overwrite=True` to replace it", settings=["overwrite"]
+        )

@@ -84,7 +84,10 @@ def load(
     """
     place = resolve_device(device)
     if compiled and place.type == "cpu":
-        raise ConfigError("compile is for GPUs: on a CPU it takes minutes and gains nothing; leave out --compile")
+        raise ConfigError(
+            "compiling is for GPUs: on a CPU it takes minutes and gains nothing; leave out `compile`",
+            settings=["compile"],
+        )
     model, name = read_model(source)
     digest = weights_digest(model.state_dict())
     model = model.to(place)
@@ -127,9 +130,14 @@ def resolve_device(device: Device) -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device is 'cuda', but torch sees no GPU here; use --device cpu or install torch with CUDA")
+        raise ConfigError(
+            "device is 'cuda', but torch sees no GPU here; use `device=\"cpu\"` or install torch with CUDA",
+            settings=["device"],
+        )
     if device == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("device is 'mps', but torch sees no Apple GPU here; use --device cpu")
+        raise ConfigError(
+            "device is 'mps', but torch sees no Apple GPU here; use `device=\"cpu\"`", settings=["device"]
+        )
     return torch.device(device)
 
 

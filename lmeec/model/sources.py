@@ -39,11 +39,15 @@ def checkpoint_sources(given: Sequence[str], directions: Sequence[Direction]) ->
     for item in given:
         for direction, source in _of_item(item, directions).items():
             if direction in sources:
-                raise ConfigError(f"--checkpoint names {direction} twice: {sources[direction]} and {source}")
+                raise ConfigError(
+                    f"`checkpoint` names {direction} twice: {sources[direction]} and {source}", settings=["checkpoint"]
+                )
             sources[direction] = source
     for direction in directions:
         if direction not in sources:
-            raise CheckpointError(f"no checkpoint for {direction}; add --checkpoint {direction}=FILE")
+            raise CheckpointError(
+                f'no checkpoint for {direction}; add `checkpoint="{direction}=FILE"`', settings=["checkpoint"]
+            )
     return {direction: sources[direction] for direction in directions}
 
 
@@ -52,7 +56,8 @@ def _of_item(item: str, directions: Sequence[Direction]) -> dict[Direction, str]
     if equals and not Path(item).exists():
         if name not in get_args(Direction):
             raise ConfigError(
-                f"--checkpoint {item}: {name!r} is no direction; use one of {', '.join(get_args(Direction))}"
+                f"`checkpoint` {item}: {name!r} is no direction; use one of {', '.join(get_args(Direction))}",
+                settings=["checkpoint"],
             )
         return {direction: path for direction in directions if direction == name}
     if Path(item).is_dir():

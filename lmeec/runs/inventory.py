@@ -73,8 +73,9 @@ class Inventory:
                 return False
             raise OutputError(
                 f"{self._out} exists already and was made of {contents.count} takes and directions with the same "
-                f"settings, but not of the {mine.count} of this run: name another output, or pass --overwrite to "
-                "replace it"
+                f"settings, but not of the {mine.count} of this run: name another output, or pass `overwrite=True` to "
+                "replace it",
+                settings=["overwrite"],
             )
         covered = read_coverage(self._out.path)
         return all(
@@ -124,7 +125,8 @@ class Inventory:
             if (info.take_uid, info.direction) not in self.jobs:
                 raise OutputError(
                     f"{info.path} holds take {show(info.take_uid)} ({info.direction}), which is not among the takes of "
-                    "this run: give the same takes again, name another output, or pass --overwrite to discard it"
+                    "this run: give the same takes again, name another output, or pass `overwrite=True` to discard it",
+                    settings=["overwrite"],
                 )
             yield info
 
@@ -188,5 +190,6 @@ def _refuse_other_run(theirs: RunMetadata, mine: RunMetadata, path: object) -> N
     if differences:
         raise OutputError(
             f"{path} is of a run with other settings, which are not mixed with this one: {'; '.join(differences)} "
-            "(there and here). Name another output, or pass --overwrite to discard what is there"
+            "(there and here). Name another output, or pass `overwrite=True` to discard what is there",
+            settings=["overwrite"],
         )

@@ -34,8 +34,8 @@ def refuse_nothing_to_predict(takes: TakeSet, jobs: Collection[Job], objects: Se
     reasons = [f"take {show(take.name)}: {why_nothing(take, directions, objects)}" for take in takes]
     more = f" (and {len(reasons) - 1} more takes)" if len(reasons) > 1 else ""
     raise DataError(
-        f"{takes.root}: there is nothing to predict, so no table is written. {reasons[0]}{more}; `lmeec takes --json` "
-        "lists cameras, objects and masks"
+        f"{takes.root}: there is nothing to predict, so no table is written. {reasons[0]}{more}; `lmeec takes` lists "
+        "cameras, objects and masks"
     )
 
 

@@ -110,7 +110,10 @@ def check_output(out: Location | str | Output, *, overwrite: bool) -> None:
     try:
         read_metadata(out.path)
     except OutputError as error:
-        raise OutputError(f"{error}. Name another output, or pass --overwrite to replace what is there") from error
+        raise OutputError(
+            f"{error}. Name another output, or pass `overwrite=True` to replace what is there",
+            settings=[*error.settings, "overwrite"],
+        ) from error
 
 
 def run_predictions(
@@ -215,9 +218,7 @@ def _checked_jobs(takes: TakeSet, config: PredictConfig, uncounted: UncountedMas
 
     yield from jobs_of(seen(), config.directions, config.objects)
     if unknown:
-        raise DataError(
-            f"no take has an object named {first_few(sorted(unknown))}; `lmeec takes --json` lists the objects"
-        )
+        raise DataError(f"no take has an object named {first_few(sorted(unknown))}; `lmeec takes` lists the objects")
 
 
 def _discard(out: Output) -> None:

@@ -60,7 +60,7 @@ def read_status(out: Location | str, watching: Callable[[str], None] = lambda _t
     """Read how far the run of an output is.
 
     Args:
-        out: what `lmeec predict --out` was given.
+        out: the results that the run writes.
         watching: is told, in words, when it takes a while to see whether a driver on another machine lives.
 
     Raises:

@@ -105,7 +105,7 @@ class JobError:
         if isinstance(error, torch.OutOfMemoryError):
             return cls(
                 "out of GPU memory with one track at a time: use a GPU with more memory, fewer workers a GPU, or a "
-                f"smaller --memory-size ({str(error).splitlines()[0]})",
+                f"smaller memory size ({str(error).splitlines()[0]})",
                 fresh_worker=True,
             )
         if isinstance(error, LmeecError):

@@ -190,7 +190,10 @@ def _check_out(out: Path, overwrite: bool) -> None:
     if not any(out.iterdir()):
         return
     if not overwrite:
-        raise OutputError(f"{out} is not empty; choose another directory, or --overwrite takes made before")
+        raise OutputError(
+            f"{out} is not empty; choose another directory, or pass `overwrite=True` to replace takes made before",
+            settings=["overwrite"],
+        )
     if not (out / MARKER).is_file():
         raise OutputError(f"{out} holds other things than synthetic takes (no {MARKER}); choose another directory")
 

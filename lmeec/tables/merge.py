@@ -106,7 +106,9 @@ def check_free(out: Location | str | Output, *, overwrite: bool) -> None:
     if out.partitioned:
         _check_folder_free(out, overwrite=overwrite)
     elif out.path.exists() and not overwrite:
-        raise OutputError(f"{out} exists already: name another file, or pass --overwrite to replace it")
+        raise OutputError(
+            f"{out} exists already: name another file, or pass `overwrite=True` to replace it", settings=["overwrite"]
+        )
 
 
 def _check_folder_free(out: Output, *, overwrite: bool) -> None:
@@ -122,7 +124,9 @@ def _check_folder_free(out: Output, *, overwrite: bool) -> None:
             f"{out.path / 'results.parquet'}, or another folder"
         )
     if not overwrite:
-        raise OutputError(f"{out} exists already: name another folder, or pass --overwrite to replace it")
+        raise OutputError(
+            f"{out} exists already: name another folder, or pass `overwrite=True` to replace it", settings=["overwrite"]
+        )
 
 
 def _is_ours(path: Location) -> bool:

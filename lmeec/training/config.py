@@ -155,8 +155,9 @@ class TrainConfig:
         require(self.mask_stride in (1, 2, 4), "mask_stride", self.mask_stride, "1, 2 or 4")
         if self.preset == "released" and self.clips.train_absent:
             raise ConfigError(
-                "clips.train_absent is True, but the released recipe trains on no such frames; "
-                "lmeec.training.config.released has all of its settings"
+                "`clips.train_absent` is True, but the released recipe trains on no such frames; "
+                "lmeec.training.config.released has all of its settings",
+                settings=["clips.train_absent"],
             )
         require(0 <= self.drop_path < 1, "drop_path", self.drop_path, "in [0, 1)")
         require(self.save_every >= 1, "save_every", self.save_every, "at least 1")

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lmeec.errors import ConfigError
+from lmeec.errors import require
 
 if TYPE_CHECKING:
     from lmeec.model.lmeec import Decoded
@@ -42,8 +42,7 @@ class LossWeights:
 
     def __post_init__(self) -> None:
         for name, weight in vars(self).items():
-            if not weight >= 0:
-                raise ConfigError(f"losses.{name} is {weight!r}, but must be zero or more")
+            require(weight >= 0, f"losses.{name}", weight, "zero or more")
 
 
 @dataclass(frozen=True)

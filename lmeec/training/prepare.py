@@ -77,7 +77,7 @@ def _tell_of_short_tracks(takes: Collection[TrainingTake], config: ClipConfig, r
             Note(
                 f"{short} of {short + sum(len(take.tracks) for take in takes)} tracks (object, query camera, target "
                 f"camera) have no {config.frames} successive frames with an annotation and are left out; "
-                "--clip-frames takes shorter clips"
+                "clips of fewer frames need fewer"
             )
         )
 

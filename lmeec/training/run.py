@@ -126,7 +126,8 @@ def _model(job: TrainJob) -> tuple[LMEEC, str]:
     checkpoint = job.config.checkpoint
     if checkpoint is not None and Path(checkpoint).resolve() in written:
         raise ConfigError(
-            f"--checkpoint {checkpoint}: this training would overwrite it; name another --out, or copy it elsewhere"
+            f"`checkpoint={checkpoint}`: this training would overwrite it; name another `out`, or copy it elsewhere",
+            settings=["checkpoint", "out"],
         )
     model, begun_with = starting_model(job.config)
     if job.takes is not None:
@@ -164,7 +165,8 @@ def go_on(trainer: Trainer, folder: TrainingFolder, settings: Mapping[str, Any])
     if changed:
         raise OutputError(
             f"{folder.path} holds a training with other settings: {'; '.join(changed[:8])}. Give the same settings to "
-            "go on with it, or name another --out"
+            "go on with it, or name another `out`",
+            settings=["out"],
         )
     trainer.restore(state)
 
@@ -201,7 +203,9 @@ def _clips(
             yield _Clips(clips, clips.steps, clips.about)
         return
     if config.steps is None:
-        raise ConfigError("synthetic scenes have no end, so epochs mean nothing: say how long with --steps")
+        raise ConfigError(
+            "synthetic scenes have no end, so epochs mean nothing: say how long with `steps`", settings=["steps"]
+        )
     with SyntheticClips(scenes, size, config.seed, config.steps, job.cache or job.out / CACHE) as drawn:
         yield _Clips(SharedSource(drawn, group), config.steps, "synthetic scenes")
 
@@ -216,8 +220,7 @@ def _validator(
     if same and group.leads:
         reporter.event(
             Note(
-                f"warning: the training is judged on the takes of {takes.root} that it trains on; name others with "
-                "--validate or --validate-annotations"
+                f"warning: the training is judged on the takes of {takes.root} that it trains on; validate it on others"
             )
         )
     return TakeValidator(takes, job.config, group, lambda text: reporter.event(Note(text)))

@@ -28,11 +28,14 @@ if TYPE_CHECKING:
 LOSSES = ("focal", "dice", "iou", "object_score", "balanced", "near", "correspondence", "dense")
 """Names of the losses, as in `LossWeights`."""
 
-ANEW = (
-    "The last saved state is kept. Begin anew with a lower learning rate (--lr) or --dtype float32, in another --out, "
-    "with the weights of this one (--checkpoint OUT/last.safetensors)"
-)
-"""What to do where numbers have run away."""
+
+def diverged(what: str) -> TrainingError:
+    """The error of a training whose numbers have run away, with what to do."""
+    return TrainingError(
+        f"{what}. The last saved state is kept. Begin anew with a lower learning rate (`optimiser.lr`) or "
+        '`dtype="float32"`, in another `out`, with the weights of this one (`checkpoint=OUT/last.safetensors`)',
+        settings=["optimiser.lr", "dtype", "out", "checkpoint"],
+    )
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def accumulate_gradients(
     for place, loss in enumerate(found[len(sums) :]):
         if not math.isfinite(loss):
             some = clips[place * size : (place + 1) * size]
-            raise TrainingError(f"step {run.step}: the loss of {_origins(some)} is {loss}. {ANEW}")
+            raise diverged(f"step {run.step}: the loss of {_origins(some)} is {loss}")
     *values, reached, shown = found[: len(sums)]
     means = dict(zip(("loss", *LOSSES), (value / run.group.workers for value in values), strict=True))
     return means | {"mask_iou": reached / shown if shown else 0.0}
@@ -167,12 +170,13 @@ def _explained(config: TrainConfig, run: Pass, clips: Sequence[Clip]) -> Iterato
         if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "allocate memory" not in str(error):
             raise
         hints = [
-            *(["micro_batch: 1 in --config FILE"] if config.micro_batch > 1 else []),
-            *([] if config.recompute else ["recompute: true in --config FILE"]),
-            "fewer --objects or a smaller --clip-frames in another --out",
+            *(["`micro_batch=1`"] if config.micro_batch > 1 else []),
+            *([] if config.recompute else ["`recompute=True`"]),
+            "fewer `clips.objects` or `clips.frames` in another `out`",
         ]
         objects = sum(len(clip.annotated) for clip in clips)
         raise TrainingError(
             f"step {run.step}: out of memory, with {len(clips)} clips of {clips[0].annotated.shape[1]} frames and "
-            f"{objects} objects at once; use {', or '.join(hints)}. The last saved state is kept"
+            f"{objects} objects at once; use {', or '.join(hints)}. The last saved state is kept",
+            settings=["micro_batch", "recompute", "clips.objects", "clips.frames", "out"],
         ) from error

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from torch.nn.utils import clip_grad_norm_
 
-from lmeec.errors import TrainingError
 from lmeec.model.transfer import to_host
 from lmeec.training.clips.batches import batches
 from lmeec.training.group import Group
 from lmeec.training.optimiser import make_optimiser, schedule, set_rates
 from lmeec.training.output.progress import Saved, StepDone, TrainingReporter, Validated
 from lmeec.training.output.random_state import random_state, restore_random_state, seed_step
-from lmeec.training.step import ANEW, Pass, accumulate_gradients
+from lmeec.training.step import Pass, accumulate_gradients, diverged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -153,7 +152,7 @@ class Trainer:
         self.group.average_gradients(self.model.parameters())
         norm = float(to_host(clip_grad_norm_(self.model.parameters(), config.optimiser.clip_norm)).get())
         if not math.isfinite(norm):
-            raise TrainingError(f"step {step}: the norm of the gradients is {norm}. {ANEW}")
+            raise diverged(f"step {step}: the norm of the gradients is {norm}")
         self.optimiser.step()
         return losses | {"gradient_norm": norm, "lr": config.optimiser.lr * share}
 

@@ -103,9 +103,9 @@ def tables(tmp_path):
 def test_each_protocol_takes_its_own_tables_and_names_the_option_to_the_other(tables):
     assert evaluate(tables["square"], protocol="paper")["ego2exo"].visible == 1
     assert evaluate(tables["evaluation"])["ego2exo"].visible == 1
-    with pytest.raises(DataError, match=r"evaluation\.parquet: .*predict with --mask-size square"):
+    with pytest.raises(DataError, match=r"evaluation\.parquet: .*predict with `mask_size=.square"):
         evaluate(tables["evaluation"], protocol="paper")
-    with pytest.raises(DataError, match=r"square\.parquet: .*--protocol paper"):
+    with pytest.raises(DataError, match=r"square\.parquet: .*protocol=.paper"):
         evaluate(tables["square"])
     with pytest.raises(ConfigError, match="no protocol 'papers': choose from benchmark, paper"):
         evaluate(tables["square"], protocol="papers")
@@ -114,6 +114,6 @@ def test_each_protocol_takes_its_own_tables_and_names_the_option_to_the_other(ta
 def test_of_a_table_in_memory_the_size_of_masks_tells():
     square, other = row(mask=box(0, 0, 20), gt_state="visible", gt=box(5, 5, 20)), row(30)
     both = pa.Table.from_batches([rows_to_batch([square, other])], schema=SCHEMA)
-    with pytest.raises(DataError, match="--mask-size square"):
+    with pytest.raises(DataError, match=r"mask_size=.square"):
         evaluate(both, protocol="paper")
     assert evaluate(both.slice(0, 1), protocol="paper")["ego2exo"].visible == 1

@@ -64,7 +64,7 @@ def test_what_compares_the_benchmarks_masks_refuses_it(square, command, words, t
 
 @pytest.mark.parametrize("read", [read_results, pq.read_table])
 def test_a_table_in_memory_is_not_scored_by_the_benchmarks_protocol(read, square):
-    with pytest.raises(DataError, match="--protocol paper"):
+    with pytest.raises(DataError, match='protocol="paper"'):
         evaluate(read(square))
     assert evaluate(read(square), protocol="paper") == evaluate(square, protocol="paper")
 

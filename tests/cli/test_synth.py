@@ -54,5 +54,5 @@ def test_existing_takes_are_kept_unless_told(app, tmp_path):
     assert CliRunner().invoke(app, arguments).exit_code == 0
     refused = CliRunner().invoke(app, arguments)
     assert isinstance(refused.exception, OutputError)
-    assert "--overwrite" in str(refused.exception)
+    assert "overwrite=True" in str(refused.exception)
     assert CliRunner().invoke(app, [*arguments, "--overwrite"]).exit_code == 0

@@ -115,7 +115,7 @@ def test_mistakes_in_settings_name_key_and_line(call, tmp_path):
     (tmp_path / "settings.yaml").write_text("seed: 1\noptimiser:\n  layer_decay: 2\n")
     done = lmeec(*call)
     assert done.status == 1
-    assert "line 2: optimiser: optimiser.layer_decay is 2.0, but must be in (0, 1]" in done.err
+    assert "line 2: optimiser: `optimiser.layer_decay` is 2.0, but must be in (0, 1]" in done.err
 
 
 def test_wrong_calls(call, rendered_takes, tmp_path):

@@ -68,16 +68,16 @@ def test_lengths_are_kept_between_the_shortest_and_the_longest():
 
 
 @pytest.mark.parametrize(
-    ("values", "option"),
+    ("values", "setting"),
     [
-        ({"rule": "fixed"}, "--seconds"),
-        ({"seconds": 1.0}, "--seconds"),
-        ({"rule": "fixed", "seconds": 0.0}, "--seconds"),
-        ({"shortest": -1.0}, "--min-length"),
-        ({"shortest": float("nan")}, "--min-length"),
-        ({"shortest": 2.0, "longest": 1.0}, "--max-length"),
+        ({"rule": "fixed"}, "`seconds`"),
+        ({"seconds": 1.0}, "`seconds`"),
+        ({"rule": "fixed", "seconds": 0.0}, "`seconds`"),
+        ({"shortest": -1.0}, "`shortest`"),
+        ({"shortest": float("nan")}, "`shortest`"),
+        ({"shortest": 2.0, "longest": 1.0}, "`longest`"),
     ],
 )
-def test_impossible_lengths_name_the_option(values, option):
-    with pytest.raises(ConfigError, match=option):
+def test_impossible_lengths_name_the_setting(values, setting):
+    with pytest.raises(ConfigError, match=setting):
         LengthConfig(**values)

@@ -251,7 +251,7 @@ def test_clips_of_another_table_are_not_mixed(table, takes, tmp_path):
     extract_clips(path, out, SHARDS, InProcess())
     for change in (ExtractConfig(short_side=64), None):
         other = path if change else table({takes.uids[0]: [spoken(2.0)]}, "other.parquet")
-        with pytest.raises(OutputError, match="--overwrite"):
+        with pytest.raises(OutputError, match="overwrite=True"):
             extract_clips(other, out, change or SHARDS, InProcess())
     extract_clips(other, out, ExtractConfig(), InProcess(), overwrite=True)
     assert not (out / "shards").exists()

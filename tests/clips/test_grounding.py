@@ -185,7 +185,7 @@ def test_a_damaged_file_of_the_results_is_named(takes, ground, tmp_path):
 
 def test_the_table_depends_on_the_results(takes, ground, tmp_path):
     ground([("the cup", 2.0)], [to_exo(10)])
-    with pytest.raises(OutputError, match="--overwrite"):
+    with pytest.raises(OutputError, match="overwrite=True"):
         make_clips(read_source(takes.root, CONFIG), tmp_path / "clips.parquet", CONFIG)
     with pytest.raises(OutputError, match="not a results table"):
         make_clips(read_source(takes.root, CONFIG), tmp_path / "o.parquet", CONFIG, results=tmp_path / "clips.parquet")

@@ -269,9 +269,9 @@ def test_the_command(table, tmp_path):
 
 
 def test_wrong_input_is_told(table, tmp_path):
-    with pytest.raises(ConfigError, match="--val-share"):
+    with pytest.raises(ConfigError, match="val_share"):
         InstructConfig(val_share=1.0)
-    with pytest.raises(ConfigError, match="--seed"):
+    with pytest.raises(ConfigError, match="seed"):
         InstructConfig(seed=-1)
     pq.write_table(pa.table({"a": np.arange(3)}), tmp_path / "other.parquet")
     with pytest.raises(OutputError, match="not a clips table"):

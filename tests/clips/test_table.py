@@ -275,7 +275,7 @@ def test_the_same_settings_keep_a_table_and_others_are_refused(make, takes, tmp_
     assert make(descriptions)[1] == summary
     assert (tmp_path / "clips.parquet").stat().st_mtime_ns == before.st_mtime_ns
     for change in ({takes.uids[0]: [spoken(1.5)]}, descriptions):
-        with pytest.raises(OutputError, match="--overwrite"):
+        with pytest.raises(OutputError, match="overwrite=True"):
             make(change, ClipsConfig(length=LengthConfig("fixed", 0.4 if change is not descriptions else 0.5)))
 
 
@@ -297,7 +297,7 @@ def test_other_tables_are_not_replaced_but_damaged_and_older_ones_are(make, take
 def test_results_are_not_written_over(make, takes, tmp_path):
     make({takes.uids[0]: [spoken(1.0)]})
     out = tmp_path / "clips.parquet"
-    with pytest.raises(OutputError, match="--out and --results"):
+    with pytest.raises(OutputError, match="`out` and `results`"):
         make_clips(read_source(takes.root, HALF), out, HALF, results=tmp_path / "." / out.name, overwrite=True)
 
 

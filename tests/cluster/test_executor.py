@@ -91,7 +91,7 @@ def test_stalled_take_is_tried_again_on_another_worker(many_takes, real_worker, 
     summary = run_on(find_takes(many_takes.root), real_worker, reporter, timeout=6.0)
     assert stalled
     assert summary.failures == ()
-    assert any("--take-timeout" in event.error for event in reporter.of(JobRetried))
+    assert any("take timeout" in event.error for event in reporter.of(JobRetried))
     assert_same(read_results(out), undisturbed)
 
 

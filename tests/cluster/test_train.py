@@ -107,7 +107,7 @@ def test_what_stops_a_training_reaches_the_user_at_once(cluster, job):
     steps = Steps()
     with (
         ray_session(Wanted(workers=2, address=cluster, device="cpu")) as sizes,
-        pytest.raises(TrainingError, match=r"step 1.*lower learning rate.*another --out"),
+        pytest.raises(TrainingError, match=r"step 1.*lower learning rate.*another `out`"),
     ):
         train_on_ray(wild, sizes, steps)
 

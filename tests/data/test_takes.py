@@ -118,7 +118,7 @@ def test_a_relations_file_may_lie_anywhere(release, tmp_path_factory):
 
 def test_a_take_in_two_relations_files_is_an_error(release):
     write_relations(release / "annotations/relations_train.json", {"uid-1": take_annotations("cooking_01", {})})
-    with pytest.raises(DataError, match=r"'cooking_01'.*relations_train\.json.*relations_val\.json.*--annotations"):
+    with pytest.raises(DataError, match=r"'cooking_01'.*relations_train\.json.*relations_val\.json.*`annotations`"):
         find_takes(release)
 
 

@@ -54,7 +54,7 @@ def test_pycocotools_loads_and_evaluates_it(results, tmp_path):
 def test_folders_of_others_are_never_replaced(results, tmp_path):
     out = tmp_path / "coco"
     export_coco([results], out)
-    with pytest.raises(OutputError, match="--overwrite"):
+    with pytest.raises(OutputError, match="overwrite=True"):
         export_coco([results], out)
     export_coco([results], out, overwrite=True)
     (out / "annotations.json").rename(out / "mine.json")

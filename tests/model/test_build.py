@@ -72,5 +72,5 @@ def test_an_unknown_model_name_lists_the_known_ones():
 
 
 def test_a_block_that_pools_cannot_attend_globally():
-    with pytest.raises(ConfigError, match=r"global_att_blocks is \(2,\).*\[1, 2, 4\]"):
+    with pytest.raises(ConfigError, match=r"`trunk\.global_att_blocks` is \(2,\).*\[1, 2, 4\]"):
         TrunkConfig(stages=(1, 1, 2, 1), global_att_blocks=(2,))

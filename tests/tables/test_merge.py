@@ -77,7 +77,7 @@ def test_a_row_group_never_mixes_takes(tmp_path):
 def test_an_existing_output_is_kept_unless_overwritten(parts, tmp_path):
     out = tmp_path / "r.parquet"
     out.write_text("mine")
-    with pytest.raises(OutputError, match=r"exists already.*--overwrite"):
+    with pytest.raises(OutputError, match=r"exists already.*overwrite=True"):
         merge_parts(parts, out)
     assert out.read_text() == "mine"
     merge_parts(parts, out, overwrite=True)

@@ -88,7 +88,7 @@ def test_stride_compares_shares_of_pixels(three_objects):
 
 
 def test_negative_weights_are_refused():
-    with pytest.raises(ConfigError, match=r"losses\.dice is -1"):
+    with pytest.raises(ConfigError, match=r"`losses\.dice` is -1"):
         LossWeights(dice=-1)
 
 

@@ -79,14 +79,14 @@ def test_schedule_warms_up_and_falls_to_a_tenth():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: OptimiserConfig(lr=0), r"optimiser\.lr is 0, but must be positive"),
-        (lambda: OptimiserConfig(layer_decay=1.5), r"optimiser\.layer_decay is 1\.5"),
-        (lambda: ClipConfig(frames=1), r"clips\.frames is 1"),
+        (lambda: OptimiserConfig(lr=0), r"`optimiser\.lr` is 0, but must be positive"),
+        (lambda: OptimiserConfig(layer_decay=1.5), r"`optimiser\.layer_decay` is 1\.5"),
+        (lambda: ClipConfig(frames=1), r"`clips\.frames` is 1"),
         (lambda: ClipConfig(directions=("sideways",)), "sideways"),
-        (lambda: TrainConfig(batch=0), "batch is 0"),
-        (lambda: TrainConfig(preset="released"), r"clips\.train_absent is True"),
-        (lambda: TrainConfig(model="huge"), "model is 'huge'"),
-        (lambda: TrainConfig(scratch=ScratchConfig(annotated_memory=2)), r"scratch\.annotated_memory is 2"),
+        (lambda: TrainConfig(batch=0), "`batch` is 0"),
+        (lambda: TrainConfig(preset="released"), r"`clips\.train_absent` is True"),
+        (lambda: TrainConfig(model="huge"), "`model` is 'huge'"),
+        (lambda: TrainConfig(scratch=ScratchConfig(annotated_memory=2)), r"`scratch\.annotated_memory` is 2"),
     ],
 )
 def test_settings_that_cannot_be_are_named(make, message):

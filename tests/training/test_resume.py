@@ -217,6 +217,6 @@ def test_a_gradient_that_is_no_number_leaves_the_weights_alone(monkeypatch):
         return {"loss": 1.0}
 
     monkeypatch.setattr("lmeec.training.trainer.accumulate_gradients", spoil)
-    with pytest.raises(TrainingError, match=r"step 0: the norm of the gradients is (inf|nan).*another --out"):
+    with pytest.raises(TrainingError, match=r"step 0: the norm of the gradients is (inf|nan).*another `out`"):
         trainer.run(MovingClips(3), Silent())
     assert all(torch.equal(value, before[name]) for name, value in trainer.model.state_dict().items())

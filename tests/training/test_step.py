@@ -93,7 +93,7 @@ def test_out_of_memory_says_what_to_lower(monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr("lmeec.training.step.run_clips", fail)
-    with pytest.raises(TrainingError, match=r"micro_batch: 1.*recompute: true.*--objects.*--clip-frames"):
+    with pytest.raises(TrainingError, match=r"micro_batch=1.*recompute=True.*clips\.objects.*clips\.frames"):
         gradients(CONFIG)
 
 

@@ -57,7 +57,8 @@ class TakeClips:
         if not self._tracks:
             raise DataError(
                 f"no take has an object that is annotated in both views at {config.clips.frames} successive frames of "
-                "the query view: use a smaller --clip-frames, or other takes"
+                "the query view: use fewer `clips.frames`, or other takes",
+                settings=["clips.frames"],
             )
         self._takes, self._cache, self._config, self._size, self._group = takes, cache, config, size, group
         self._order = lru_cache(2)(self._draw_order)

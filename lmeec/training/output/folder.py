@@ -44,7 +44,9 @@ class TrainingFolder:
         foreign = [] if not path.is_dir() or (path / SETTINGS).exists() else [p.name for p in path.iterdir()]
         foreign = sorted(set(foreign) - set(_OURS))
         if foreign:
-            raise OutputError(f"{path}: holds no training but other things ({foreign[0]}); name another --out")
+            raise OutputError(
+                f"{path}: holds no training but other things ({foreign[0]}); name another `out`", settings=["out"]
+            )
         with naming_the_file(path):
             path.mkdir(parents=True, exist_ok=True)
             self._lock = (path / _LOCK).open("w")
@@ -77,7 +79,8 @@ class TrainingFolder:
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
             raise OutputError(
                 f"{path}: is no state of a training that can be read ({str(error).splitlines()[0]}); begin anew "
-                f"in another --out, perhaps with --checkpoint {self.path / LAST}"
+                f"in another `out`, perhaps with `checkpoint={self.path / LAST}`",
+                settings=["out", "checkpoint"],
             ) from error
         return state
 
@@ -97,7 +100,7 @@ class TrainingFolder:
         write_safetensors(self.path / name, tensors, config)
 
     def write_settings(self, settings: Mapping[str, Any], about: str) -> None:
-        """Write the resolved settings, in the form that `lmeec train --config` reads."""
+        """Write the resolved settings, in the form that `lmeec train` reads."""
         path = self.path / SETTINGS
         with naming_the_file(path), written_whole(path) as file:
             file.write(f"# lmeec {__version__}: {about}\n".encode())
