@@ -26,7 +26,8 @@ from torch import Tensor
 from benchmarks.released_path import ReleasedTrack
 from lmeec.config import PRESETS, MemoryConfig
 from lmeec.inference.pipeline import StageTimes
-from lmeec.inference.tracker import Tracker, TrackSpec
+from lmeec.inference.plan import PlannedTrack
+from lmeec.inference.tracker import Tracker
 from lmeec.memory.bank import CompressedMemory
 from lmeec.model.build import build_model
 from lmeec.model.cpu import optimise_for_cpu
@@ -74,7 +75,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
     footage = film(arguments.objects, arguments.exo, steps, config.image_size)
     exo = list(footage.frames)[1:]
     length = 1000
-    specs = [TrackSpec(i, "ego", camera, length) for i in range(arguments.objects) for camera in exo]
+    specs = [PlannedTrack(i, "ego", camera, range(length)) for i in range(arguments.objects) for camera in exo]
     plain = _model(arguments.preset, arguments.device, arguments.released_dtype)
     arranged = _model(arguments.preset, arguments.device, arguments.dtype)
     if arguments.device == "cpu":
@@ -162,7 +163,7 @@ def _engine_step(tracker: Tracker, footage: Footage, k: int) -> Tensor:
     return torch.stack([logits[track] for track in active])
 
 
-def _released_step(tracks: list[ReleasedTrack], specs: list[TrackSpec], footage: Footage, k: int) -> Tensor:
+def _released_step(tracks: list[ReleasedTrack], specs: list[PlannedTrack], footage: Footage, k: int) -> Tensor:
     return torch.cat(
         [
             track.step(footage.frames["ego"][k], footage.frames[spec.target_camera][k], footage.masks[spec.stream][k])

@@ -18,7 +18,8 @@ import torch
 
 import lmeec
 from lmeec.config import PRESETS
-from lmeec.inference.tracker import Tracker, TrackSpec
+from lmeec.inference.plan import PlannedTrack
+from lmeec.inference.tracker import Tracker
 from lmeec.model.cpu import optimise_for_cpu
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def median(run: Callable[[], object], repeats: int) -> float:
 def step_seconds(model: LMEEC, objects: int, targets: int, repeats: int) -> float:
     """One instant, encodings included, of `objects` seen by one query camera and segmented in `targets` others."""
     cameras = [f"cam{i}" for i in range(targets)]
-    tracks = [TrackSpec(name, "ego", camera, 100) for name in range(objects) for camera in cameras]
+    tracks = [PlannedTrack(name, "ego", camera, range(100)) for name in range(objects) for camera in cameras]
     tracker = Tracker(model, tracks, lmeec.MemoryConfig(), batch_tracks=8)
     size = model.config.image_size
     frames = {camera: torch.randint(0, 256, (size, size, 3), dtype=torch.uint8) for camera in ["ego", *cameras]}

@@ -44,18 +44,18 @@ class PlannedTrack:
     """One object, one query camera, one target camera.
 
     Attributes:
-        object: name of the object.
+        stream: number of the query stream (an object in a query camera) whose masks it follows.
         query_camera: camera whose masks are given.
         target_camera: camera to segment in.
-        stream: index of the query stream it follows.
         frames: its steps: the frames at which the query view has a mask and both videos have the frame.
+        object: name of the object.
     """
 
-    object: str
+    stream: int
     query_camera: str
     target_camera: str
-    stream: int
-    frames: tuple[int, ...]
+    frames: Sequence[int]
+    object: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class _PlanBuilder:
         frames = tuple(frame for frame in masks.frames if frame not in reasons)
         if frames:
             stream = self._stream(masks, frames)
-            self._tracks.append(PlannedTrack(masks.object, masks.camera, target, stream, frames))
+            self._tracks.append(PlannedTrack(stream, masks.camera, target, frames, masks.object))
 
     def plan(self) -> TakePlan:
         warnings = [

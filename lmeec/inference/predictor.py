@@ -18,13 +18,13 @@ from lmeec.inference.missing import missing_row
 from lmeec.inference.outputs import ComingOutputs, fetch_outputs
 from lmeec.inference.pipeline import Profile, Stage, StageTimes
 from lmeec.inference.plan import TakePlan, camera_pairs, plan_take
-from lmeec.inference.query_masks import query_mask
-from lmeec.inference.tracker import Tracker, TrackSpec
+from lmeec.inference.tracker import Tracker
 from lmeec.masks import RunLengthMask
+from lmeec.model.query_masks import query_mask
 from lmeec.tables.schema import ResultRow, rows_to_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy as np
     import pyarrow as pa
@@ -237,13 +237,11 @@ class TakePredictor:
 
     def _predictions(self, instants: Iterable[_Instant]) -> Iterator[_Prediction]:
         """Run the network."""
-        tracks = self.plan.tracks
-        specs = [TrackSpec(t.stream, t.query_camera, t.target_camera, len(t.frames)) for t in tracks]
         parts = self._network if self.config.profile else None
-        tracker = Tracker(self.model, specs, self.config.memory, self._batch_tracks(), parts)
+        tracker = Tracker(self.model, self.plan.tracks, self.config.memory, self._batch_tracks(), parts)
         for instant in instants:
             for batch, decoded in tracker.step(list(instant.steps), instant.images, instant.masks):
-                sizes = [self._truth.size(tracks[i].object, tracks[i].target_camera) for i in batch]
+                sizes = [self._truth.size(self.plan.tracks[i].object, self.plan.tracks[i].target_camera) for i in batch]
                 yield _Prediction(
                     frame=instant.frame,
                     steps={i: instant.steps[i] for i in batch},
@@ -308,5 +306,5 @@ def naming_the_camera(camera: str) -> Iterator[None]:
         raise CameraError(camera, str(error)) from (error.__cause__ or error)
 
 
-def _at(frames: tuple[int, ...], step: int) -> int | None:
+def _at(frames: Sequence[int], step: int) -> int | None:
     return frames[step] if step < len(frames) else None

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from lmeec.config import MemoryConfig
 from lmeec.errors import ConfigError
-from lmeec.inference.tracker import Tracker, TrackSpec
+from lmeec.inference.plan import PlannedTrack
+from lmeec.inference.tracker import Tracker
 from lmeec.model.transfer import Fetched, to_host
 
 if TYPE_CHECKING:
@@ -80,7 +81,9 @@ def track(
     empty = (~object_masks.flatten(1).any(1)).nonzero().flatten().tolist()
     if empty:
         raise ConfigError(f"the masks of steps {empty[:5]} are empty; leave out steps at which the query shows nothing")
-    tracker = Tracker(model, [TrackSpec(0, _QUERY, _TARGET, length)], memory or MemoryConfig(), batch_tracks=1)
+    tracker = Tracker(
+        model, [PlannedTrack(0, _QUERY, _TARGET, range(length))], memory or MemoryConfig(), batch_tracks=1
+    )
     result = _empty(model, length)
     coming: list[tuple[int, Fetched]] = []
     for k in range(length):

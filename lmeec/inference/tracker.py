@@ -22,26 +22,10 @@ if TYPE_CHECKING:
 
     from lmeec.config import MemoryConfig
     from lmeec.inference.pipeline import StageTimes
+    from lmeec.inference.plan import PlannedTrack
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class TrackSpec:
-    """What the tracker must know of a track.
-
-    Attributes:
-        stream: number of the query stream (an object in a query camera) whose masks it follows.
-        query_camera: camera that sees the masks.
-        target_camera: camera to segment in.
-        length: steps T of the whole track.
-    """
-
-    stream: int
-    query_camera: str
-    target_camera: str
-    length: int
 
 
 class Tracker:
@@ -61,7 +45,7 @@ class Tracker:
     def __init__(
         self,
         model: LMEEC,
-        tracks: Sequence[TrackSpec],
+        tracks: Sequence[PlannedTrack],
         memory: MemoryConfig,
         batch_tracks: int,
         times: StageTimes | None = None,
@@ -102,7 +86,7 @@ class Tracker:
         with self._computing():
             self.memory.finish()
         for track in active:
-            if self._steps[track] == self.tracks[track].length:
+            if self._steps[track] == len(self.tracks[track].frames):
                 self.memory.forget(track)
                 self._pointers.clear(track)
 
@@ -198,7 +182,7 @@ class Tracker:
 
     def _reach(self, track: int) -> int:
         """How many steps back a track's pointers reach."""
-        return min(self.tracks[track].length, self.model.config.max_object_pointers) - 1
+        return min(len(self.tracks[track].frames), self.model.config.max_object_pointers) - 1
 
     def _advance(self, batch: list[int], scene: _Scene) -> Decoded:
         specs = [self.tracks[track] for track in batch]

@@ -27,6 +27,7 @@ from lmeec.errors import ConfigError
 from lmeec.model.memory_attention import MemoryAttention, PreparedTarget
 from lmeec.model.mv_moe import MemoryViewMoE
 from lmeec.model.pixels import Pixels, pixel_parts
+from lmeec.model.query_masks import resize_query_masks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -253,11 +254,7 @@ class LMEEC(nn.Module):
         Returns:
             bool [B, S, S].
         """
-        size = (self.config.image_size, self.config.image_size)
-        if masks.shape[-2:] == size:
-            return masks
-        resized = F.interpolate(masks[:, None].float(), size, mode="bilinear", antialias=True, align_corners=False)
-        return resized[:, 0] >= 0.5
+        return resize_query_masks(masks, self.config.image_size)
 
     def encode(self, images: Tensor) -> ViewFeatures:
         """Encode normalised camera frames, [B, 3, S, S]."""

@@ -8,7 +8,8 @@ import torch
 import lmeec
 from lmeec.config import MemoryConfig
 from lmeec.inference.outputs import fetch_outputs
-from lmeec.inference.tracker import Tracker, TrackSpec
+from lmeec.inference.plan import PlannedTrack
+from lmeec.inference.tracker import Tracker
 from lmeec.model.build import build_model
 from tests.support.meta import META, OneDevice
 from tests.support.tiny import TINY
@@ -31,12 +32,16 @@ def ramp(tensor):
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_take_crosses_to_the_host_once_a_batch(policy, meta_model, monkeypatch):
     """Two cameras, three tracks of two streams, batches of two."""
-    specs = [TrackSpec(0, "q", "t", STEPS), TrackSpec(0, "q", "q", STEPS), TrackSpec(1, "t", "q", STEPS - 2)]
+    specs = [
+        PlannedTrack(0, "q", "t", range(STEPS)),
+        PlannedTrack(0, "q", "q", range(STEPS)),
+        PlannedTrack(1, "t", "q", range(STEPS - 2)),
+    ]
     chooses, offloads = policy in ("kmeans", "iou"), policy == "kmeans"
     with OneDevice(ramp).seam(monkeypatch) as device:
         tracker = Tracker(meta_model, specs, MemoryConfig(policy=policy), batch_tracks=2)
         for k in range(STEPS):
-            active = [i for i, spec in enumerate(specs) if k < spec.length]
+            active = [i for i, spec in enumerate(specs) if k < len(spec.frames)]
             frames = {camera: torch.zeros(64, 64, 3, dtype=torch.uint8) for camera in SIZES}
             masks = {stream: torch.ones(64, 64, dtype=torch.bool) for stream in {specs[i].stream for i in active}}
             before, batches = len(device.brought), 0

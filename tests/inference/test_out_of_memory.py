@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from lmeec.config import MemoryConfig
-from lmeec.inference.tracker import Tracker, TrackSpec
+from lmeec.inference.plan import PlannedTrack
+from lmeec.inference.tracker import Tracker
 from lmeec.model.build import build_model
 from tests.support.scarce import Scarce
 from tests.support.tiny import TINY
@@ -24,7 +25,7 @@ def tiny_model():
 
 def tracker_of(model, policy, batch):
     """Four tracks of two streams, one in each direction, so that all that is batched can be halved."""
-    specs = [TrackSpec(i % 2, "qt"[i % 2], "tq"[i % 2], STEPS - 2 * (i == 3)) for i in range(4)]
+    specs = [PlannedTrack(i % 2, "qt"[i % 2], "tq"[i % 2], range(STEPS - 2 * (i == 3))) for i in range(4)]
     return Tracker(model, specs, MemoryConfig(policy=policy, iou_threshold=0.5), batch)
 
 
@@ -35,7 +36,7 @@ def advance(tracker, k):
     size = (64, 64, 3)
     frames = {c: torch.randint(25 * (k + 1), size, generator=generator, dtype=torch.uint8) for c in "qt"}
     masks = {stream: torch.rand(64, 64, generator=generator) > 0.5 for stream in (0, 1)}
-    active = [i for i, spec in enumerate(tracker.tracks) if k < spec.length]
+    active = [i for i, spec in enumerate(tracker.tracks) if k < len(spec.frames)]
     logits = {}
     for batch, decoded in tracker.step(active, frames, masks):
         assert not logits.keys() & set(batch), "a track is done once"

@@ -8,7 +8,8 @@ import torch
 
 import lmeec
 from lmeec.config import MemoryConfig
-from lmeec.inference.tracker import Tracker, TrackSpec
+from lmeec.inference.plan import PlannedTrack
+from lmeec.inference.tracker import Tracker
 from tests.support.reference import small_model
 
 POLICY_OF = {"drop": "drop", "mean": "merge", "fifo": "fifo", "kmeans": "kmeans", "absent": "drop"}
@@ -30,7 +31,7 @@ def test_outputs_equal_the_released_models(group, models, reference):
 
 @pytest.mark.parametrize("group", [group for group in POLICY_OF if group != "fifo"])
 def test_banks_equal_the_released_models(group, models, reference):
-    tracker = Tracker(models[group], [TrackSpec(0, "q", "t", 12)], MemoryConfig(policy=POLICY_OF[group]), 1)
+    tracker = Tracker(models[group], [PlannedTrack(0, "q", "t", range(12))], MemoryConfig(policy=POLICY_OF[group]), 1)
     for k in range(11):
         _advance(tracker, [0], reference, k)
     expected = np.concatenate([reference[f"{group}/query_bank"], reference[f"{group}/target_bank"]])[:, :, 0]
@@ -77,7 +78,7 @@ def alone(model, reference, streams):
 @pytest.mark.parametrize("batch", [1, 2, 16])
 def test_a_batch_gives_each_track_what_it_gets_alone(policy, batch, model, reference, streams, alone):
     memory = MemoryConfig(policy=policy, iou_threshold=0.43)
-    specs = [TrackSpec(stream, streams[stream][0], target, len(steps)) for stream, target, steps in TRACKS]
+    specs = [PlannedTrack(stream, streams[stream][0], target, steps) for stream, target, steps in TRACKS]
     tracker = Tracker(model, specs, memory, batch)
     together: dict[int, list] = {i: [] for i in range(len(TRACKS))}
     videos = {"q": reference["query"], "t": reference["target"]}
@@ -98,7 +99,7 @@ def _advance(tracker, active, reference, k):
 
 
 def test_out_of_memory_halves_the_batch_and_changes_nothing(model, reference, monkeypatch):
-    specs = [TrackSpec(0, "q", "t", 12) for _ in range(5)]
+    specs = [PlannedTrack(0, "q", "t", range(12)) for _ in range(5)]
     decode, tried = model.decode, []
 
     def scarce(fused, target, *prototype):
@@ -125,6 +126,6 @@ def test_out_of_memory_with_one_track_is_an_error(model, reference, monkeypatch)
         raise torch.OutOfMemoryError("no room")
 
     monkeypatch.setattr(model, "encode", never)
-    tracker = Tracker(model, [TrackSpec(0, "q", "t", 12)], MemoryConfig(), 4)
+    tracker = Tracker(model, [PlannedTrack(0, "q", "t", range(12))], MemoryConfig(), 4)
     with pytest.raises(torch.OutOfMemoryError):
         _advance(tracker, [0], reference, 0)

@@ -3,8 +3,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lmeec.inference.query_masks import query_mask
 from lmeec.masks import RunLengthMask
+from lmeec.model.query_masks import query_mask
 
 
 @pytest.mark.parametrize("shape", [(2160, 3840), (1408, 1408), (448, 796), (480, 480), (97, 31)])

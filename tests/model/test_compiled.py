@@ -3,7 +3,8 @@ import torch
 from torch._dynamo.testing import CompileCounter
 
 import lmeec
-from lmeec.inference.tracker import Tracker, TrackSpec
+from lmeec.inference.plan import PlannedTrack
+from lmeec.inference.tracker import Tracker
 from lmeec.model.compiled import compile_for_gpu
 from tests.support.reference import small_model
 
@@ -23,7 +24,9 @@ def test_batches_of_any_size_and_filling_banks_compile_nothing_again(reference):
 
 def _run(model, count, reference):
     """Follow the same track several times at once, four of them in a batch."""
-    tracker = Tracker(model, [TrackSpec(i, "q", "t", 12) for i in range(count)], lmeec.MemoryConfig(), batch_tracks=4)
+    tracker = Tracker(
+        model, [PlannedTrack(i, "q", "t", range(12)) for i in range(count)], lmeec.MemoryConfig(), batch_tracks=4
+    )
     steps = []
     for k in range(9):
         frames = {"q": torch.from_numpy(reference["query"][k]), "t": torch.from_numpy(reference["target"][k])}

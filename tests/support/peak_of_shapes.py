@@ -27,7 +27,8 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from lmeec.config import MemoryConfig
 from lmeec.inference.outputs import fetch_outputs
-from lmeec.inference.tracker import Tracker, TrackSpec
+from lmeec.inference.plan import PlannedTrack
+from lmeec.inference.tracker import Tracker
 from tests.support.meta import META
 
 _LOWER = {
@@ -163,7 +164,11 @@ def peaks_of_step(model, objects: int, cameras: int, batches, *, dtype=torch.flo
     """
     targets = [f"target {i}" for i in range(cameras)]
     filling = model.config.num_maskmem
-    specs = [TrackSpec(i, "query", target, filling + len(batches) + 1) for i in range(objects) for target in targets]
+    specs = [
+        PlannedTrack(i, "query", target, range(filling + len(batches) + 1))
+        for i in range(objects)
+        for target in targets
+    ]
     side = model.config.image_size
     frames = {camera: torch.zeros(side, side, 3, dtype=torch.uint8) for camera in ("query", *targets)}
     masks = {i: torch.ones(side, side, dtype=torch.bool) for i in range(objects)}

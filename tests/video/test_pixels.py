@@ -16,9 +16,9 @@ from lmeec.data.processed import FrameFolder
 from lmeec.data.take import Camera
 from lmeec.errors import DataError
 from lmeec.inference.outputs import fetch_outputs
-from lmeec.inference.query_masks import query_mask
 from lmeec.masks import RunLengthMask
 from lmeec.model.lmeec import Decoded
+from lmeec.model.query_masks import query_mask
 from tests.support.released_pixels import BLOCKS, released
 
 SIZE = (480, 480)

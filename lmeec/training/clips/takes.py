@@ -12,7 +12,7 @@ import numpy as np
 
 from lmeec.errors import DataError
 from lmeec.files.names import show
-from lmeec.inference.query_masks import query_mask
+from lmeec.model.query_masks import query_mask
 from lmeec.training.clips.batches import share
 from lmeec.training.clips.clip import Clip
 from lmeec.training.clips.tracks import TrainingTake, TrainingTrack, shows

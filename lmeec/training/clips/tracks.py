@@ -136,7 +136,7 @@ def predicted_tracks(
 
 
 def _track(planned: PlannedTrack, query: MaskTrack, target: MaskTrack, config: ClipConfig) -> TrainingTrack:
-    frames = planned.frames
+    frames = tuple(planned.frames)
     if not config.train_absent:
         frames = tuple(frame for frame in frames if shows(target, frame))
     else:

@@ -14,9 +14,9 @@ from ruamel.yaml import YAML
 from lmeec.data.processed import FrameFolder
 from lmeec.data.take import Camera
 from lmeec.data.takes import find_takes
-from lmeec.inference.query_masks import query_mask
 from lmeec.masks import RunLengthMask
 from lmeec.model.checkpoint import read_checkpoint
+from lmeec.model.query_masks import query_mask
 from lmeec.training.clips.augment import AugmentConfig, augment, augment_as_one
 from lmeec.training.clips.cache import FrameCache
 from lmeec.training.clips.clip import Clip

@@ -13,7 +13,7 @@ import torch
 
 from lmeec.data.takes import find_takes
 from lmeec.errors import DataError
-from lmeec.inference.query_masks import query_mask
+from lmeec.model.query_masks import query_mask
 from lmeec.training.clips.augment import AugmentConfig
 from lmeec.training.clips.cache import FrameCache
 from lmeec.training.clips.config import ClipConfig
