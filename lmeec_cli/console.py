@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.console import ConsoleOptions, RenderableType
+    from rich.table import Table
+
+_UNBOUNDED = 1_000
 
 
 class Console(rich.console.Console):
@@ -25,3 +28,10 @@ class Console(rich.console.Console):
         """See `rich.console.Console`."""
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else plain(text, keep="\n"), style, control)
+
+
+def print_whole(table: Table) -> None:
+    """Print a table wider than the terminal rather than with numbers or labels cut off."""
+    needed = Console(width=_UNBOUNDED, markup=False).measure(table).maximum
+    console = Console(width=max(Console().width, needed), markup=False, highlight=False)
+    console.print(table, crop=False)

@@ -13,6 +13,7 @@ from lmeec_cli.checkpoint import checkpoint
 from lmeec_cli.clips import clips
 from lmeec_cli.export import export
 from lmeec_cli.import_predictions import import_predictions
+from lmeec_cli.mllm import mllm
 from lmeec_cli.predict import predict
 from lmeec_cli.recipe import recipe
 from lmeec_cli.render import render
@@ -63,6 +64,7 @@ app.command()(export)
 app.add_typer(clips, name="clips")
 app.command()(synth)
 app.command()(train)
+app.add_typer(mllm, name="mllm")
 app.add_typer(checkpoint, name="checkpoint")
 app.add_typer(recipe, name="recipe")
 

@@ -22,13 +22,13 @@ _SHOWN = {
 """Metric to heading, scale and digits."""
 
 _COUNTS = ("visible", "absent", "takes")
-_UNBOUNDED = 1_000
 _LONGEST_LABEL = 30  # longer ones are folded
 
 
 def show_groups(by: Sequence[str], groups: Sequence[GroupScore] | Sequence[GroupComparison]) -> None:
     """Print one line a group, with its intervals below; of two runs three lines, with that of their difference."""
     from lmeec.analysis.compare import GroupComparison
+    from lmeec_cli.console import print_whole
 
     comparing = any(isinstance(one, GroupComparison) for one in groups)
     table = _table([*by, "run"] if comparing else by)
@@ -37,7 +37,8 @@ def show_groups(by: Sequence[str], groups: Sequence[GroupScore] | Sequence[Group
             _add_comparison(table, one)
         else:
             _add_score(table, one)
-    _print(table)
+    print_whole(table)
+    print()
     if any(_certainty(one) == "few" for one in groups):
         print(f"* of fewer than {FEW_ABSENT} absent frames\n")
 
@@ -71,16 +72,6 @@ def _table(labels: Sequence[str]) -> Table:
     for name in (*(heading for heading, _, _ in _SHOWN.values()), *_COUNTS):
         table.add_column(name, justify="right", no_wrap=True)
     return table
-
-
-def _print(table: Table) -> None:
-    from lmeec_cli.console import Console
-
-    # Wider than the terminal rather than with numbers or labels cut off.
-    needed = Console(width=_UNBOUNDED, markup=False).measure(table).maximum
-    console = Console(width=max(Console().width, needed), markup=False, highlight=False)
-    console.print(table, crop=False)
-    console.print()
 
 
 def _certainty(one: GroupScore | GroupComparison) -> Certainty:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support.answers import write_answers
 from tests.support.command import lmeec
 from tests.support.places import ROOT
 from tests.support.predictions import predict_fairly
@@ -79,6 +80,8 @@ def stock(rendered_takes, tiny, tmp_path_factory):
     table = pq.read_table(folder / "results.parquet")
     for direction in ("ego2exo", "exo2ego"):
         pq.write_table(table.filter(pc.equal(table["direction"], direction)), folder / f"{direction}.parquet")
+    for name, right in (("answers", 30), ("seed0", 30), ("seed1", 25), ("alone0", 12), ("alone1", 14)):
+        write_answers(folder / f"{name}.parquet", right)
     written = ("--format", "challenge", "--annotations", relations, "--out", folder / "peers.json")
     assert lmeec("export", folder / "results.parquet", *written).status == 0
     return folder

@@ -1,0 +1,13 @@
+"""`lmeec mllm`: Exo2Ego, which answers questions about ego video; each command is in its own file."""
+
+from __future__ import annotations
+
+import typer
+
+from lmeec_cli.mllm_evaluate import evaluate
+
+mllm = typer.Typer(
+    help="Exo2Ego: a language model that answers questions about ego video, and learned from exo video.",
+    no_args_is_help=True,
+)
+mllm.command()(evaluate)
