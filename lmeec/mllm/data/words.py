@@ -42,3 +42,8 @@ def words_of(sample: Sample, *, task: bool = True, first_person: bool = True) ->
     if sample.options and task:
         lines.append(LETTER_ONLY)
     return "\n".join(lines)
+
+
+def reply_of(sample: Sample) -> str | None:
+    """What the model shall say: the letter of the right option, or the answer; None if it is not known."""
+    return sample.answer_letter if sample.options else sample.answer
