@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _ACTORS = {"C": "the camera wearer", "O": "another person"}
-_ACTOR = re.compile(r"\b[CO]\b(?!')")
+_ACTOR = re.compile(r"\b[CO]\b(?!'(?!s\b))")
 
 
 def caption_of(text: str) -> str:

@@ -13,6 +13,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
 Kind = Literal["action_recognition", "question_answering", "description"]
 
 INSTRUCTIONS: Mapping[Kind, tuple[str, ...]] = {
@@ -68,10 +70,14 @@ def draw_evenly(choices: Sequence[str], count: int, seed: int, *about: str) -> I
         >>> sorted(draw_evenly(["a", "b"], 4, 0))
         ['a', 'a', 'b', 'b']
     """
+    yield from (choices[place] for place in even_places(len(choices), count, seed, *about))
+
+
+def even_places(choices: int, count: int, seed: int, *about: str) -> NDArray[np.int64]:
+    """Draw numbers under `choices` as `draw_evenly` draws texts, int64 [count]."""
     random = np.random.default_rng([seed, *"/".join(about).encode()])
-    for begin in range(0, count, len(choices)):
-        for place in random.permutation(len(choices))[: count - begin]:
-            yield choices[int(place)]
+    rounds = [random.permutation(choices) for _ in range(-(-count // choices))]
+    return np.concatenate([np.zeros(0, np.int64), *rounds])[:count]
 
 
 def instructions(kind: Kind, count: int, seed: int, *about: str) -> Iterator[str]:
