@@ -16,6 +16,7 @@ from lmeec.mllm.data.qaego4d import read_qaego4d
 from lmeec.mllm.data.questions_file import read_questions
 from lmeec.mllm.data.reading import VideoClips
 from lmeec.mllm.data.sample import Sample
+from lmeec.mllm.data.sets import BlankClips, JoinedClips, read_set
 from lmeec.mllm.data.something import read_something
 
 SOMETHING = {"id": "41775", "label": "moving drawer", "template": "Moving [something]", "placeholders": ["drawer"]}
@@ -214,3 +215,39 @@ def test_seconds_become_frames_of_the_videos_own_rate(rendered_takes):
 def test_sentences_become_captions():
     said = "The camera wearer takes another person's cup and gives it to another person at 3 O'clock."
     assert caption_of("C takes O's cup and gives it to O at 3 O'clock.") == said
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("questions", [{"video": "a", "question": "?"}]),
+        ("something-something-v2", [SOMETHING]),
+        ("egotimeqa", [TIMEQA]),
+        ("egoschema", [EGOSCHEMA]),
+        ("egotaskqa-direct", [EGOTASKQA]),
+        ("egotaskqa-indirect", [EGOTASKQA]),
+        ("qaego4d-open", [QAEGO4D]),
+        ("qaego4d-closed", [QAEGO4D]),
+        ("egomcq", EGOMCQ),
+    ],
+)
+def test_a_file_is_read_by_the_name_of_its_data_set(tmp_path, kind, content):
+    path = written(tmp_path, content)
+    assert read_set(kind, path)
+    path.write_text("[" if kind != "egomcq" else "{")
+    with pytest.raises(DataError, match="breaks off"):
+        read_set(kind, path)
+
+
+def test_joined_and_blank_clips_have_the_samples_of_their_sources(tmp_path):
+    for name, colour in (("a", 10), ("b", 20)):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (6, 4), (colour, 0, 0)).save(tmp_path / name / "0.png")
+    one = VideoClips([Sample("0", "a", "mine", "t", question="?")], tmp_path, 2)
+    two = VideoClips([Sample(n, "b", "mine", "t", question="?") for n in "12"], tmp_path, 2)
+    joined = JoinedClips((one, two))
+    assert [sample.id for sample in joined.samples] == ["0", "1", "2"] == [joined.read(n).sample.id for n in range(3)]
+    assert [int(joined.read(n).ego[0, 0, 0, 0]) for n in range(3)] == [10, 20, 20]
+    blank = BlankClips(joined)
+    assert (len(blank), blank.read(2).sample.id) == (3, "2")
+    assert np.unique(blank.read(2).ego.reshape(-1, 3), axis=0).tolist() == [[122, 116, 104]]
