@@ -1,6 +1,7 @@
 """Readers of other data sets' files: what they make of a file of that shape, and how they name its mistakes."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from lmeec.mllm.data.reading import VideoClips
 from lmeec.mllm.data.sample import Sample
 from lmeec.mllm.data.sets import BlankClips, JoinedClips, read_set
 from lmeec.mllm.data.something import read_something
+from lmeec.mllm.data.templates import INSTRUCTIONS
 
 SOMETHING = {"id": "41775", "label": "moving drawer", "template": "Moving [something]", "placeholders": ["drawer"]}
 TIMEQA = {
@@ -215,6 +217,14 @@ def test_seconds_become_frames_of_the_videos_own_rate(rendered_takes):
 def test_sentences_become_captions():
     said = "The camera wearer takes another person's cup and gives it to another person at 3 O'clock."
     assert caption_of("C takes O's cup and gives it to O at 3 O'clock.") == said
+
+
+def test_tasks_of_ours_draw_an_instruction_where_a_record_has_none(tmp_path):
+    records = [{"video": "a", "task": "action_recognition", "answer": "cut"} for _ in range(20)]
+    drawn = read_questions(written(tmp_path, [*records, records[0] | {"instruction": "Mine."}]))
+    assert Counter(sample.instruction for sample in drawn[:20]) == dict.fromkeys(INSTRUCTIONS["action_recognition"], 2)
+    assert drawn[20].instruction == "Mine."
+    assert read_questions(written(tmp_path, records), seed=1) != drawn[:20]
 
 
 @pytest.mark.parametrize(

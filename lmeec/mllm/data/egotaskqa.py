@@ -18,6 +18,7 @@ from lmeec.errors import DataError
 from lmeec.mllm.data.questions_file import unique
 from lmeec.mllm.data.records import read_records
 from lmeec.mllm.data.sample import Sample
+from lmeec.mllm.data.templates import SHORT_ANSWER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +56,7 @@ def read_egotaskqa(path: Path, form: Form) -> list[Sample]:
                 video=video,
                 source=SOURCE,
                 task=f"{SOURCE}/{form}",
+                instruction=SHORT_ANSWER,
                 question=record.question,
                 answer=record.answer,
                 frames=(first, past),

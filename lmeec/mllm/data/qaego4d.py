@@ -18,6 +18,7 @@ from lmeec.errors import DataError
 from lmeec.mllm.data.questions_file import unique
 from lmeec.mllm.data.records import read_records
 from lmeec.mllm.data.sample import Sample
+from lmeec.mllm.data.templates import SHORT_ANSWER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +63,7 @@ def read_qaego4d(path: Path, *, closed: bool = False, seed: int = 0) -> list[Sam
                 video=f"{record.video_id}.mp4",
                 source=SOURCE,
                 task="qaego4d/closed" if closed else "qaego4d/open",
+                instruction="" if closed else SHORT_ANSWER,
                 question=record.question,
                 answer=record.answer,
                 options=options,

@@ -6,6 +6,7 @@ that is not known is a mistake.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,8 +14,10 @@ import msgspec
 from lmeec.errors import DataError
 from lmeec.mllm.data.records import read_records
 from lmeec.mllm.data.sample import Sample
+from lmeec.mllm.data.templates import INSTRUCTIONS, instructions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SHAPE = "docs/exo2ego.md shows the keys of a question"
@@ -31,7 +34,8 @@ class Question(msgspec.Struct, forbid_unknown_fields=True):
         id: Tells records apart; its number in the file if absent.
         source: The data set; the file's name if absent.
         task: Scores are given by task.
-        instruction: The line on the task and the form of the answer.
+        instruction: The line on the task and the form of the answer; if absent, one of ours is drawn for the tasks
+            `action_recognition`, `question_answering` and `description`.
         start: Beginning of the clip, in seconds.
         end: End of the clip, in seconds.
         start_frame: First frame of the clip, in place of seconds.
@@ -48,7 +52,7 @@ class Question(msgspec.Struct, forbid_unknown_fields=True):
     id: str | int | None = None
     source: str | None = None
     task: str = "question"
-    instruction: str = ""
+    instruction: str | None = None
     start: float | None = None
     end: float | None = None
     start_frame: int | None = None
@@ -58,15 +62,22 @@ class Question(msgspec.Struct, forbid_unknown_fields=True):
     right: bool | None = None
 
 
-def read_questions(path: Path) -> list[Sample]:
+def read_questions(path: Path, *, seed: int = 0) -> list[Sample]:
     """Read a file of questions.
+
+    Args:
+        path: The file.
+        seed: Of the drawing of instructions where records have none.
 
     Raises:
         DataError: A record lacks a key, has one too many, or says what cannot be; names file, line and key.
     """
     samples: list[Sample] = []
-    for where, record in read_records(path, Question, SHAPE):
-        if not (record.question.strip() or record.instruction.strip()):
+    records = list(read_records(path, Question, SHAPE))
+    told = _drawn([record for _, record in records], seed, path.stem)
+    for where, record in records:
+        instruction = next(told[record.task]) if _is_drawn(record) else record.instruction or ""
+        if not (record.question.strip() or instruction.strip()):
             raise DataError(f"{where()}: key question: there is neither a question nor an instruction; {SHAPE}")
         if (record.start_frame is None) != (record.end_frame is None):
             raise DataError(f"{where()}: give both of start_frame and end_frame, or none; {SHAPE}")
@@ -82,7 +93,7 @@ def read_questions(path: Path) -> list[Sample]:
                     video=record.video,
                     source=record.source or path.stem,
                     task=record.task,
-                    instruction=record.instruction,
+                    instruction=instruction,
                     question=record.question,
                     answer=record.answer,
                     options=record.options,
@@ -97,6 +108,16 @@ def read_questions(path: Path) -> list[Sample]:
         except DataError as error:
             raise DataError(f"{where()}: {error}; {SHAPE}") from error
     return unique(samples, path)
+
+
+def _is_drawn(record: Question) -> bool:
+    return record.instruction is None and record.task in INSTRUCTIONS
+
+
+def _drawn(records: list[Question], seed: int, source: str) -> dict[str, Iterator[str]]:
+    """Instructions for the records that have none, by task; each of a task's comes as often as the others."""
+    counts = Counter(record.task for record in records if _is_drawn(record))
+    return {kind: instructions(kind, counts[kind], seed, source) for kind in INSTRUCTIONS}
 
 
 def unique(samples: list[Sample], path: Path) -> list[Sample]:

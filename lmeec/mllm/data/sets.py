@@ -56,7 +56,7 @@ def read_set(kind: Set, path: Path, beside: Path | None = None, seed: int = 0) -
         DataError: The file is not of that data set's shape; names file, line and key.
     """
     readers: Mapping[Set, Callable[[], list[Sample]]] = {
-        "questions": lambda: read_questions(path),
+        "questions": lambda: read_questions(path, seed=seed),
         "conversations": lambda: read_conversations(path, beside, ego_only=beside is not None),
         "something-something-v2": lambda: read_something(path, seed=seed),
         "egotimeqa": lambda: read_egotimeqa(path, seed=seed),

@@ -57,6 +57,10 @@ INSTRUCTIONS: Mapping[Kind, tuple[str, ...]] = {
 }
 
 
+SHORT_ANSWER = "Answer in a few words."
+"""The task and the form of an answer where a benchmark's open questions are put, always the same."""
+
+
 def draw_evenly(choices: Sequence[str], count: int, seed: int, *about: str) -> Iterator[str]:
     """Draw texts so that each comes as often as any other, up to one, in an order that follows from the seed.
 
