@@ -129,6 +129,9 @@ def test_one_video_has_no_interval(closed):
         ("", 4, None),
         ("the pan", 4, None),
         ("I would say (C)", 4, 2),
+        ("B. For (A) is empty", 4, 1),
+        ("A mug, so (B)", 4, 1),
+        ("Option C, not (A)", 4, 2),
     ],
 )
 def test_the_first_letter_is_parsed_and_never_guessed(reply, options, letter):

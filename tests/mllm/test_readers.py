@@ -249,6 +249,14 @@ def test_a_file_is_read_by_the_name_of_its_data_set(tmp_path, kind, content):
         read_set(kind, path)
 
 
+def test_very_large_pictures_are_reduced_as_they_are_read(tmp_path):
+    (tmp_path / "a").mkdir()
+    Image.new("RGB", (3840, 2160), (10, 200, 30)).save(tmp_path / "a" / "0.png")
+    pictures = VideoClips([Sample("0", "a", "mine", "t", question="?")], tmp_path, 2).read(0).ego
+    assert pictures.shape == (2, 576, 1024, 3)
+    assert pictures.reshape(-1, 3).tolist()[0] == [10, 200, 30]
+
+
 def test_joined_and_blank_clips_have_the_samples_of_their_sources(tmp_path):
     for name, colour in (("a", 10), ("b", 20)):
         (tmp_path / name).mkdir()

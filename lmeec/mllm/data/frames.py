@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 PICTURES = (".jpg", ".jpeg", ".png")
 """What the frames of a folder may be."""
 
+LONGEST_SIDE = 1024
+"""Of a clip's pictures, in pixels: three times what the largest encoder looks at; larger ones are reduced."""
+
 _ROUNDING = 1e-6
 _SHORTEST = 2
 
@@ -73,7 +76,7 @@ def read_clip(
         rate: Frames a second that `frames` counts; None for the video's own.
 
     Returns:
-        RGB, uint8 [wanted, H, W, 3].
+        RGB, uint8 [wanted, H, W, 3]; the longer side at most `LONGEST_SIDE`.
 
     Raises:
         DataError: The video is missing, cannot be read, or has no frames within the clip.
@@ -82,7 +85,8 @@ def read_clip(
         return _read_folder(video, wanted, start, end, frames)
     if not video.exists():
         raise DataError(f"{video}: does not exist; name the folder that the videos are in, or download it again")
-    with VideoReader(video) if rate is None else open_video(video, rate) as reader:
+    # One thread decodes: clips are short, and several are read at once.
+    with VideoReader(video, threads=1) if rate is None else open_video(video, rate, threads=1) as reader:
         if frames is None:
             if reader.frame_rate is None:
                 raise DataError(f"{video}: its frame rate is not known, so that seconds have no frames; encode it anew")
@@ -91,7 +95,7 @@ def read_clip(
         _check(video, first, past, reader.num_frames)
         places = first + np.array(frame_indices(past - first, wanted))
         unique, inverse = np.unique(places, return_inverse=True)
-        pictures = [image for _, image in reader.read(unique.tolist())]
+        pictures = [_reduced(image) for _, image in reader.read(unique.tolist())]
     return np.stack(pictures)[inverse]
 
 
@@ -117,7 +121,17 @@ def _picture(path: Path) -> NDArray[np.uint8]:
     if picture is None:
         raise DataError(f"{path}: is not a picture that can be read; extract it again")
     check_frame_size(path, *picture.shape[:2])
-    return np.asarray(picture[..., ::-1], np.uint8)
+    return _reduced(np.asarray(picture[..., ::-1], np.uint8))
+
+
+def _reduced(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture, made smaller if it is very large: a clip of 4K frames would take hundreds of megabytes."""
+    height, width = picture.shape[:2]
+    scale = LONGEST_SIDE / max(height, width)
+    if scale >= 1:
+        return picture
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _check(video: Path, first: int, past: int, frames: int) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 
-_BRACKETED = re.compile(r"\(([A-Z])\)")
-_ALONE = re.compile(r"\W*([A-Za-z])\W*")
-_FIRST = re.compile(r"\W*([A-Z])(?:[.:),]|\s*-\s)")
-_WORD = re.compile(r"\W*([B-HJ-Z])\s")
-_NAMED = re.compile(r"\b(?:[Aa]nswer|[Oo]ption|[Cc]hoice|[Ll]etter)(?:\s+is)?\s*:?\s*([A-Z])(?!\w)")
+_LETTERS = (
+    re.compile(r"^\W*([A-Za-z])\W*$"),
+    re.compile(r"^\W*([A-Z])(?:[.:),]|\s*-\s)"),
+    re.compile(r"^\W*([B-HJ-Z])\s"),
+    re.compile(r"^\s*\(([a-z])\)"),
+    re.compile(r"\(([A-Z])\)"),
+    re.compile(r"\b(?:[Aa]nswer|[Oo]ption|[Cc]hoice|[Ll]etter)(?:\s+is)?\s*:?\s*([A-Z])(?!\w)"),
+)
+"""By itself; at the beginning before a mark, or a word that "A" and "I" could begin; in brackets; after its name."""
+
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _MARKS = re.compile(r"[^\w\s]|_")
 
@@ -27,17 +32,12 @@ def letter_of(reply: str, options: int) -> int | None:
         >>> [letter_of(reply, 4) for reply in ("B", "(c) the pan", "The answer is (D).", "A mug", "E", "pan")]
         [1, 2, 3, None, None, None]
     """
-    text = reply.strip()
-    text = re.sub(r"^\(([a-z])\)", lambda found: found[0].upper(), text)
-    for pattern, whole in ((_BRACKETED, False), (_ALONE, True)):
-        found = pattern.fullmatch(text) if whole else pattern.search(text)
-        if found:
-            return _number(found[1], options)
-    for pattern in (_FIRST, _WORD):
-        if found := pattern.match(text):
-            return _number(found[1], options)
-    found = _NAMED.search(text)
-    return _number(found[1], options) if found else None
+    found = [match for pattern in _LETTERS if (match := pattern.search(reply))]
+    if not found:
+        return None
+    letter = min(found, key=lambda match: match.start(1))[1]
+    number = ord(letter.upper()) - ord("A")
+    return number if number < options else None
 
 
 def normalised(text: str) -> str:
@@ -53,8 +53,3 @@ def normalised(text: str) -> str:
 def same_answer(reply: str, truth: str) -> bool:
     """Whether a reply is the right answer, normalised."""
     return normalised(reply) == normalised(truth)
-
-
-def _number(letter: str, options: int) -> int | None:
-    number = ord(letter.upper()) - ord("A")
-    return number if number < options else None
