@@ -25,7 +25,8 @@ from lmeec.training.clips.clip import Clip
 from lmeec.training.config import TrainConfig
 from lmeec.training.group import Group
 from lmeec.training.optimiser import make_optimiser
-from lmeec.training.step import Pass, accumulate_gradients
+from lmeec.training.step import accumulate_gradients
+from lmeec.training.task import Pass
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import ray
 import ray.train
@@ -24,10 +24,10 @@ from lmeec.errors import ClusterError, LmeecError
 from lmeec.training.group import Group
 from lmeec.training.output.folder import SCRATCH
 from lmeec.training.output.progress import Note, TrainingEvent, TrainingReporter
-from lmeec.training.run import TrainJob, run_training
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from ray import ObjectRef
     from ray.actor import ActorHandle
@@ -43,9 +43,9 @@ _PATIENCE_S = 24 * 3600
 
 
 def train_on_ray(
-    job: TrainJob, sizes: Sizes, reporter: TrainingReporter, stopping: Callable[[], bool] = lambda: False
+    job: Job, sizes: Sizes, reporter: TrainingReporter, stopping: Callable[[], bool] = lambda: False
 ) -> bool:
-    """Train on a Ray cluster that is joined already; see `run_training`.
+    """Train on a Ray cluster that is joined already; see `lmeec.training.run` and `lmeec.mllm.train`.
 
     Args:
         job: what to train; its paths are the same on all machines.
@@ -55,7 +55,7 @@ def train_on_ray(
 
     Raises:
         ClusterError: the workers cannot be started, or die again and again.
-        LmeecError: as `run_training`.
+        LmeecError: as the training itself.
     """
     # Here, as on another machine it would be lost with that machine, and the training with it.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
@@ -102,6 +102,17 @@ def _answer(reference: ObjectRef[Answer], node: ThisNode) -> Answer:
     while not ray.wait([reference], timeout=_TICK_S, fetch_local=False)[0]:
         node.check_now_and_then()
     return ray.get(reference)
+
+
+class Job(Protocol):
+    """A training that can be sent to other processes."""
+
+    @property
+    def out(self) -> Path:
+        """Its folder."""
+
+    def run(self, reporter: TrainingReporter, group: Group | None, stopping: Callable[[], bool]) -> bool:
+        """Train, or go on; False if stopped before the end."""
 
 
 class _Fit(threading.Thread):
@@ -200,7 +211,7 @@ def _work(settings: dict[str, Any]) -> None:
         return wanted
 
     try:
-        finished = run_training(job, _ToDriver(mailbox, group.leads), group, stopping)
+        finished = job.run(_ToDriver(mailbox, group.leads), group, stopping)
     except LmeecError as error:
         ray.get(mailbox.end.remote(_Outcome(error=error)))
         raise

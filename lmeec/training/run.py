@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,10 +29,12 @@ from lmeec.training.trainer import Trainer
 from lmeec.training.validation import TakeValidator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from lmeec.config import ModelConfig
     from lmeec.model.lmeec import LMEEC
+    from lmeec.training.clips.source import Source
+    from lmeec.training.loop import Item, Loop, Model, Validator
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,12 @@ class TrainJob:
     validate: Path | None = None
     validate_annotations: Path | None = None
     cache: Path | None = None
+
+    def run(
+        self, reporter: TrainingReporter, group: Group | None = None, stopping: Callable[[], bool] = lambda: False
+    ) -> bool:
+        """See `run_training`."""
+        return run_training(self, reporter, group, stopping)
 
 
 def run_training(
@@ -103,21 +112,77 @@ def run_training(
             "takes": clips.about,
             "steps": clips.steps,
         }
-        go_on(trainer, folder, settings)
-        if len(set(group.gather(trainer.step))) > 1:
-            raise OutputError(f"{job.out}: the workers see different states there; it must be a folder that all share")
-        if trainer.finished(validated=validator is not None):
-            if group.leads:
-                reporter.event(Note(f"{job.out} holds the whole training already: nothing to do"))
-            return True
+        said = Said(
+            settings,
+            _repeatable(job.config),
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            begun_with=f"{clips.about}, begun with {begun_with}",
+            about=f"{begun_with}, {clips.about}, on {device} in {dtype}",
+        )
+        return train_in_folder(trainer, folder, clips.source, said, reporter, validator, stopping)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a training says of itself.
+
+    Attributes:
+        binding: settings that must be the same when it goes on.
+        repeatable: settings that are written down, to be used again.
+        parameters: numbers that are trained.
+        begun_with: data and first weights, for the file of settings.
+        about: what is trained on what, for whoever watches.
+    """
+
+    binding: Mapping[str, Any]
+    repeatable: Mapping[str, Any]
+    parameters: int
+    begun_with: str
+    about: str
+
+
+def train_in_folder(
+    loop: Loop[Model, Item],
+    folder: TrainingFolder,
+    source: Source[Item],
+    said: Said,
+    reporter: TrainingReporter,
+    validate: Validator[Model] | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Train from where the folder's state is, or from the beginning, and keep state and log there.
+
+    Args:
+        loop: what is trained, from its beginning.
+        folder: where; opened by the leading process.
+        source: gives this process's share of the batches.
+        said: what is written of it.
+        reporter: is told how it goes.
+        validate: judges the model; None does without.
+        stopping: whether to save and end.
+
+    Returns:
+        False if it was stopped before its end.
+
+    Raises:
+        OutputError: the folder holds a training with other settings, or cannot be written.
+        TrainingError: the training cannot go on.
+    """
+    group = loop.group
+    go_on(loop, folder, said.binding)
+    if len(set(group.gather(loop.step))) > 1:
+        raise OutputError(f"{folder.path}: the workers see different states there; it must be a folder that all share")
+    if loop.finished(validated=validate is not None):
+        if group.leads:
+            reporter.event(Note(f"{folder.path} holds the whole training already: nothing to do"))
+        return True
+    with ExitStack() as opened:
         record = None
         if group.leads:
-            folder.write_settings(_repeatable(job.config), f"{clips.about}, begun with {begun_with}")
-            record = opened.enter_context(Record(folder, settings, trainer.step))
-        count = sum(parameter.numel() for parameter in model.parameters())
-        about = f"{begun_with}, {clips.about}, on {device} in {dtype}"
-        reporter.event(TrainingStarted(trainer.step, trainer.steps, count, about))
-        return trainer.run(clips.source, reporter, record, validator, stopping)
+            folder.write_settings(said.repeatable, said.begun_with)
+            record = opened.enter_context(Record(folder, said.binding, loop.step))
+        reporter.event(TrainingStarted(loop.step, loop.steps, said.parameters, said.about))
+        return loop.run(source, reporter, record, validate, stopping)
 
 
 def _model(job: TrainJob) -> tuple[LMEEC, str]:
@@ -156,7 +221,7 @@ def _takes(
     return takes
 
 
-def go_on(trainer: Trainer, folder: TrainingFolder, settings: Mapping[str, Any]) -> None:
+def go_on(loop: Loop[Model, Item], folder: TrainingFolder, settings: Mapping[str, Any]) -> None:
     """Take up a training where its saved state is, if there is one."""
     state = folder.read_state()
     if state is None:
@@ -168,7 +233,7 @@ def go_on(trainer: Trainer, folder: TrainingFolder, settings: Mapping[str, Any])
             "go on with it, or name another `out`",
             settings=["out"],
         )
-    trainer.restore(state)
+    loop.restore(state)
 
 
 @dataclass(frozen=True)

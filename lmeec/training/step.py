@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,13 +15,15 @@ from lmeec.training.clips.clip import Clip, ClipBatch, collate
 from lmeec.training.correspondence import correspondence_loss
 from lmeec.training.dense import dense_loss
 from lmeec.training.forward import run_clips
-from lmeec.training.group import Group
 from lmeec.training.losses import step_losses
 from lmeec.training.output.random_state import memory_generator
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from lmeec.model.lmeec import LMEEC
     from lmeec.training.config import TrainConfig
+    from lmeec.training.task import Pass
 
 LOSSES = ("focal", "dice", "iou", "object_score", "balanced", "near", "correspondence", "dense")
 """Names of the losses, as in `LossWeights`."""
@@ -36,21 +36,6 @@ def diverged(what: str) -> TrainingError:
         '`dtype="float32"`, in another `out`, with the weights of this one (`checkpoint=OUT/last.safetensors`)',
         settings=["optimiser.lr", "dtype", "out", "checkpoint"],
     )
-
-
-@dataclass(frozen=True)
-class Pass:
-    """What the gradients of a step depend on besides weights and clips.
-
-    Attributes:
-        step: number of the step, for draws and messages.
-        group: the processes that compute the batch together.
-        interrupted: whether to give up.
-    """
-
-    step: int
-    group: Group
-    interrupted: Callable[[], bool]
 
 
 def accumulate_gradients(

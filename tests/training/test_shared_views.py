@@ -14,7 +14,8 @@ from lmeec.training.clips.clip import Clip, collate
 from lmeec.training.config import TrainConfig
 from lmeec.training.group import Group
 from lmeec.training.losses import LossWeights
-from lmeec.training.step import Pass, accumulate_gradients
+from lmeec.training.step import accumulate_gradients
+from lmeec.training.task import Pass
 from tests.support.moving import moving_clip
 from tests.support.tiny import TINY
 

@@ -15,7 +15,8 @@ from lmeec.training.config import OptimiserConfig, ScratchConfig, TrainConfig
 from lmeec.training.group import Group
 from lmeec.training.losses import LossWeights
 from lmeec.training.output.progress import Silent, StepDone
-from lmeec.training.step import Pass, accumulate_gradients
+from lmeec.training.step import accumulate_gradients
+from lmeec.training.task import Pass
 from lmeec.training.trainer import Trainer
 from tests.support.moving import MovingClips, OneBatch, moving_clip
 from tests.support.tiny import TINY

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lmeec.training.clips.clip import Clip, ClipSource
+    from lmeec.training.clips.source import Source
     from lmeec.training.group import Group
+
+T = TypeVar("T")
 
 _AHEAD = 2
 
 
 @contextmanager
-def batches(source: ClipSource, steps: range) -> Iterator[Iterator[list[Clip]]]:
+def batches(source: Source[T], steps: range) -> Iterator[Iterator[list[T]]]:
     """The batches of successive steps; those ahead are made in a thread, one after the other.
 
     Raises:
@@ -24,8 +26,8 @@ def batches(source: ClipSource, steps: range) -> Iterator[Iterator[list[Clip]]]:
     """
     with ThreadPoolExecutor(1, "batches") as thread:
 
-        def made() -> Iterator[list[Clip]]:
-            waiting: list[Future[list[Clip]]] = []
+        def made() -> Iterator[list[T]]:
+            waiting: list[Future[list[T]]] = []
             for step in steps:
                 waiting.append(thread.submit(source.batch, step))
                 if len(waiting) > _AHEAD:
@@ -43,7 +45,7 @@ def share(places: Sequence[int], group: Group) -> list[int]:
     return list(places[group.rank :: group.workers])
 
 
-class SharedSource:
+class SharedSource(Generic[T]):
     """Gives every process its share of a source's batches; the source makes all of them in each process.
 
     Args:
@@ -51,10 +53,10 @@ class SharedSource:
         group: this process.
     """
 
-    def __init__(self, source: ClipSource, group: Group) -> None:
+    def __init__(self, source: Source[T], group: Group) -> None:
         self._source, self._group = source, group
 
-    def batch(self, step: int) -> list[Clip]:
-        """See `ClipSource`."""
+    def batch(self, step: int) -> list[T]:
+        """See `Source`."""
         clips = self._source.batch(step)
         return [clips[place] for place in share(range(len(clips)), self._group)]

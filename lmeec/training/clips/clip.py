@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from lmeec.model.transfer import to_device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from lmeec.training.clips.source import Source
 
 T = TypeVar("T")
 
@@ -58,12 +60,8 @@ class Clip:
         assert self.query_masks.shape == self.target_masks.shape == (objects, steps, *self.query.shape[1:3])
 
 
-class ClipSource(Protocol):
-    """Gives the clips of a training, each a function of its place in it alone, so that a resumed run sees the same."""
-
-    def batch(self, step: int) -> list[Clip]:
-        """The clips of an optimiser step, counted from the beginning of the training; all of the same T."""
-        ...
+ClipSource: TypeAlias = "Source[Clip]"
+"""Gives the clips of a training; those of a batch are all of the same T."""
 
 
 @dataclass(frozen=True)
