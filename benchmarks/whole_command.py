@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from lmeec.config import PRESETS, PredictConfig
+from lmeec.config import PRESETS, ExecutionConfig, PredictConfig
 from lmeec.data.takes import find_takes
 from lmeec.model.build import build_model
 from lmeec.model.checkpoint import write_safetensors
@@ -62,7 +62,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
     config = PRESETS[arguments.preset]()
     write_safetensors(checkpoint, with_named_weights(build_model(config)).state_dict(), config)
     start = time.perf_counter()
-    worker = Worker({"ego2exo": str(checkpoint)}, PredictConfig(directions=("ego2exo",), profile=True))
+    worker = Worker({"ego2exo": str(checkpoint)}, PredictConfig(directions=("ego2exo",)), ExecutionConfig(profile=True))
     loaded = time.perf_counter()
     takes = find_takes(folder / "takes")
     summary = run_predictions(InProcess(worker), takes, folder / "results.parquet", Silent())

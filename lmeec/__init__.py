@@ -13,13 +13,14 @@ from lmeec.version import __version__
 
 if TYPE_CHECKING:
     from lmeec.analysis.evaluation import evaluate
-    from lmeec.config import MemoryConfig, ModelConfig, PredictConfig
+    from lmeec.config import ExecutionConfig, MemoryConfig, ModelConfig, PredictConfig
     from lmeec.data.takes import find_takes
     from lmeec.inference.predictor import predict_take
     from lmeec.inference.track import Track, track
     from lmeec.model.build import build_model, load_model
 
 _HOME = {
+    "ExecutionConfig": "lmeec.config",
     "MemoryConfig": "lmeec.config",
     "ModelConfig": "lmeec.config",
     "PredictConfig": "lmeec.config",
@@ -33,6 +34,7 @@ _HOME = {
 }
 
 __all__ = [
+    "ExecutionConfig",
     "MemoryConfig",
     "ModelConfig",
     "PredictConfig",

@@ -1,7 +1,8 @@
 """Configuration of the model, its memory and a prediction run, as frozen dataclasses with named presets.
 
 `ModelConfig` describes the network and travels with a checkpoint; `MemoryConfig` and `PredictConfig` are choices of a
-run. Constructors check their values and name the one that is wrong.
+run that its results depend on, `ExecutionConfig` those that only cost time. Constructors check their values and name
+the one that is wrong.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Pixels = Literal["fast", "released"]
 MaskSize = Literal["evaluation", "square"]
+Video = Literal["auto", "full", "448"]
+"""Which files of a camera's video to read: `auto` prefers those of downscaled/448 where they are."""
+Decoder = Literal["cpu", "gpu"]
 
 STRIDE = 16
 """Pixels of the network's input per cell of the feature grid that memories live on."""
@@ -297,12 +301,11 @@ class ConfidenceRule(Protocol):
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """Choices of a prediction run that change its results; they are stored with the results.
+    """Choices of a prediction run that its results depend on; its fingerprint has all of them.
 
     Attributes:
         directions: which views are queries: `ego2exo` takes ego masks as query, `exo2ego` the reverse.
         memory: the memory banks.
-        device: where to compute.
         dtype: arithmetic; `auto` is bfloat16 on a GPU and float32 on a CPU.
         video: which videos to read: `auto` prefers downscaled/448 where it exists.
         pixels: how frames of videos become the network's input: `fast` resizes them while they are converted from YUV;
@@ -311,41 +314,26 @@ class PredictConfig:
         mask_size: size of the masks in the results: `evaluation` is the benchmark's (`lmeec.masks.evaluation_size`);
             `square` is 480x480 whatever the frame's shape, which the paper's own protocol compares.
         objects: only these objects; empty means all.
-        batch_tracks: at most this many tracks go through the network at once; results do not depend on it.
-        decoder: where to decode videos; `gpu` falls back to the CPU where no GPU can.
-        compile: compile the network with torch.compile; for GPUs.
-        profile: measure the parts of the network.
         calibration: decides confidence in place of the object score alone.
     """
 
     directions: tuple[Direction, ...] = ("ego2exo", "exo2ego")
     memory: MemoryConfig = field(default_factory=MemoryConfig)
-    device: Device = "auto"
     dtype: Precision = "auto"
-    video: Literal["auto", "full", "448"] = "auto"
+    video: Video = "auto"
     pixels: Pixels = "fast"
     mask_size: MaskSize = "evaluation"
     objects: tuple[str, ...] = ()
-    batch_tracks: int | Literal["auto"] = "auto"
-    decoder: Literal["cpu", "gpu"] = "cpu"
-    compile: bool = False
-    profile: bool = False
     calibration: ConfidenceRule | None = None
 
     def __post_init__(self) -> None:
         for direction in self.directions:
             require(
                 direction in get_args(Direction),
-                "direction",
+                "directions",
                 direction,
                 f"one of {', '.join(get_args(Direction))}",
             )
-        require(
-            self.batch_tracks == "auto" or self.batch_tracks >= 1,
-            "batch_tracks",
-            self.batch_tracks,
-            "auto or at least 1",
-        )
         require(self.pixels in get_args(Pixels), "pixels", self.pixels, f"one of {', '.join(get_args(Pixels))}")
         require(
             self.mask_size in get_args(MaskSize), "mask_size", self.mask_size, f"one of {', '.join(get_args(MaskSize))}"
@@ -358,6 +346,33 @@ class PredictConfig:
         )
 
     @property
-    def video_size(self) -> Literal["auto", "full", "448"]:
+    def video_size(self) -> Video:
         """Which videos to look for; released pixels need those of full size."""
         return "full" if self.pixels == "released" else self.video
+
+
+@dataclass(frozen=True)
+class ExecutionConfig:
+    """Choices of a prediction run that cost time; it is the same run with others (devices differ in last bits).
+
+    Attributes:
+        device: where to compute.
+        batch_tracks: at most this many tracks go through the network at once.
+        decoder: where to decode videos; `gpu` falls back to the CPU where no GPU can.
+        compile: compile the network with torch.compile; for GPUs.
+        profile: measure the parts of the network.
+    """
+
+    device: Device = "auto"
+    batch_tracks: int | Literal["auto"] = "auto"
+    decoder: Decoder = "cpu"
+    compile: bool = False
+    profile: bool = False
+
+    def __post_init__(self) -> None:
+        require(
+            self.batch_tracks == "auto" or self.batch_tracks >= 1,
+            "batch_tracks",
+            self.batch_tracks,
+            "auto or at least 1",
+        )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from lmeec.cluster.resources import Wanted
-    from lmeec.config import Direction, PredictConfig
+    from lmeec.config import Direction, ExecutionConfig, PredictConfig
     from lmeec.runs.ledger import Executor
     from lmeec.runs.predict import RunSummary
     from lmeec.runs.worker import ModelInfo
@@ -193,7 +193,7 @@ def predict(
     """
     from lmeec.analysis.calibration import read_calibration
     from lmeec.cluster.resources import Wanted
-    from lmeec.config import MemoryConfig, PredictConfig
+    from lmeec.config import ExecutionConfig, MemoryConfig, PredictConfig
     from lmeec.data.takes import find_takes
     from lmeec.errors import ConfigError
     from lmeec.model.sources import checkpoint_sources
@@ -208,18 +208,14 @@ def predict(
     config = PredictConfig(
         directions=("ego2exo", "exo2ego") if direction == "both" else (direction,),
         memory=MemoryConfig(policy=memory_policy, size=memory_size),
-        device=device,
         dtype=dtype,
         video=video,
         pixels=pixels,
         mask_size=mask_size,
         objects=tuple(objects or ()),
-        batch_tracks=auto_or_number(batch_tracks, "--batch-tracks"),
-        decoder=decoder,
-        compile=compiled,
-        profile=profile,
         calibration=rule,
     )
+    execution = ExecutionConfig(device, auto_or_number(batch_tracks, "--batch-tracks"), decoder, compiled, profile)
     if rule is not None:
         for name in set(config.directions) - set(rule.directions):
             echo(f"note: {calibration} says nothing of {name}: its confidence is the object score's", err=True)
@@ -234,7 +230,7 @@ def predict(
         echo(f"warning: {warning}", err=True)
     stop = Stop()
     try:
-        with _executor(wanted, sources, config, take_timeout) as executor, stopping(stop):
+        with _executor(wanted, sources, config, execution, take_timeout) as executor, stopping(stop):
             _introduce(executor.describe())
             with run_reporter(log_format) as reporter:
                 summary = run_predictions(
@@ -253,7 +249,11 @@ _HOW_TO_GO_ON = "finished takes are kept: run the same command again to go on"
 
 @contextmanager
 def _executor(
-    wanted: Wanted, sources: Mapping[Direction, str], config: PredictConfig, take_timeout: float | None
+    wanted: Wanted,
+    sources: Mapping[Direction, str],
+    config: PredictConfig,
+    execution: ExecutionConfig,
+    take_timeout: float | None,
 ) -> Iterator[Executor]:
     from functools import partial
 
@@ -267,7 +267,7 @@ def _executor(
     if reason is not None:
         if wanted.workers != 0:
             echo(f"predicting in this process: {reason}", err=True)
-        yield InProcess(Worker(sources, config))
+        yield InProcess(Worker(sources, config, execution))
         return
     try:
         from lmeec.cluster.executor import DEFAULT_TAKE_TIMEOUT_S, RayExecutor
@@ -278,7 +278,7 @@ def _executor(
         ) from error
 
     absolute = {direction: _absolute(source) for direction, source in sources.items()}
-    make_worker = partial(Worker, absolute, config)
+    make_worker = partial(Worker, absolute, config, execution)
     with ray_session(wanted) as sizes:
         where = "here" if wanted.address is None else f"on the Ray cluster at {wanted.address}"
         gpus = f"{sizes.gpus:g} GPUs and " if sizes.gpus else ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lmeec.clips.bounds import LengthConfig
-from lmeec.data.layouts import Video
+from lmeec.config import Video
 
 Duplicates = Literal["none", "overlapping", "take"]
 

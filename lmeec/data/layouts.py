@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
@@ -21,7 +21,10 @@ from lmeec.files.json import decode_file
 from lmeec.files.names import path_component_problem, show
 from lmeec.video.instants import USUAL_RATE
 
-Video = Literal["auto", "full", "448"]
+if TYPE_CHECKING:
+    from lmeec.config import Video
+
+Layout = Literal["release", "processed"]
 
 _SPLITS = ("train", "val", "test")
 _VIDEOS = "frame_aligned_videos"
@@ -67,7 +70,7 @@ class Inventory:
         unnamed: Names of takes on disk that the annotations do not name.
     """
 
-    layout: Literal["release", "processed"]
+    layout: Layout
     takes: list[FoundTake] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     names: set[str] = field(default_factory=set)

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lmeec.data.layouts import (
     TakeRecord,
-    Video,
     camera_videos,
     is_processed,
     relations_files,
@@ -21,6 +21,9 @@ from lmeec.data.take import EGO_PREFIX
 from lmeec.errors import DataError
 from lmeec.files.names import path_component_problem
 from lmeec.video.instants import USUAL_RATE
+
+if TYPE_CHECKING:
+    from lmeec.config import Video
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from lmeec.data.layouts import (
     FoundTake,
     Inventory,
-    Video,
+    Layout,
     is_processed,
     read_processed,
     read_processed_by_relations,
@@ -36,9 +36,10 @@ from lmeec.files.names import first_few, show
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from lmeec.config import Video
     from lmeec.data.tracks import MaskTrack
 
-__all__ = ["Camera", "Missing", "Take", "TakeSet", "Video", "find_takes"]
+__all__ = ["Camera", "Missing", "Take", "TakeSet", "find_takes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class TakeSet:
     """
 
     root: Path
-    layout: Literal["release", "processed"]
+    layout: Layout
     annotations: tuple[Path, ...]
     missing: Missing
     warnings: tuple[str, ...]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lmeec.config import Direction, PredictConfig
+from lmeec.config import Direction, ExecutionConfig, PredictConfig
 from lmeec.data.truth import TargetTruth
 from lmeec.errors import CameraError, DataError
 from lmeec.files.names import show
@@ -43,7 +43,11 @@ _BATCHES_AHEAD = 8
 
 
 def predict_take(
-    model: LMEEC, take: Take, direction: Direction, config: PredictConfig | None = None
+    model: LMEEC,
+    take: Take,
+    direction: Direction,
+    config: PredictConfig | None = None,
+    execution: ExecutionConfig | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Predict a take in one direction.
 
@@ -51,7 +55,8 @@ def predict_take(
         model: see `lmeec.load_model`.
         take: see `lmeec.find_takes`.
         direction: which views are queries.
-        config: memory, objects, batch size and calibration; the rest of it is not looked at.
+        config: memory, objects, pixels, size of masks and calibration; the rest of it is not looked at.
+        execution: decoder and batch size; the rest of it is not looked at.
 
     Yields:
         Rows of the results table (`lmeec.tables.SCHEMA`), in the order in which they are computed.
@@ -68,7 +73,7 @@ def predict_take(
         (True, ['take_uid', 'take_name', 'scenario', 'object'])
     """
     config = config or PredictConfig()
-    with TakePredictor(model, take, direction, config) as predictor:
+    with TakePredictor(model, take, direction, config, execution) as predictor:
         waiting: list[ResultRow] = []
         for rows in predictor.rows():
             waiting += rows
@@ -115,7 +120,8 @@ class TakePredictor:
         model: the network.
         take: the take.
         direction: which views are queries.
-        config: memory, objects and batch size.
+        config: memory, objects, pixels and size of masks.
+        execution: decoder, batch size, and whether parts of the network are measured.
 
     Attributes:
         plan: what will be predicted; there once the context is entered.
@@ -127,11 +133,19 @@ class TakePredictor:
 
     plan: TakePlan
 
-    def __init__(self, model: LMEEC, take: Take, direction: Direction, config: PredictConfig) -> None:
+    def __init__(
+        self,
+        model: LMEEC,
+        take: Take,
+        direction: Direction,
+        config: PredictConfig,
+        execution: ExecutionConfig | None = None,
+    ) -> None:
         self.model = model
         self.take = take
         self.direction = direction
         self.config = config
+        self.execution = execution or ExecutionConfig()
         self._stages = StageTimes()
         self._network = StageTimes()
         self._opened_at = perf_counter()
@@ -141,7 +155,7 @@ class TakePredictor:
     def __enter__(self) -> TakePredictor:
         start = perf_counter()
         with ExitStack() as opening:
-            size, gpu = (self.model.config.image_size,) * 2, self.config.decoder == "gpu"
+            size, gpu = (self.model.config.image_size,) * 2, self.execution.decoder == "gpu"
             for camera in self._cameras():
                 with naming_the_camera(camera):
                     video = self.take.cameras[camera].open(size, gpu=gpu, pixels=self.config.pixels)
@@ -237,7 +251,7 @@ class TakePredictor:
 
     def _predictions(self, instants: Iterable[_Instant]) -> Iterator[_Prediction]:
         """Run the network."""
-        parts = self._network if self.config.profile else None
+        parts = self._network if self.execution.profile else None
         tracker = Tracker(self.model, self.plan.tracks, self.config.memory, self._batch_tracks(), parts)
         for instant in instants:
             for batch, decoded in tracker.step(list(instant.steps), instant.images, instant.masks):
@@ -249,8 +263,8 @@ class TakePredictor:
                 )
 
     def _batch_tracks(self) -> int:
-        if self.config.batch_tracks != "auto":
-            return self.config.batch_tracks
+        if self.execution.batch_tracks != "auto":
+            return self.execution.batch_tracks
         return auto_batch(self.model)
 
     def _to_rows(self, prediction: _Prediction) -> list[ResultRow]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from lmeec.config import ExecutionConfig
 from lmeec.errors import CameraError, DataError, DiskFullError, LmeecError, OutputError
 from lmeec.files.names import show
 from lmeec.inference.host_memory import bound_host_memory, give_back_free_memory
@@ -122,16 +123,20 @@ class Worker:
     Args:
         sources: the model of each direction, a built-in name or a path.
         config: the run's settings.
+        execution: how it is computed.
 
     Attributes:
         models: the loaded model of each direction; directions with the same source share it.
     """
 
-    def __init__(self, sources: Mapping[Direction, str], config: PredictConfig) -> None:
+    def __init__(
+        self, sources: Mapping[Direction, str], config: PredictConfig, execution: ExecutionConfig | None = None
+    ) -> None:
         self.config = config
+        self.execution = execution or ExecutionConfig()
         bound_host_memory()
         loaded: dict[str, LoadedModel] = {
-            source: load(source, config.device, config.dtype, compiled=config.compile)
+            source: load(source, self.execution.device, config.dtype, compiled=self.execution.compile)
             for source in dict.fromkeys(sources.values())
         }
         self.models: dict[Direction, LoadedModel] = {direction: loaded[source] for direction, source in sources.items()}
@@ -198,7 +203,9 @@ class Worker:
         start = time.monotonic()
         predictions = 0
         with (
-            TakePredictor(self.models[job.direction].model, take, job.direction, self.config) as predictor,
+            TakePredictor(
+                self.models[job.direction].model, take, job.direction, self.config, self.execution
+            ) as predictor,
             PartWriter(directory, run, take.uid, job.direction, job.piece, coverage) as part,
         ):
             for rows in predictor.rows():

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from lmeec.config import Direction
 from lmeec.errors import OutputError
 
 Pair: TypeAlias = tuple[str, str]
@@ -86,7 +87,7 @@ class Entry(msgspec.Struct, frozen=True):
     """The coverage of a take in a direction, as files keep it."""
 
     take_uid: str
-    direction: Literal["ego2exo", "exo2ego"]
+    direction: Direction
     coverage: Coverage
 
 

@@ -22,7 +22,7 @@ from pycocotools import mask as coco
 from lmeec.analysis.evaluation import evaluate
 from lmeec.analysis.frames import load_frames
 from lmeec.analysis.groups import score_groups
-from lmeec.config import PredictConfig
+from lmeec.config import ExecutionConfig, PredictConfig
 from lmeec.data.takes import find_takes
 from lmeec.errors import DataError
 from lmeec.export.challenge import export_challenge
@@ -138,7 +138,7 @@ class Quiet:
 
 @pytest.fixture(scope="module")
 def worker(tiny):
-    return Worker(dict.fromkeys(naive.DIRECTIONS, str(tiny)), PredictConfig(device="cpu"))
+    return Worker(dict.fromkeys(naive.DIRECTIONS, str(tiny)), PredictConfig(), ExecutionConfig(device="cpu"))
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def predict(worker, monkeypatch):
 
     def run(root: Path, annotations: Path | None, mask_size: str) -> tuple[Path, dict[tuple, tuple]]:
         out = root.parent / f"{mask_size}.parquet"
-        worker.config = PredictConfig(device="cpu", mask_size=mask_size)
+        worker.config = PredictConfig(mask_size=mask_size)
         done = run_predictions(InProcess(worker), find_takes(root, annotations=annotations), out, Quiet())
         assert not done.failures
         rows = read_results(out).to_pylist()

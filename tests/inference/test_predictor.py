@@ -42,7 +42,9 @@ def counted(tiny_model, monkeypatch):
 
 @pytest.mark.parametrize("direction", ["ego2exo", "exo2ego"])
 def test_a_camera_frame_is_encoded_once_and_a_view_memory_made_once_an_object(direction, tiny_model, take, counted):
-    with TakePredictor(tiny_model, take, direction, lmeec.PredictConfig(batch_tracks=2)) as predictor:
+    with TakePredictor(
+        tiny_model, take, direction, lmeec.PredictConfig(), lmeec.ExecutionConfig(batch_tracks=2)
+    ) as predictor:
         plan = predictor.plan
         rows = sum(map(len, predictor.rows()))
     cameras = {camera for track in plan.tracks for camera in (track.query_camera, track.target_camera)}

@@ -56,7 +56,7 @@ def test_configuration_survives_json(config):
         (lambda: MemoryConfig(policy="lru"), ["policy", "lru", "drop"]),
         (lambda: MemoryConfig(size=0), ["size", "0"]),
         (lambda: MemoryConfig(size=7).entries(ModelConfig.base_plus()), ["size", "7", "at most 6"]),
-        (lambda: lmeec.PredictConfig(batch_tracks=0), ["batch_tracks", "0"]),
+        (lambda: lmeec.ExecutionConfig(batch_tracks=0), ["batch_tracks", "0"]),
         (lambda: lmeec.PredictConfig(directions=("up",)), ["direction", "up"]),
     ],
 )

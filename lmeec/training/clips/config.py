@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Protocol, get_args
 
-from lmeec.config import Direction
+from lmeec.config import Direction, Video
 from lmeec.errors import require
 from lmeec.training.clips.augment import AugmentConfig
 
@@ -34,7 +34,7 @@ class ClipConfig:
     objects: int = 3
     directions: tuple[Direction, ...] = ("ego2exo", "exo2ego")
     train_absent: bool = True
-    video: Literal["auto", "full", "448"] = "auto"
+    video: Video = "auto"
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:

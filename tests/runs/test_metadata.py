@@ -1,0 +1,72 @@
+"""What the results of a run depend on, as their files keep it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from lmeec.config import ExecutionConfig, MemoryConfig, PredictConfig
+from lmeec.runs.predict import run_metadata
+from lmeec.runs.worker import ModelInfo
+
+TAKES = SimpleNamespace(annotations=())
+
+CHANGES = {
+    "memory": MemoryConfig(policy="fifo"),
+    "video": "448",
+    "pixels": "released",
+    "mask_size": "square",
+    "objects": ("cup_0",),
+    "calibration": SimpleNamespace(digest="ca11"),
+}
+
+
+def models(*directions, dtype="float32"):
+    return {direction: ModelInfo("nano", "1f", "cpu", dtype) for direction in directions}
+
+
+def metadata(config, **loaded):
+    return run_metadata(models(*config.directions, **loaded), TAKES, config)
+
+
+def test_files_keep_what_they_kept_so_that_older_runs_go_on():
+    config = PredictConfig(memory=MemoryConfig(size=4), objects=("cup_0", "bowl_1"), calibration=CHANGES["calibration"])
+    kept = json.loads(metadata(config).to_json())
+    assert kept.pop("lmeec_version")
+    assert kept == {
+        "model": "nano",
+        "checkpoints": {"ego2exo": "1f", "exo2ego": "1f"},
+        "memory": {"policy": "drop", "size": 4, "iou_threshold": 0.3},
+        "predict": {
+            "dtype": "float32",
+            "video": "auto",
+            "pixels": "fast",
+            "mask_size": "evaluation",
+            "objects": ["bowl_1", "cup_0"],
+            "calibration": "ca11",
+        },
+        "annotation_digest": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "schema_version": 2,
+    }
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(PredictConfig)])
+def test_every_setting_of_prediction_makes_another_run(name):
+    before = metadata(PredictConfig())
+    if name == "dtype":  # as resolved by the device
+        after = metadata(PredictConfig(), dtype="bfloat16")
+    elif name == "directions":  # which have a checkpoint each
+        after = metadata(PredictConfig(directions=("ego2exo",)))
+    else:
+        after = metadata(PredictConfig(**{name: CHANGES[name]}))
+    assert after.fingerprint != before.fingerprint
+
+
+def test_settings_of_execution_are_no_settings_of_prediction():
+    names = [{field.name for field in dataclasses.fields(one)} for one in (PredictConfig, ExecutionConfig)]
+    assert not set.intersection(*names)
+    stored = json.loads(metadata(PredictConfig()).to_json())
+    assert not names[1] & (stored.keys() | stored["predict"].keys())
