@@ -37,11 +37,11 @@ def test_files_of_questions_are_joined(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "stage", "said"),
     [
-        ({}, 3, r"stage 3 learns from questions: .* data\.questions"),
-        ({}, 1, r"stage 1 learns from pairs: .* data\.pairs"),
+        ({}, 3, r"stage 3 learns from questions: .*data\.questions"),
+        ({}, 1, r"stage 1 learns from pairs: .*data\.pairs"),
         ({"media": "shards"}, 2, r"data\.clips"),
-        ({"media": "mp4", "pairs": "clips.parquet"}, 2, r"data\.media is mp4, so data\.clips"),
-        ({"synthetic": True, "pairs": "clips.parquet"}, 2, r"data\.synthetic takes the place"),
+        ({"media": "mp4", "pairs": "clips.parquet"}, 2, r"data\.media` is mp4, so `data\.clips"),
+        ({"synthetic": True, "pairs": "clips.parquet"}, 2, r"data\.synthetic` takes the place"),
         ({"synthetic": True, "takes": 9999}, 2, r"data\.takes"),
     ],
 )

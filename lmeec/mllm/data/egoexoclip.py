@@ -52,6 +52,7 @@ _COLUMNS = (
     "exo_clip",
 )
 _SHORTEST = 2
+_CHOICES = ("wearer_only", "ego_visible_only")
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,8 @@ def read_pairs(table: Path, config: PairConfig | None = None, *, media: Media = 
     if rows is None or not len(rows):
         raise DataError(
             f"{table}: has no pair that is to be taken: see what `lmeec clips` left out, or take what others do "
-            "(wearer_only) and what the ego camera does not show (ego_visible_only)"
+            "(`wearer_only=False`) and what the ego camera does not show (`ego_visible_only=False`)",
+            settings=_CHOICES,
         )
     return PairSamples(rows, media, config.seed)
 
@@ -186,7 +188,9 @@ class ShardClips:
                 self._places.append(place)
                 rows.append({name: row.get(name) for name in _COLUMNS})
         if not rows:
-            raise DataError(f"{home}: none of its pairs is to be taken (wearer_only, ego_visible_only)")
+            raise DataError(
+                f"{home}: none of its pairs is to be taken, see `wearer_only` and `ego_visible_only`", settings=_CHOICES
+            )
         names = {"ego_clip": "ego.mp4", "exo_clip": "exo.mp4"}
         self.samples = PairSamples(pa.Table.from_pylist([row | names for row in rows]), "mp4", config.seed)
 

@@ -75,10 +75,14 @@ class TrainingData:
         require(1 <= self.takes <= TAKES["train"], "data.takes", self.takes, f"from 1 to {TAKES['train']}")
         if self.synthetic and (self.pairs is not None or self.clips is not None or self.questions):
             raise ConfigError(
-                "data.synthetic takes the place of data.pairs, data.clips and data.questions; leave these out"
+                "`data.synthetic` takes the place of `data.pairs`, `data.clips` and `data.questions`; leave these out",
+                settings=["data.synthetic", "data.pairs", "data.clips", "data.questions"],
             )
         if self.media != "takes" and self.pairs is not None and self.clips is None:
-            raise ConfigError(f"data.media is {self.media}, so data.clips must name the folder of the clips")
+            raise ConfigError(
+                f"`data.media` is {self.media}, so `data.clips` must name the folder of the clips",
+                settings=["data.media", "data.clips"],
+            )
 
 
 def clips_of_stage(
@@ -111,7 +115,10 @@ def clips_of_stage(
         return clips.questions() if stage == _QUESTIONS else clips.captions()
     if stage == _QUESTIONS:
         if not data.questions:
-            raise ConfigError("stage 3 learns from questions: name files of them in data.questions, or data.synthetic")
+            raise ConfigError(
+                "stage 3 learns from questions: name files of them in `data.questions`, or take `data.synthetic`",
+                settings=["data.questions", "data.synthetic"],
+            )
         return JoinedClips(tuple(_questions(one, frames, seed) for one in data.questions))
     return _pairs(data, stage, frames, seed)
 
@@ -124,10 +131,14 @@ def _pairs(data: TrainingData, stage: Stage, frames: int, seed: int) -> ClipSour
     config = PairConfig(data.wearer_only, data.ego_visible_only, seed)
     if data.media == "shards":
         if data.clips is None:
-            raise ConfigError(f"stage {stage} learns from pairs: name the folder of their shards in data.clips")
+            raise ConfigError(
+                f"stage {stage} learns from pairs: name the folder of their shards in `data.clips`",
+                settings=["data.clips"],
+            )
         return ShardClips(data.clips, frames, config)
     if data.pairs is None:
         raise ConfigError(
-            f"stage {stage} learns from pairs: name a table of `lmeec clips` in data.pairs, or data.synthetic"
+            f"stage {stage} learns from pairs: name a table of `lmeec clips` in `data.pairs`, or take `data.synthetic`",
+            settings=["data.pairs", "data.synthetic"],
         )
     return VideoClips(read_pairs(data.pairs, config, media=data.media), data.clips, frames)
