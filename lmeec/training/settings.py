@@ -34,12 +34,18 @@ def over_preset(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     named = settings.get("preset")
     # One that there is not is told by what reads the settings.
-    return _over(plain(DEFAULTS[named]()) if named in DEFAULTS else {}, settings)
+    return over(plain(DEFAULTS[named]()) if named in DEFAULTS else {}, settings)
 
 
-def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain settings over others, which hold where they are silent; nested ones are joined in the same way.
+
+    Example:
+        >>> over({"seed": 0, "clips": {"frames": 8, "objects": 1}}, {"clips": {"objects": 3}})
+        {'seed': 0, 'clips': {'frames': 8, 'objects': 3}}
+    """
     both = {
-        name: _over(below[name], value)
+        name: over(below[name], value)
         for name, value in above.items()
         if isinstance(value, Mapping) and isinstance(below.get(name), Mapping)
     }
