@@ -95,7 +95,7 @@ def make_table(rows: int, folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000, help=f"in takes of {ROWS_A_TAKE:,}")
+    parser.add_argument("--rows", type=int, default=1_000_000, help=f"in takes of {ROWS_A_TAKE:,}, two at least")
     parser.add_argument("--commands", nargs="+", choices=list(COMMANDS), default=list(COMMANDS))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
