@@ -1,7 +1,7 @@
 """Conversations about clips, as `lmeec clips instruct` writes them and LLaVA and VideoLLaMA2 read them.
 
 JSON lines of {"id", "video", "conversations": [{"from": "human", "value"}, {"from": "gpt", "value"}], "task",
-"take_uid"}; `video` is a clip of `lmeec clips --extract`, or, with the clips table, the stretch of a take's own video
+"take_uid"}; `video` is a clip that `lmeec clips` cut, or, with the clips table, the stretch of a take's own video
 that it is of.
 """
 

@@ -163,7 +163,7 @@ class ShardClips:
     The shards' directories are read once, at the beginning; a clip is read where it lies, without what is before it.
 
     Args:
-        folder: Of `lmeec clips --extract`, or its folder of shards.
+        folder: That `lmeec clips` cut clips to, or its folder of shards.
         frames: Looks at a clip.
         config: Which pairs are taken.
 

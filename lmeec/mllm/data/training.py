@@ -49,7 +49,7 @@ class TrainingData:
     Attributes:
         pairs: Table of `lmeec clips`, for stages 0 to 2; none with shards, which hold it.
         media: Where the pairs' frames are.
-        clips: Folder of `lmeec clips --extract`, for `mp4` and `shards`.
+        clips: Folder that `lmeec clips` cut clips to, for `mp4` and `shards`.
         wearer_only: Only pairs of what the wearer of the ego camera does.
         ego_visible_only: Only pairs of what the ego camera shows.
         questions: For stage 3.
