@@ -29,6 +29,13 @@ Video = Literal["auto", "full", "448"]
 """Which files of a camera's video to read: `auto` prefers those of downscaled/448 where they are."""
 Decoder = Literal["cpu", "gpu"]
 
+ScoreProtocol = Literal["benchmark", "paper"]
+Average = Literal["frame", "take"]
+
+ClipRule = Literal["context", "fixed"]
+ClipFormat = Literal["mp4", "webdataset"]
+Duplicates = Literal["none", "overlapping", "take"]
+
 STRIDE = 16
 """Pixels of the network's input per cell of the feature grid that memories live on."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmeec_cli.options import AsJson, Overwrite
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ def calibrate(
         str, typer.Argument(help="Results with ground truth, of the train or val split.", show_default=False)
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="JSON file to write.", show_default=False)],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON instead of a table.")] = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> None:
     """Fit the decision whether an object is visible, from object score, predicted IoU and mask area.
 

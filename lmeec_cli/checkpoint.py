@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmeec_cli.options import AsJson, Overwrite
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ checkpoint = typer.Typer(help="Look into checkpoint files, and make them small."
 @checkpoint.command()
 def inspect(
     path: Annotated[Path, typer.Argument(help="Checkpoint file, .pt or .safetensors.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what a checkpoint holds, and whether it can predict.
 
@@ -51,7 +52,7 @@ def inspect(
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="Checkpoint file to read.", show_default=False)],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write, .safetensors.", show_default=False)],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write the weights alone, with the model's configuration: a released file of 1 GB becomes one of 330 MB.
 

@@ -6,13 +6,14 @@ import json
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from lmeec.config import ClipRule, Duplicates
 from lmeec_cli.clips_instruct import instruct
-from lmeec_cli.options import ray_address_option
+from lmeec_cli.options import AsJson, Videos, WhichFormats, ray_address_option
 from lmeec_cli.settings import Sets
 from lmeec_cli.terminal import echo
 
@@ -68,9 +69,7 @@ def make(
             show_default="all of TAKES/annotations/atomic_descriptions_{train,val}.json",
         ),
     ] = None,
-    video: Annotated[
-        Literal["auto", "full", "448"], typer.Option(help="Videos to use; auto prefers downscaled/448 where it is.")
-    ] = "auto",
+    video: Videos = "auto",
     results: Annotated[
         Path | None,
         typer.Option(
@@ -80,7 +79,7 @@ def make(
         ),
     ] = None,
     rule: Annotated[
-        Literal["context", "fixed"],
+        ClipRule,
         typer.Option(
             help="context: the time stamp plus and minus b/(2a) seconds, with b the mean gap between an annotator's "
             "descriptions of the take, and a the mean of b; impossible time stamps do not count. fixed: --seconds for "
@@ -126,7 +125,7 @@ def make(
         typer.Option("--include-rejected", help="Also what a reviewer rejected.", rich_help_panel=_CHOICE),
     ] = False,
     merge_duplicates: Annotated[
-        Literal["none", "overlapping", "take"],
+        Duplicates,
         typer.Option(
             help="Sentences of a take that differ only in case, punctuation, articles and plurals: merge none, or into "
             "the first those whose clips overlap, or all of the take.",
@@ -138,7 +137,7 @@ def make(
         typer.Option(metavar="DIR", help="Cut the clips of both views to this folder too.", rich_help_panel=_MEDIA),
     ] = None,
     form: Annotated[
-        Literal["mp4", "webdataset", "both"],
+        WhichFormats,
         typer.Option(
             "--format",
             help="mp4: a file a clip, as the columns ego_clip and exo_clip name them. webdataset: a shard a take of "
@@ -166,7 +165,7 @@ def make(
             "--overwrite", help="Replace a table and clips that were made with other settings; never another table."
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make synchronised ego-exo clips with sentences out of Ego-Exo4D's atomic descriptions.
 

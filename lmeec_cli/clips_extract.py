@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from lmeec.clips.extract import ExtractConfig, ExtractSummary, Format, InProcess, extract_clips
+from lmeec.clips.extract import ExtractConfig, ExtractSummary, InProcess, extract_clips
 from lmeec.clips.read import read_clips_metadata
 from lmeec_cli.options import auto_or_number
 from lmeec_cli.signals import Stopped, stopping
@@ -19,6 +19,7 @@ from lmeec_cli.terminal import echo
 if TYPE_CHECKING:
     from lmeec.clips.extract import Executor, TakeResult
     from lmeec.cluster.resources import Wanted
+    from lmeec.config import ClipFormat
 
 
 _HOW_TO_GO_ON = "what is whole is kept: run the same command again to go on"
@@ -40,7 +41,7 @@ class Extraction:
 
     @classmethod
     def of(
-        cls, folder: Path, formats: tuple[Format, ...], short_side: int, workers: str, address: str | None
+        cls, folder: Path, formats: tuple[ClipFormat, ...], short_side: int, workers: str, address: str | None
     ) -> Extraction:
         """Check the options before there is work to lose.
 

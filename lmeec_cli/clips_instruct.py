@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from lmeec_cli.options import AsJson, Overwrite, Seed
 from lmeec_cli.terminal import echo
 
 
@@ -27,9 +28,9 @@ def instruct(
     val_share: Annotated[
         float, typer.Option(help="Share of the takes that are held out, never all; 0 for none, and one file.")
     ] = 0.1,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same conversations.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write conversations about clips, in the format that LLaVA and VideoLLaMA2 are trained on.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from lmeec_cli.options import Overwrite
 from lmeec_cli.terminal import echo
 
 
@@ -37,7 +38,7 @@ def export(
             show_default=False,
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write results in the format of another tool.
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lmeec_cli.options import AsJson, Overwrite
 from lmeec_cli.terminal import echo
 
 
@@ -22,8 +23,8 @@ def import_predictions(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that work at once.", show_default="one a CPU")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> None:
     """Turn a prediction file of the Ego-Exo4D correspondence challenge into a results table.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmeec_cli.options import AsJson
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
     out: Annotated[Path | None, typer.Option(help="Write the JSON to this file too.", show_default=False)] = None,
 ) -> None:
     """Judge answers by data set and task, with 95% intervals from drawing videos anew.

@@ -2,9 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
+
+from lmeec.config import ClipFormat, Device, Direction, Precision, Video
+from lmeec_cli.settings import Sets
+
+LogFormat = Literal["auto", "text", "json"]
+WhichDirections: TypeAlias = Literal[Direction, "both"]
+WhichFormats: TypeAlias = Literal[ClipFormat, "both"]
+
+_DEVICE = "auto takes a GPU where there is one."
+_DIRECTION = "ego2exo takes ego masks as query, exo2ego exo masks."
+_DTYPE = "auto is bfloat16 on a GPU, float32 on a CPU."
+_DTYPE_PREDICT = "With a large model, bfloat16 is faster too on CPUs with AMX or AVX512-BF16."
+
+# Types of commands' parameters; one that ends in IfGiven leaves what a file of settings says.
+
+TakesFolder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="TAKES", help="Folder of a data set, in the release or the processed layout.", show_default=False
+    ),
+]
+Results = Annotated[
+    str,
+    typer.Argument(help="Parquet file or folder that `lmeec predict` wrote: a path or a URL.", show_default=False),
+]
+RelationsFile = Annotated[Path | None, typer.Option(help="Relations file.", show_default="all in TAKES/annotations")]
+Takes = Annotated[
+    list[str] | None, typer.Option("--take", help="Name or uid of a take; repeat for more.", show_default="all")
+]
+Objects = Annotated[
+    list[str] | None, typer.Option("--object", help="Name of an object; repeat for more.", show_default="all")
+]
+Videos = Annotated[Video, typer.Option(help="Videos to read; auto prefers downscaled/448 where it is.")]
+Directions = Annotated[WhichDirections, typer.Option(help=_DIRECTION), Sets("directions")]
+DirectionsIfGiven = Annotated[
+    WhichDirections | None, typer.Option(help=_DIRECTION, show_default="both"), Sets("clips.directions")
+]
+ComputeOn = Annotated[Device, typer.Option(help=_DEVICE)]
+ComputeOnIfGiven = Annotated[Device | None, typer.Option(help=_DEVICE, show_default="auto")]
+Arithmetic = Annotated[Precision, typer.Option(help=f"{_DTYPE} {_DTYPE_PREDICT}")]
+ArithmeticIfGiven = Annotated[Precision | None, typer.Option(help=_DTYPE, show_default="auto")]
+CalibrationFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="File of `lmeec calibrate`: decides what counts as visible, in place of confidence > 0.5.",
+        show_default=False,
+    ),
+]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same output.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 def auto_or_number(given: str, option: str) -> int | Literal["auto"]:
@@ -19,6 +71,11 @@ def auto_or_number(given: str, option: str) -> int | Literal["auto"]:
         return int(given)
     except ValueError:
         raise typer.BadParameter(f"{given!r} is neither auto nor a number", param_hint=option) from None
+
+
+def log_format_option(panel: str | None = None) -> Any:
+    """The option `--log-format`, under a heading of the command's help."""
+    return typer.Option(help="auto is a live view on a terminal and lines of text elsewhere.", rich_help_panel=panel)
 
 
 def ray_address_option(panel: str | None = None, *, more: str = "") -> Any:

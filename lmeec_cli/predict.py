@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lmeec.config import DEFAULT_POLICY
-from lmeec_cli.options import auto_or_number, ray_address_option
+from lmeec.config import DEFAULT_POLICY, Decoder, MaskSize, Pixels, Policy
+from lmeec_cli.options import (
+    Arithmetic,
+    CalibrationFile,
+    ComputeOn,
+    Directions,
+    LogFormat,
+    Objects,
+    RelationsFile,
+    Takes,
+    TakesFolder,
+    Videos,
+    auto_or_number,
+    log_format_option,
+    ray_address_option,
+)
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -26,9 +40,7 @@ _CLUSTER = "Workers and faults"
 
 
 def predict(
-    takes: Annotated[
-        Path, typer.Argument(help="Folder of a data set, in the release or the processed layout.", show_default=False)
-    ],
+    takes: TakesFolder,
     out: Annotated[
         str,
         typer.Option(
@@ -47,64 +59,39 @@ def predict(
             show_default="nano",
         ),
     ] = None,
-    annotations: Annotated[
-        Path | None, typer.Option(help="Relations file.", show_default="all in TAKES/annotations")
-    ] = None,
-    direction: Annotated[
-        Literal["ego2exo", "exo2ego", "both"], typer.Option(help="ego2exo takes ego masks as query, exo2ego exo masks.")
-    ] = "both",
-    take: Annotated[
-        list[str] | None, typer.Option(help="Name or uid of a take; repeat for more.", show_default="all")
-    ] = None,
-    objects: Annotated[
-        list[str] | None, typer.Option("--object", help="Name of an object; repeat for more.", show_default="all")
-    ] = None,
+    annotations: RelationsFile = None,
+    direction: Directions = "both",
+    take: Takes = None,
+    objects: Objects = None,
     memory_policy: Annotated[
-        Literal["drop", "merge", "fifo", "kmeans", "iou"],
+        Policy,
         typer.Option(help="What a full memory bank keeps: drop is what the released weights were used with."),
     ] = DEFAULT_POLICY,
     memory_size: Annotated[
         int | None, typer.Option(help="Entries in each memory bank.", show_default="the model's, 6 as released")
     ] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto takes a GPU where there is one.")
-    ] = "auto",
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16"],
-        typer.Option(
-            help="auto is bfloat16 on a GPU, float32 on a CPU. With a large model, bfloat16 is faster too on CPUs "
-            "with AMX or AVX512-BF16."
-        ),
-    ] = "auto",
-    video: Annotated[
-        Literal["auto", "full", "448"], typer.Option(help="Videos to read; auto prefers downscaled/448 where it is.")
-    ] = "auto",
+    device: ComputeOn = "auto",
+    dtype: Arithmetic = "auto",
+    video: Videos = "auto",
     pixels: Annotated[
-        Literal["fast", "released"],
+        Pixels,
         typer.Option(
             help="How frames of videos are resized: quickly, or through JPEG as the released code does it (nothing is "
             "written), which takes videos of full size."
         ),
     ] = "fast",
     mask_size: Annotated[
-        Literal["evaluation", "square"],
+        MaskSize,
         typer.Option(
             help="Size of the masks in the results: the benchmark's (longer side 480, aspect kept), or 480x480 "
             "whatever the frame's shape, for `lmeec score --protocol paper`."
         ),
     ] = "evaluation",
     decoder: Annotated[
-        Literal["cpu", "gpu"],
+        Decoder,
         typer.Option(help="Where to decode videos; gpu is an NVIDIA GPU's decoder, or the CPU where there is none."),
     ] = "cpu",
-    calibration: Annotated[
-        Path | None,
-        typer.Option(
-            help="File of `lmeec calibrate`: decides the confidence that an object is visible; object scores stay as "
-            "they are.",
-            show_default=False,
-        ),
-    ] = None,
+    calibration: CalibrationFile = None,
     batch_tracks: Annotated[
         str,
         typer.Option(
@@ -153,10 +140,7 @@ def predict(
             rich_help_panel=_CLUSTER,
         ),
     ] = None,
-    log_format: Annotated[
-        Literal["auto", "text", "json"],
-        typer.Option(help="auto is a live view on a terminal and lines of text elsewhere.", rich_help_panel=_CLUSTER),
-    ] = "auto",
+    log_format: Annotated[LogFormat, log_format_option(_CLUSTER)] = "auto",
 ) -> None:
     """Segment every annotated object of the query views in the target views, for all takes of a data set.
 

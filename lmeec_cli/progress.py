@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING
 
 from rich.console import Group
 from rich.live import Live
@@ -21,8 +21,7 @@ from lmeec_cli.words import duration, snake_case
 
 if TYPE_CHECKING:
     from lmeec.runs.events import Event, Progress, Reporter, WorkerState
-
-LogFormat = Literal["auto", "text", "json"]
+    from lmeec_cli.options import LogFormat
 
 _LOG_EVERY_S = 30.0
 _WORKERS_SHOWN = 16

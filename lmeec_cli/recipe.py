@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmeec.errors import ConfigError, OutputError
+from lmeec_cli.options import Overwrite
 from lmeec_cli.settings import HoldsSettings
 from lmeec_cli.terminal import echo
 
@@ -40,7 +41,7 @@ def list_recipes() -> None:
 def copy(
     name: Annotated[str, typer.Argument(help="Name in `lmeec recipe ls`.", show_default=False)],
     to: Annotated[Path | None, typer.Argument(help="File or folder to copy to.", show_default="here")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Copy a recipe, to edit it.
 

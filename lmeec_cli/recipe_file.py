@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from lmeec.config import DEFAULT_POLICY, Device, Direction, Pixels, Policy, Precision
+from lmeec.config import DEFAULT_POLICY, ClipRule, Device, Duplicates, Pixels, Policy, Precision, Video
 from lmeec.errors import ConfigError
 from lmeec.training.config import TrainConfig
+from lmeec_cli.options import LogFormat, WhichDirections, WhichFormats
 from lmeec_cli.train_file import Settings
 from lmeec_cli.yaml_file import messages, read_yaml
 
@@ -28,14 +29,14 @@ class Predict(_Strict):
     out: str
     checkpoint: list[str] = ["nano"]
     annotations: Path | None = None
-    direction: Direction | Literal["both"] = "both"
+    direction: WhichDirections = "both"
     take: list[str] = []
     objects: list[str] = []
     memory_policy: Policy = DEFAULT_POLICY
     memory_size: Annotated[int, Field(ge=1)] | None = None
     device: Device = "auto"
     dtype: Precision = "auto"
-    video: Literal["auto", "full", "448"] = "auto"
+    video: Video = "auto"
     pixels: Pixels = "fast"
     calibration: Path | None = None
     batch_tracks: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
@@ -46,7 +47,7 @@ class Predict(_Strict):
     retries: Annotated[int, Field(ge=0)] = 2
     take_timeout: Annotated[float, Field(ge=0.1)] | None = None
     overwrite: bool = False
-    log_format: Literal["auto", "text", "json"] = "auto"
+    log_format: LogFormat = "auto"
 
 
 class Overnight(_Strict):
@@ -72,9 +73,9 @@ class Clips(_Strict):
     takes: Path
     out: Path
     annotations: Path | None = None
-    video: Literal["auto", "full", "448"] = "auto"
+    video: Video = "auto"
     results: Path | None = None
-    rule: Literal["context", "fixed"] = "context"
+    rule: ClipRule = "context"
     seconds: float | None = None
     min_length: float = 0.0
     max_length: float | None = None
@@ -82,9 +83,9 @@ class Clips(_Strict):
     best_exo_only: bool = False
     include_unsure: bool = False
     include_rejected: bool = False
-    merge_duplicates: Literal["none", "overlapping", "take"] = "none"
+    merge_duplicates: Duplicates = "none"
     extract: Path | None = None
-    format: Literal["mp4", "webdataset", "both"] = "mp4"
+    format: WhichFormats = "mp4"
     short_side: int = 256
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
     ray_address: str | None = None
@@ -119,7 +120,7 @@ class Train(_Strict):
     cache: Path | None = None
     workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     ray_address: str | None = None
-    log_format: Literal["auto", "text", "json"] = "auto"
+    log_format: LogFormat = "auto"
 
 
 class Training(_Strict):

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from lmeec.config import Direction
+from lmeec_cli.options import Objects, RelationsFile, Results, Takes
 from lmeec_cli.terminal import echo
 
 
 def render(
-    results: Annotated[
-        str,
-        typer.Argument(help="Parquet file or folder that `lmeec predict` wrote: a path or a URL.", show_default=False),
-    ],
+    results: Results,
     takes: Annotated[
         Path,
         typer.Argument(metavar="TAKES", help="Folder of the data set that was predicted from.", show_default=False),
@@ -23,24 +22,10 @@ def render(
     mosaic: Annotated[
         bool, typer.Option("--mosaic", help="One video for each object and direction, of all its views.")
     ] = False,
-    take: Annotated[
-        list[str] | None,
-        typer.Option(help="Name or uid of a take; may be repeated. All by default.", show_default=False),
-    ] = None,
-    name: Annotated[
-        list[str] | None,
-        typer.Option("--object", help="Name of an object; may be repeated. All by default.", show_default=False),
-    ] = None,
-    direction: Annotated[
-        Literal["ego2exo", "exo2ego"] | None, typer.Option(help="Only one direction.", show_default=False)
-    ] = None,
-    annotations: Annotated[
-        Path | None,
-        typer.Option(
-            help="Relations file. Without it, all of annotations/relations_{train,val,test}.json are read.",
-            show_default=False,
-        ),
-    ] = None,
+    take: Takes = None,
+    name: Objects = None,
+    direction: Annotated[Direction | None, typer.Option(help="Only one direction.", show_default="both")] = None,
+    annotations: RelationsFile = None,
     height: Annotated[int, typer.Option(min=64, max=2160, help="Pixels of each view, top to bottom.")] = 480,
     fps: Annotated[float, typer.Option(min=0.1, max=60, help="Predicted frames shown a second.")] = 4,
     stills: Annotated[

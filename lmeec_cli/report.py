@@ -8,27 +8,19 @@ from typing import Annotated
 import typer
 
 from lmeec_cli.earlier import note_earlier_versions
+from lmeec_cli.options import Overwrite, RelationsFile, Results
 from lmeec_cli.terminal import echo
 
 
 def report(
-    results: Annotated[
-        str,
-        typer.Argument(help="Parquet file or folder that `lmeec predict` wrote: a path or a URL.", show_default=False),
-    ],
+    results: Results,
     takes: Annotated[
         Path | None,
         typer.Argument(metavar="[TAKES]", help="Folder of the data set, to show tracks.", show_default=False),
     ] = None,
     out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
-    annotations: Annotated[
-        Path | None,
-        typer.Option(
-            help="Relations file. Without it, all of annotations/relations_{train,val,test}.json are read.",
-            show_default=False,
-        ),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    annotations: RelationsFile = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write one page about a run: metrics with intervals, what they depend on, and tracks to look at.
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from lmeec.config import Average, ScoreProtocol
 from lmeec_cli.earlier import note_earlier_versions
+from lmeec_cli.options import AsJson, CalibrationFile
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -42,24 +44,18 @@ def score(
         ),
     ] = None,
     average: Annotated[
-        Literal["frame", "take"],
+        Average,
         typer.Option(help="Means over frames pooled over takes, as the benchmark has it, or over takes."),
     ] = "frame",
     protocol: Annotated[
-        Literal["benchmark", "paper"],
+        ScoreProtocol,
         typer.Option(
             help="The benchmark's, or that of the paper's own scripts: masks at 480x480, visible by area, absent "
             "wherever there is no ground truth mask, each 30th frame. Takes tables of `lmeec predict --mask-size "
             "square`."
         ),
     ] = "benchmark",
-    calibration: Annotated[
-        Path | None,
-        typer.Option(
-            help="File of `lmeec calibrate`: decides what counts as visible, in place of confidence > 0.5.",
-            show_default=False,
-        ),
-    ] = None,
+    calibration: CalibrationFile = None,
     missing: Annotated[
         Literal["empty", "skip"],
         typer.Option(
@@ -67,7 +63,7 @@ def score(
             "benchmark has it, or left out."
         ),
     ] = "empty",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a group, instead of tables.")] = False,
     out: Annotated[
         str | None, typer.Option(help="Write one row a group to this Parquet file too.", show_default=False)

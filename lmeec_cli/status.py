@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmeec_cli.options import AsJson
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def status(
     out: Annotated[
         str, typer.Argument(help="What `lmeec predict` was given as --out: a path or a URL.", show_default=False)
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Tell how far a run is: what is done, what failed and why, what remains.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmeec_cli.options import Seed
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def synth(
     out: Annotated[Path, typer.Argument(help="Directory to write; must be empty or not exist.", show_default=False)],
     takes: Annotated[int, typer.Option(help="How many takes.")] = 4,
     seconds: Annotated[float, typer.Option(help="Length of each take.")] = 20.0,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same takes.")] = 0,
+    seed: Seed = 0,
     objects: Annotated[int, typer.Option(help="Annotated objects a take, look-alikes included.")] = 6,
     exo_cameras: Annotated[
         str, typer.Option(help="Static cameras a take, 1 to 8, or a range to draw from, such as 2..4.")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lmeec.files.names import plain
+from lmeec_cli.options import AsJson, RelationsFile, Takes, TakesFolder, Videos
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -17,28 +17,14 @@ if TYPE_CHECKING:
 
 
 def takes(
-    folder: Annotated[
-        Path, typer.Argument(metavar="TAKES", help="Folder of the data set, in the release or the processed layout.")
-    ],
-    annotations: Annotated[
-        Path | None,
-        typer.Option(
-            help="Relations file. Without it, all of annotations/relations_{train,val,test}.json are read.",
-            show_default=False,
-        ),
-    ] = None,
-    take: Annotated[
-        list[str] | None,
-        typer.Option(help="Name or uid of a take to list; may be repeated. All by default.", show_default=False),
-    ] = None,
-    video: Annotated[
-        Literal["auto", "full", "448"],
-        typer.Option(help="Which videos: those of 448 pixels, those of full size, or 448 where there are any."),
-    ] = "auto",
+    folder: TakesFolder,
+    annotations: RelationsFile = None,
+    take: Takes = None,
+    video: Videos = "auto",
     check: Annotated[
         bool, typer.Option("--check", help="Open every video, and decode every mask, to see whether it can be used.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List takes, their cameras, objects and annotated frames, and what is missing.
 

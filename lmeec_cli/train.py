@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lmeec_cli.options import auto_or_number, ray_address_option
+from lmeec_cli.options import (
+    ArithmeticIfGiven,
+    ComputeOnIfGiven,
+    DirectionsIfGiven,
+    LogFormat,
+    RelationsFile,
+    WhichDirections,
+    auto_or_number,
+    log_format_option,
+    ray_address_option,
+)
 from lmeec_cli.settings import HoldsSettings, Sets
 from lmeec_cli.terminal import echo
 
@@ -23,7 +33,6 @@ if TYPE_CHECKING:
     from lmeec.training.run import TrainJob
 
 _SYNTHETIC = "synthetic"
-LogFormat = Literal["auto", "text", "json"]
 
 
 def train(
@@ -58,9 +67,7 @@ def train(
         ),
         HoldsSettings("--config FILE"),
     ] = None,
-    annotations: Annotated[
-        Path | None, typer.Option(help="Relations file.", show_default="all in TAKES/annotations")
-    ] = None,
+    annotations: RelationsFile = None,
     validate: Annotated[
         Path | None,
         typer.Option(
@@ -74,11 +81,7 @@ def train(
     validate_every: Annotated[
         int | None, typer.Option(help="Steps between validations.", show_default="1000"), Sets("validation.every")
     ] = None,
-    direction: Annotated[
-        Literal["ego2exo", "exo2ego", "both"] | None,
-        typer.Option(help="ego2exo takes ego masks as query, exo2ego exo masks.", show_default="both"),
-        Sets("clips.directions"),
-    ] = None,
+    direction: DirectionsIfGiven = None,
     epochs: Annotated[
         float | None, typer.Option(help="An epoch has one clip of every track.", show_default="60")
     ] = None,
@@ -111,14 +114,8 @@ def train(
         Sets("clips.train_absent"),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of every draw.", show_default="0")] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps"] | None,
-        typer.Option(help="auto takes a GPU where there is one.", show_default="auto"),
-    ] = None,
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16"] | None,
-        typer.Option(help="auto is bfloat16 on a GPU, float32 on a CPU.", show_default="auto"),
-    ] = None,
+    device: ComputeOnIfGiven = None,
+    dtype: ArithmeticIfGiven = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for decoded frames.", show_default="OUT/cache")] = None,
     workers: Annotated[
         str,
@@ -129,10 +126,7 @@ def train(
         ),
     ] = "auto",
     ray_address: Annotated[str | None, ray_address_option(more=" All of them must see TAKES and OUT.")] = None,
-    log_format: Annotated[
-        Literal["auto", "text", "json"],
-        typer.Option(help="auto is a live view on a terminal and lines of text elsewhere."),
-    ] = "auto",
+    log_format: Annotated[LogFormat, log_format_option()] = "auto",
 ) -> None:
     """Train LM-EEC on takes or on synthetic scenes.
 
@@ -286,7 +280,7 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _directions(direction: Literal["ego2exo", "exo2ego", "both"] | None) -> tuple[Direction, ...] | None:
+def _directions(direction: WhichDirections | None) -> tuple[Direction, ...] | None:
     if direction is None:
         return None
     return ("ego2exo", "exo2ego") if direction == "both" else (direction,)

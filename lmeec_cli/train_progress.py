@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, TextColumn
 
@@ -19,6 +19,7 @@ from lmeec_cli.words import duration, snake_case
 if TYPE_CHECKING:
     from lmeec.analysis.evaluation import DirectionScore
     from lmeec.training.output.progress import StepDone, TrainingEvent, TrainingReporter
+    from lmeec_cli.options import LogFormat
 
 _LOG_EVERY_S = 30.0
 _LATEST = 50
@@ -26,7 +27,7 @@ _LATEST = 50
 
 
 @contextmanager
-def training_reporter(log_format: Literal["auto", "text", "json"] = "auto") -> Iterator[TrainingReporter]:
+def training_reporter(log_format: LogFormat = "auto") -> Iterator[TrainingReporter]:
     """A reporter that suits where standard error goes, or of the format that is asked for."""
     console = Console(stderr=True)
     if log_format == "json":

@@ -6,7 +6,7 @@ Frames of one take are alike, so that intervals over frames would be far too nar
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from lmeec.metrics import METRICS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Average = Literal["frame", "take"]
+    from lmeec.config import Average
+
 
 RESAMPLES = 2_000
 SEED = 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lmeec.analysis.bootstrap import RESAMPLES, SEED, SUMS, Average, frame_sums
+from lmeec.analysis.bootstrap import RESAMPLES, SEED, SUMS, frame_sums
 from lmeec.analysis.frames import FrameTable
 from lmeec.analysis.groups import (
     Cells,
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
+
+    from lmeec.config import Average
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from lmeec.analysis.protocols import Protocol
+    from lmeec.config import ScoreProtocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class DirectionScore:
     missing: int = 0
 
 
-def evaluate(results: pa.Table | Path | str, protocol: Protocol = "benchmark") -> dict[str, DirectionScore]:
+def evaluate(results: pa.Table | Path | str, protocol: ScoreProtocol = "benchmark") -> dict[str, DirectionScore]:
     """Compute the four metrics by direction.
 
     Args:

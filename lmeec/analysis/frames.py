@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lmeec.analysis.areas import mask_areas
 from lmeec.analysis.calibration import CALIBRATION_COLUMNS, Calibration
-from lmeec.analysis.protocols import PAPER_COLUMNS, Protocol, as_paper_counts, check_protocol
+from lmeec.analysis.protocols import PAPER_COLUMNS, as_paper_counts, check_protocol
 from lmeec.errors import ConfigError, DataError
 from lmeec.metrics import METRICS
 from lmeec.tables.read import scan_results, with_all_columns
@@ -21,6 +21,8 @@ from lmeec.tables.schema import ADDED_COLUMNS, SCHEMA, Missing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from lmeec.config import ScoreProtocol
 
 Grouping = Literal["direction", "scenario", "object", "size", "length", "camera"]
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
@@ -137,7 +139,7 @@ def load_frames(
     results: pa.Table | Path | str,
     by: Iterable[str] = (),
     *,
-    protocol: Protocol = "benchmark",
+    protocol: ScoreProtocol = "benchmark",
     calibration: Calibration | None = None,
     numbers: bool = False,
 ) -> FrameTable:

@@ -14,7 +14,6 @@ from lmeec.analysis.bootstrap import (
     RESAMPLES,
     SEED,
     SUMS,
-    Average,
     drawn_metrics,
     draws,
     frame_sums,
@@ -26,6 +25,8 @@ from lmeec.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from lmeec.config import Average
 
 
 @dataclass(frozen=True, slots=True)

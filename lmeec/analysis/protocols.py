@@ -16,13 +16,14 @@ K are the frames under which the annotations have a mask, A those that annotator
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lmeec.analysis.areas import mask_areas
+from lmeec.config import ScoreProtocol
 from lmeec.errors import ConfigError, DataError
 from lmeec.masks import SQUARE_SIZE, RunLengthMask
 from lmeec.metrics import METRICS, frame_metrics
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Protocol = Literal["benchmark", "paper"]
 
 RULE_SHARE = 0.001
 """The released rule: visible where the mask covers more than this share of the frame."""
@@ -70,7 +70,7 @@ class LeftOut:
     between: int
 
 
-def check_protocol(results: pa.Table | Path | str, protocol: Protocol) -> None:
+def check_protocol(results: pa.Table | Path | str, protocol: ScoreProtocol) -> None:
     """Refuse a table whose masks are not those that a protocol compares.
 
     Args:
@@ -83,8 +83,8 @@ def check_protocol(results: pa.Table | Path | str, protocol: Protocol) -> None:
         OutputError: the file is missing, damaged or not a results table.
         DataError: the masks are of the other protocol's size.
     """
-    if protocol not in get_args(Protocol):
-        raise ConfigError(f"there is no protocol {protocol!r}: choose from {', '.join(get_args(Protocol))}")
+    if protocol not in get_args(ScoreProtocol):
+        raise ConfigError(f"there is no protocol {protocol!r}: choose from {', '.join(get_args(ScoreProtocol))}")
     if isinstance(results, pa.Table):
         name = "the table"
         square = _all_square(results) if protocol == "paper" else _is_of_square_run(results)

@@ -6,7 +6,7 @@ Times are seconds from the beginning of the take, lengths are seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from fractions import Fraction
 
-Rule = Literal["context", "fixed"]
+    from lmeec.config import ClipRule
 
 _ROUNDING = 1e-6
 """Of a frame: a time that is so near to a frame's is taken for it, as seconds in floating point are not exact."""
@@ -37,7 +37,7 @@ class LengthConfig:
         ConfigError: A value is outside of what it may be.
     """
 
-    rule: Rule = "context"
+    rule: ClipRule = "context"
     seconds: float | None = None
     shortest: float = 0.0
     longest: float | None = None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from lmeec.clips.bounds import LengthConfig
-from lmeec.config import Video
 
-Duplicates = Literal["none", "overlapping", "take"]
+if TYPE_CHECKING:
+    from lmeec.config import Duplicates, Video
 
 
 @dataclass(frozen=True, slots=True)

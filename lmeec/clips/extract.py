@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 import av
 import pyarrow as pa
@@ -32,7 +32,7 @@ from lmeec.files.whole import naming_the_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-Format = Literal["mp4", "webdataset"]
+    from lmeec.config import ClipFormat
 
 MARKER = "extract.json"
 SHARDS_FOLDER = "shards"
@@ -52,7 +52,7 @@ class ExtractConfig:
         ConfigError: A value is outside of what it may be.
     """
 
-    formats: tuple[Format, ...] = ("mp4",)
+    formats: tuple[ClipFormat, ...] = ("mp4",)
     short_side: int = 256
 
     def __post_init__(self) -> None:

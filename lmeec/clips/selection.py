@@ -12,7 +12,8 @@ from lmeec.clips.sentences import sentence_key
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lmeec.clips.config import ClipsConfig, Duplicates
+    from lmeec.clips.config import ClipsConfig
+    from lmeec.config import Duplicates
     from lmeec.data.descriptions import TakeDescriptions
 
 
