@@ -215,7 +215,7 @@ class ModelConfig:
     def nano_fine(cls) -> ModelConfig:
         """Nano with embeddings of pixels, for edges and small objects (see `lmeec.model.pixels`)."""
         nano = cls.nano()
-        return replace(nano, mask_decoder=replace(nano.mask_decoder, pixel_channels=24))
+        return replace(nano, mask_decoder=replace(nano.mask_decoder, pixel_channels=16))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries and lists, for JSON."""

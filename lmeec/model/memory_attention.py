@@ -130,7 +130,19 @@ class MemoryAttention(Sam2MemoryAttention):  # type: ignore[misc] # sam2 comes w
         key = attention.k_proj(keys)
         spatial = key.shape[1] - num_pointer_tokens
         key = torch.cat([self._rotate(key[:, :spatial]), key[:, spatial:]], dim=1)
+        if self.training and not layer.dropout_value and query.device.type == "cpu":
+            return self._mix_memory(layer, query, key, values)
         attended: Tensor = attention.out_proj(self._attention(layer, query, key, attention.v_proj(values)))
+        return attended
+
+    def _mix_memory(self, layer: MemoryAttentionLayer, query: Tensor, key: Tensor, memory: Tensor) -> Tensor:
+        """Attention with the value projection after the mixing: weights sum to one, and a memory is narrower.
+
+        The weights are kept for the gradients, which saves a CPU a third of the time.
+        """
+        attention = layer.cross_attn_image
+        scores = (query * query.shape[-1] ** -0.5) @ key.transpose(1, 2)
+        attended: Tensor = attention.out_proj(attention.v_proj(scores.softmax(-1) @ memory))
         return attended
 
     def _attention(self, layer: MemoryAttentionLayer, query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lmeec.training.clips.clip import ClipBatch
 
 OBJECT_TEMPERATURE, CELL_TEMPERATURE = 0.07, 0.05
@@ -35,8 +37,8 @@ def correspondence_loss(query: Tensor, target: Tensor, batch: ClipBatch) -> Tens
 def object_loss(query: Tensor, target: Tensor, batch: ClipBatch) -> Tensor:
     """Symmetric cross entropy of matching the objects that both views show, mean over them; see above."""
     both = batch.visible & batch.annotated
-    in_query = _object_features(query, batch.query_masks, batch.clip)[both]
-    in_target = _object_features(target, batch.target_masks, batch.clip)[both]
+    in_query = _object_features(query, batch.query_masks, batch)[both]
+    in_target = _object_features(target, batch.target_masks, batch)[both]
     if len(in_query) < 2:
         return query.new_zeros(())
     similarity = in_query @ in_target.T / OBJECT_TEMPERATURE
@@ -58,7 +60,7 @@ def cell_loss(query: Tensor, target: Tensor, batch: ClipBatch) -> Tensor:
         F.interpolate(masks[:, :1].float(), grid, mode="area").flatten(1)
         for masks in (batch.query_masks, batch.target_masks)
     )
-    carried = torch.einsum("rij,rj->ri", attention[batch.clip], given).clamp(1e-4, 1 - 1e-4)
+    carried = torch.cat([some @ one.T for some, one in _by_clip(batch, given, attention)]).clamp(1e-4, 1 - 1e-4)
     entropy = -(truth * carried.log() + (1 - truth) * (1 - carried).log())
     inside = (entropy * truth).sum(1) / truth.sum(1).clamp(min=0.3)
     outside = (entropy * (1 - truth)).sum(1) / (1 - truth).sum(1).clamp(min=1)
@@ -66,9 +68,14 @@ def cell_loss(query: Tensor, target: Tensor, batch: ClipBatch) -> Tensor:
     return ((inside + _BACKGROUND_WEIGHT * outside) * shown).sum() / shown.sum().clamp(min=1)
 
 
-def _object_features(features: Tensor, masks: Tensor, clip: Tensor) -> Tensor:
+def _object_features(features: Tensor, masks: Tensor, batch: ClipBatch) -> Tensor:
     """Mean feature of every object at every instant, of unit length, [R, T, C]."""
     shares = F.interpolate(masks.float(), features.shape[-2:], mode="area")
     weights = shares / shares.sum((2, 3), keepdim=True).clamp(min=1e-6)
-    pooled = torch.einsum("rthw,rtchw->rtc", weights, features.float()[clip])
-    return F.normalize(pooled, dim=-1)
+    pooled = [torch.einsum("rthw,tchw->rtc", *both) for both in _by_clip(batch, weights, features.float())]
+    return F.normalize(torch.cat(pooled), dim=-1)
+
+
+def _by_clip(batch: ClipBatch, objects: Tensor, clips: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """The rows of `objects` [R, ...] of each clip, which lie together, with its row of `clips` [B, ...]."""
+    return zip(objects.split(batch.objects), clips, strict=True)

@@ -76,3 +76,12 @@ def test_augmentation_keeps_masks_on_their_pictures():
             assert (agreement[shown] > 0.75).all(), (seed, agreement)
         moved += not np.array_equal(changed.query_masks, clip.query_masks)
     assert moved >= 4
+
+
+def test_attention_in_training_is_that_of_inference():
+    """On a CPU it mixes memories before it projects them."""
+    model = build_model(replace(TINY, memory_attention=replace(TINY.memory_attention, dropout=0.0)), seed=1)
+    batch = collate([moving_clip(1, frames=4)])
+    expected = run_clips(model.eval(), batch).steps
+    for step, same in zip(run_clips(model.train(), batch).steps, expected, strict=True):
+        assert_close(step.mask_logits, same.mask_logits, rtol=0, atol=1e-4)

@@ -77,6 +77,7 @@ class ClipBatch:
         target_masks: bool [R, T, S, S].
         annotated: bool [R, T].
         track_lengths: of each clip, B numbers.
+        objects: how many each clip has, B numbers; rows of one clip lie together.
         shown: the objects whose view memories serve all, int64 [U]: one for each object of a query view.
         showing: the place in `shown` of each object's view memory, int64 [R].
         targets: each target view once, int64 [W].
@@ -94,6 +95,7 @@ class ClipBatch:
     target_masks: Tensor
     annotated: Tensor
     track_lengths: tuple[int, ...]
+    objects: tuple[int, ...]
     shown: Tensor
     showing: Tensor
     targets: Tensor
@@ -143,6 +145,7 @@ def collate(clips: Sequence[Clip]) -> ClipBatch:
         target_masks=torch.from_numpy(np.concatenate([clip.target_masks for clip in clips])),
         annotated=torch.from_numpy(np.concatenate([clip.annotated for clip in clips])),
         track_lengths=tuple(clip.track_length for clip in clips),
+        objects=tuple(objects),
         shown=torch.tensor(shown),
         showing=torch.tensor(showing),
         targets=torch.tensor([target[clip[row]] for row in targets]),
