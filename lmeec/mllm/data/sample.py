@@ -66,6 +66,11 @@ class Sample:
         if len(self.options) > len(LETTERS):
             raise DataError(f"{self}: it has {len(self.options)} options, but there are {len(LETTERS)} letters")
 
+    @property
+    def is_caption(self) -> bool:
+        """Whether the answer is a caption, learned and ranked by itself: no words of the user stand before it."""
+        return self.task == CAPTION or self.group is not None
+
     def __str__(self) -> str:
         return f"{self.source} {self.id!r}"
 
@@ -76,6 +81,9 @@ class Sample:
             return None
         return LETTERS[self.options.index(self.answer)]
 
+
+CAPTION = "caption"
+"""The task of samples whose answer is a caption."""
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """What options are called, in their order."""

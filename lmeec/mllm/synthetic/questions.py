@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from lmeec.mllm.data.sample import Sample
+from lmeec.mllm.data.sample import CAPTION, Sample
 from lmeec.mllm.data.templates import Kind, draw_evenly, instructions
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 NanoTask = Literal["object", "action", "hand", "whose", "next"]
 
 SOURCE = "synthetic"
-CAPTION_TASK = "caption"
 
 QUESTIONS: Mapping[NanoTask, tuple[str, ...]] = {
     "object": (
@@ -100,7 +99,7 @@ def captions(clips: Sequence[Facts], seed: int) -> list[Sample]:
     """
     said = instructions("description", len(clips), seed, SOURCE)
     return [
-        _sample(place, facts, CAPTION_TASK, instruction, "", facts.caption)
+        _sample(place, facts, CAPTION, instruction, "", facts.caption)
         for (place, facts), instruction in zip(enumerate(clips), said, strict=True)
     ]
 
