@@ -1,49 +1,78 @@
 """Peak memory of `lmeec predict` on takes of three lengths: `python -m benchmarks.memory`, JSON out.
 
-Each run is a process of its own; its peak resident memory is what the system counted. Takes are rendered first, at a
-size at which that does not take long: what grows with a take's length does not depend on the size of its frames.
-Figures of memory do not depend on what else the machine does; seconds do.
+The longer takes repeat the shortest, so that they have as many tracks, as many of them at once: only the length
+differs. The shortest has more annotated frames than a track has object pointers. Each run is a process of its own; its
+peak resident memory is what the system counted. Figures of memory hardly depend on what else the machine does; seconds
+do. The model `base_plus` has random weights and small images, as growth depends on neither.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from benchmarks.commands import measure
+from tests.support.repeated import repeat_takes
 
 
-def render(folder: Path, seconds: int, size: int) -> Path:
-    call = ["synth", folder, "--takes", 1, "--seconds", seconds, "--size", size, "--exo-cameras", 2, "--objects", 4]
-    measure(call)
-    return folder
+def checkpoint(model: str, image_size: int, folder: Path) -> str | Path:
+    """What `--checkpoint` takes: the name of a built-in model, or a file with random weights."""
+    if model == "nano":
+        return model
+    from lmeec.config import PRESETS
+    from lmeec.model.build import build_model
+    from lmeec.model.checkpoint import write_safetensors
+
+    config = dataclasses.replace(PRESETS[model](), image_size=image_size)
+    path = folder / f"{model}.safetensors"
+    write_safetensors(path, build_model(config, seed=0).state_dict(), config)
+    return path
+
+
+def compare(takes: dict[int, Path], model: str | Path, arguments: argparse.Namespace, folder: Path) -> list[Any]:
+    """Run the command on the takes by their length; peaks, and their growth over the first."""
+    runs: list[dict[str, float]] = []
+    for seconds, take in takes.items():
+        call = ["predict", take, "--out", folder / "results.parquet", "--overwrite", "--checkpoint", model]
+        call += ["--direction", arguments.direction, "--memory-policy", arguments.memory_policy]
+        used = measure(call)
+        peak = used["largest_memory_MiB"]
+        growth = round(100 * (peak / runs[0]["peak_mib"] - 1), 1) if runs else 0.0
+        runs.append({"take_seconds": seconds, "peak_mib": peak, "growth_percent": growth})
+        runs[-1] |= {"seconds": used["seconds"], "cpu_seconds": used["cpu_seconds"]}
+        print(json.dumps({"model": str(model)} | runs[-1]), flush=True)
+    return runs
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, nargs="+", default=[12, 120, 360], help="lengths of the takes")
+    parser.add_argument("--seconds", type=int, default=20, help="length of the shortest take; a frame a second counts")
+    parser.add_argument("--times", type=int, nargs="+", default=[1, 10, 30], help="lengths, in lengths of the shortest")
+    parser.add_argument("--objects", type=int, default=2)
     parser.add_argument("--size", type=int, default=96, help="height of the videos in pixels")
-    parser.add_argument("--checkpoint", default="nano")
-    parser.add_argument("--direction", default="both", choices=["ego2exo", "exo2ego", "both"])
+    parser.add_argument("--models", nargs="+", default=["nano", "base_plus"], choices=["nano", "base_plus"])
+    parser.add_argument("--image-size", type=int, default=64, help="side of base_plus's input in pixels")
+    parser.add_argument("--direction", default="exo2ego", choices=["ego2exo", "exo2ego", "both"])
     parser.add_argument("--memory-policy", default="drop")
     arguments = parser.parse_args()
-    runs: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        for seconds in arguments.seconds:
-            takes = render(Path(folder) / f"takes{seconds}", seconds, arguments.size)
-            call = ["predict", takes, "--out", Path(folder) / f"{seconds}.parquet"]
-            call += ["--checkpoint", arguments.checkpoint, "--direction", arguments.direction]
-            call += ["--memory-policy", arguments.memory_policy]
-            used = measure(call)
-            first = runs[0]["peak_mib"] if runs else used["largest_memory_MiB"]
-            growth = round(100 * (used["largest_memory_MiB"] / first - 1), 1)
-            runs.append({"take_seconds": seconds, "peak_mib": used["largest_memory_MiB"], "growth_percent": growth})
-            runs[-1] |= {"seconds": used["seconds"], "cpu_seconds": used["cpu_seconds"]}
-    report = {name: getattr(arguments, name) for name in ("checkpoint", "direction", "memory_policy", "size")}
-    print(json.dumps(report | {"runs": runs}, indent=2))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        call = ["synth", folder / "rendered", "--takes", 1, "--seconds", arguments.seconds, "--fps", 5]
+        measure([*call, "--size", arguments.size, "--exo-cameras", 2, "--objects", arguments.objects])
+        takes = {
+            times * arguments.seconds: repeat_takes(folder / "rendered", folder / f"takes{times}", times)
+            for times in arguments.times
+        }
+        peaks = {
+            model: compare(takes, checkpoint(model, arguments.image_size, folder), arguments, folder)
+            for model in arguments.models
+        }
+    report = {name: value for name, value in vars(arguments).items() if name != "models"}
+    print(json.dumps(report | {"peaks": peaks}, indent=2))
 
 
 if __name__ == "__main__":

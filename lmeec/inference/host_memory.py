@@ -1,11 +1,10 @@
 """Keep the memory of a process that predicts from growing with the length of takes.
 
-Nothing of lmeec's grows with it (but what `kmeans` stores), yet two caches beneath it do, each for good reasons:
+Nothing of lmeec's grows with it (but what `kmeans` stores), yet oneDNN keeps a compiled kernel for each shape of its
+inputs, up to 1,024, and torch as many more: banks that fill, pointers and last batches have many shapes.
 
-- glibc keeps an arena a thread and, once a large block was freed, takes blocks of its size from the heap. Tensors of
-  many sizes that are handed from one stage's thread to the next leave holes among small things that stay.
-- oneDNN keeps a compiled kernel for each shape of its inputs, up to 1,024, and torch as many more. Banks that fill,
-  pointers and last batches have many shapes.
+The heap is left to glibc. An arena for all threads and mappings for single tensors, tried in its place, took 1.3 times
+the processor time, and the holes grew with a take's length (`benchmarks/NOTES.md`).
 """
 
 from __future__ import annotations
@@ -14,39 +13,22 @@ import ctypes
 import os
 import sys
 
-_M_MMAP_THRESHOLD, _M_ARENA_MAX, _M_TRIM_THRESHOLD = -3, -8, -1
-"""Of mallopt(3), from malloc.h."""
-
-_OWN_MAPPING = 2 << 20
-"""Blocks from so many bytes on are mappings of their own, which go back to the system when they are freed. Fresh pages
-cost time: with 64 KiB the network of nano takes 2.3 times as long."""
-
-_KEPT = 16 << 20
-"""Free bytes at the end of the heap that are not given back."""
-
-_KERNELS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256", "LRU_CACHE_CAPACITY": "256"}
-"""Compiled kernels that oneDNN, and torch's own cache in front of it, keep; a step of base_plus needs 137."""
+_KERNELS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "512", "LRU_CACHE_CAPACITY": "512"}
+"""Compiled kernels that oneDNN, and torch's own cache in front of it, keep; a take of nano needs 300 in all."""
 
 
-def bound_host_memory() -> None:
-    """Set up this process; to be called before it computes, as oneDNN asks for its setting once.
-
-    Does nothing to what the user has set by environment variables, and nothing for an allocator that is not glibc's.
-    """
+def bound_kernels() -> None:
+    """Bound the caches of compiled kernels, where the user has not; to be called before this process computes."""
     for name, value in _KERNELS.items():
         os.environ.setdefault(name, value)
-    if sys.platform != "linux" or any(name.startswith("MALLOC_") for name in os.environ):
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return
-    mallopt(_M_ARENA_MAX, 1)
-    mallopt(_M_MMAP_THRESHOLD, _OWN_MAPPING)
-    mallopt(_M_TRIM_THRESHOLD, _KEPT)
 
 
 def give_back_free_memory() -> None:
-    """Give pages of the heap that hold nothing back to the system, those in the middle of it as well."""
+    """Give pages of the heap that hold nothing back to the system, those in the middle of it as well.
+
+    What is taken next would be on top of them. It takes milliseconds, and the pages cost time when they come back, so
+    this is for the end of a take.
+    """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,34 @@ import torch.nn.functional as F
 from lmeec.model.transfer import Fetched, index_on, to_host
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from lmeec.model.lmeec import Decoded
 
 Size = tuple[int, int]
+
+
+class HostBuffers:
+    """Memory in which outputs of a CPU wait, used again from batch to batch.
+
+    One thread takes buffers, another gives them back. New memory for each batch, freed late and in that other thread,
+    would leave holes among what the network makes at the next frames, and the heap would grow around them.
+    """
+
+    def __init__(self) -> None:
+        self._free: deque[Tensor] = deque()
+
+    def take(self, size: int) -> Tensor:
+        """A buffer of at least so many bytes, uint8, with whatever was in it."""
+        buffer = self._free.pop() if self._free else None
+        return buffer if buffer is not None and len(buffer) >= size else torch.empty(size, dtype=torch.uint8)
+
+    def give_back(self, buffer: Tensor) -> None:
+        """Let a buffer be taken again."""
+        self._free.append(buffer)
 
 
 @dataclass(frozen=True)
@@ -43,13 +65,15 @@ class ComingOutputs:
     Attributes:
         packed: scores, then masks in the order of `_groups`, as bytes.
         sizes: height and width of each of the B masks.
+        release: to be called when the outputs are no longer read.
     """
 
     packed: Fetched
     sizes: Sequence[Size]
+    release: Callable[[], None]
 
     def get(self) -> Outputs:
-        """The outputs, after waiting for them."""
+        """The outputs, after waiting for them; their masks are valid until `release`."""
         packed = self.packed.get().numpy()
         count = len(self.sizes)
         place = 2 * count * np.dtype(np.float32).itemsize
@@ -62,12 +86,13 @@ class ComingOutputs:
         return Outputs([masks[i] for i in range(count)], scores, iou)
 
 
-def fetch_outputs(decoded: Decoded, sizes: Sequence[Size]) -> ComingOutputs:
+def fetch_outputs(decoded: Decoded, sizes: Sequence[Size], buffers: HostBuffers | None = None) -> ComingOutputs:
     """Threshold masks at their sizes and start to bring them, with the scores, to the host.
 
     Args:
         decoded: B rows; mask logits are resized by bilinear interpolation, positive is the object.
         sizes: height and width for each of the B masks.
+        buffers: where outputs of a CPU wait; None takes new memory.
     """
     logits = decoded.mask_logits[:, None]
     parts = [torch.stack([decoded.object_score, decoded.predicted_iou]).flatten().view(torch.uint8)]
@@ -75,7 +100,11 @@ def fetch_outputs(decoded: Decoded, sizes: Sequence[Size]) -> ComingOutputs:
         some = logits if len(rows) == len(logits) else logits.index_select(0, index_on(logits.device, rows))
         masks = F.interpolate(some, size, mode="bilinear", align_corners=False) > 0
         parts.append(masks.flatten().view(torch.uint8))
-    return ComingOutputs(to_host(torch.cat(parts)), sizes)
+    if buffers is None or logits.device.type != "cpu":
+        return ComingOutputs(to_host(torch.cat(parts)), sizes, release=lambda: None)
+    size = sum(len(part) for part in parts)
+    buffer = buffers.take(size)
+    return ComingOutputs(to_host(torch.cat(parts, out=buffer[:size])), sizes, lambda: buffers.give_back(buffer))
 
 
 def _groups(sizes: Sequence[Size]) -> Iterator[tuple[Size, list[int]]]:

@@ -15,7 +15,7 @@ from lmeec.errors import CameraError, DataError
 from lmeec.files.names import show
 from lmeec.inference.batch_size import auto_batch
 from lmeec.inference.missing import missing_row
-from lmeec.inference.outputs import ComingOutputs, fetch_outputs
+from lmeec.inference.outputs import ComingOutputs, HostBuffers, fetch_outputs
 from lmeec.inference.pipeline import Profile, Stage, StageTimes
 from lmeec.inference.plan import TakePlan, camera_pairs, plan_take
 from lmeec.inference.tracker import Tracker
@@ -253,13 +253,14 @@ class TakePredictor:
         """Run the network."""
         parts = self._network if self.execution.profile else None
         tracker = Tracker(self.model, self.plan.tracks, self.config.memory, self._batch_tracks(), parts)
+        buffers = HostBuffers()
         for instant in instants:
             for batch, decoded in tracker.step(list(instant.steps), instant.images, instant.masks):
                 sizes = [self._truth.size(self.plan.tracks[i].object, self.plan.tracks[i].target_camera) for i in batch]
                 yield _Prediction(
                     frame=instant.frame,
                     steps={i: instant.steps[i] for i in batch},
-                    outputs=fetch_outputs(decoded, sizes),
+                    outputs=fetch_outputs(decoded, sizes, buffers),
                 )
 
     def _batch_tracks(self) -> int:
@@ -270,11 +271,13 @@ class TakePredictor:
     def _to_rows(self, prediction: _Prediction) -> list[ResultRow]:
         """Turn masks into run lengths, and put the ground truth beside them."""
         outputs = prediction.outputs.get()
-        values = zip(outputs.masks, outputs.object_scores, outputs.predicted_iou, strict=True)
-        return [
-            self._row(i, prediction.frame, step, RunLengthMask.encode(mask), score, iou)
+        values = zip(map(RunLengthMask.encode, outputs.masks), outputs.object_scores, outputs.predicted_iou, strict=True)
+        rows = [
+            self._row(i, prediction.frame, step, mask, score, iou)
             for (i, step), (mask, score, iou) in zip(prediction.steps.items(), values, strict=True)
         ]
+        prediction.outputs.release()
+        return rows
 
     def _used_cameras(self) -> set[str]:
         return {camera for track in self.plan.tracks for camera in (track.query_camera, track.target_camera)}

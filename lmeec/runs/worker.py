@@ -13,7 +13,7 @@ import torch
 from lmeec.config import ExecutionConfig
 from lmeec.errors import CameraError, DataError, DiskFullError, LmeecError, OutputError
 from lmeec.files.names import show
-from lmeec.inference.host_memory import bound_host_memory, give_back_free_memory
+from lmeec.inference.host_memory import bound_kernels, give_back_free_memory
 from lmeec.inference.pipeline import Profile
 from lmeec.inference.predictor import TakePredictor, result_batch
 from lmeec.model.build import LoadedModel, load
@@ -134,7 +134,7 @@ class Worker:
     ) -> None:
         self.config = config
         self.execution = execution or ExecutionConfig()
-        bound_host_memory()
+        bound_kernels()
         loaded: dict[str, LoadedModel] = {
             source: load(source, self.execution.device, config.dtype, compiled=self.execution.compile)
             for source in dict.fromkeys(sources.values())
@@ -210,12 +210,10 @@ class Worker:
         ):
             for rows in predictor.rows():
                 part.write_batch(result_batch(rows, self.config))
-                # Where the network computes on a GPU, the heap holds little, and a batch takes less than this does.
-                if predictor.model.device.type == "cpu":
-                    give_back_free_memory()
                 made = sum(row.missing is None for row in rows)
                 predictions += made
                 yield made
+        give_back_free_memory()
         return PartResult(
             rows=predictions,
             tracks=len(predictor.plan.tracks),

@@ -33,6 +33,8 @@ COMPRESSION = "zstd"
 
 _SUFFIX = ".part.parquet"
 _ROWS_AT_ONCE = 4096
+_BATCHES_AT_ONCE = 32
+"""A batch takes 22 KB besides its rows, and may have but one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,8 @@ class PartWriter:
         self._waiting_rows += batch.num_rows
         if self._waiting_rows >= _ROWS_AT_ONCE:
             self._flush()
+        elif len(self._waiting) >= _BATCHES_AT_ONCE:
+            self._waiting = pa.Table.from_batches(self._waiting).combine_chunks().to_batches()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
 P = ParamSpec("P")
 
@@ -29,11 +29,34 @@ def peak_of_objects(work: Callable[P, object], *arguments: P.args, **options: P.
         return pool.submit(_traced, work, *arguments, **options).result()
 
 
+def peaks_of_steps(windows: Sequence[range], work: Callable[P, Iterator[object]], *arguments: P.args) -> list[int]:
+    """Bytes that a process has at most within ranges of the steps of the work, a generator function of a module.
+
+    Two windows of one run compare better than two runs: threads lay out the heap a little differently each time.
+    """
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(_peaks, windows, work, *arguments).result()
+
+
+def _peaks(windows: Sequence[range], work: Callable[P, Iterator[object]], *arguments: P.args) -> list[int]:
+    peaks = []
+    for step, _ in enumerate(work(*arguments)):
+        if any(step == window.start for window in windows):
+            _forget_peak()
+        if any(step == window.stop - 1 for window in windows):
+            peaks.append(_peak())
+    return peaks
+
+
 def _growth(work: Callable[P, object], *arguments: P.args, **options: P.kwargs) -> int:
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew at what the process has now
+    _forget_peak()
     before = _peak()
     work(*arguments, **options)
     return _peak() - before
+
+
+def _forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")  # it begins anew at what the process has now
 
 
 def _peak() -> int:

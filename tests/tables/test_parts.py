@@ -24,6 +24,7 @@ from lmeec.tables import (
     remove_parts,
     rows_to_batch,
 )
+from tests.support.memory import peaks_of_steps
 from tests.support.rows import RUN, row, square, write_part
 
 
@@ -52,6 +53,20 @@ def test_many_rows_are_written_in_pieces(tmp_path):
             part.write([row(0)] * 1000)
     assert pq.ParquetFile(part.path).num_row_groups > 1
     assert read_part_info(part.path).rows == 9000
+
+
+def write_rows_one_by_one(folder):
+    with PartWriter(folder, RUN, "take-1", "ego2exo") as part:
+        for frame in range(2000):
+            yield part.write([row(frame)])
+
+
+def test_rows_that_come_one_by_one_wait_in_little_memory(tmp_path):
+    # As many batches by themselves take 22 KB each.
+    early, late = peaks_of_steps([range(50, 100), range(1950, 2000)], write_rows_one_by_one, tmp_path)
+    assert late - early < 15e6
+    (part,) = list_parts(tmp_path)
+    assert read_results(part)["frame"].to_pylist() == list(range(2000))
 
 
 def test_a_part_without_rows_marks_the_take_as_done(tmp_path):
@@ -130,6 +145,7 @@ def test_a_killed_writer_leaves_no_part(tmp_path):
     script = """
 import os, signal, sys
 from pathlib import Path
+from tests.support.memory import peaks_of_steps
 from tests.support.rows import RUN, row
 from lmeec.tables import PartWriter
 with PartWriter(Path(sys.argv[1]), RUN, "take-1", "ego2exo") as part:
