@@ -1,9 +1,10 @@
 """Peak memory of `lmeec predict` on takes of three lengths: `python -m benchmarks.memory`, JSON out.
 
 The longer takes repeat the shortest, so that they have as many tracks, as many of them at once: only the length
-differs. The shortest has more annotated frames than a track has object pointers. Each run is a process of its own; its
-peak resident memory is what the system counted. Figures of memory hardly depend on what else the machine does; seconds
-do. The model `base_plus` has random weights and small images, as growth depends on neither.
+differs. Objects are those with more masks in every camera of the shortest than a track has object pointers, or it would
+end before its tracks hold all that they ever will. Each run is a process of its own, with one thread, as more lay out
+the heap another way each time; its peak resident memory is what the system counted. Memory hardly depends on what else
+the machine does; seconds do. The model `base_plus` has random weights and small images, as growth depends on neither.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import tempfile
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from benchmarks.commands import measure
+from lmeec.config import PRESETS, ModelConfig
 from tests.support.repeated import repeat_takes
 
 
@@ -23,7 +27,6 @@ def checkpoint(model: str, image_size: int, folder: Path) -> str | Path:
     """What `--checkpoint` takes: the name of a built-in model, or a file with random weights."""
     if model == "nano":
         return model
-    from lmeec.config import PRESETS
     from lmeec.model.build import build_model
     from lmeec.model.checkpoint import write_safetensors
 
@@ -33,13 +36,25 @@ def checkpoint(model: str, image_size: int, folder: Path) -> str | Path:
     return path
 
 
+def steady_objects(takes: Path) -> list[str]:
+    """Objects of which every camera of the take has more than 16 masks."""
+    (relations,) = (takes / "annotations").glob("relations_*.json")
+    (take,) = json.loads(relations.read_text())["annotations"].values()
+    return [
+        name
+        for name, cameras in take["object_masks"].items()
+        if all(len(masks["annotation"]) > ModelConfig.nano().max_object_pointers for masks in cameras.values())
+    ]
+
+
 def compare(takes: dict[int, Path], model: str | Path, arguments: argparse.Namespace, folder: Path) -> list[Any]:
     """Run the command on the takes by their length; peaks, and their growth over the first."""
+    objects = steady_objects(next(iter(takes.values())))
     runs: list[dict[str, float]] = []
     for seconds, take in takes.items():
         call = ["predict", take, "--out", folder / "results.parquet", "--overwrite", "--checkpoint", model]
         call += ["--direction", arguments.direction, "--memory-policy", arguments.memory_policy]
-        used = measure(call)
+        used = measure([*call, *chain.from_iterable(("--object", name) for name in objects)])
         peak = used["largest_memory_MiB"]
         growth = round(100 * (peak / runs[0]["peak_mib"] - 1), 1) if runs else 0.0
         runs.append({"take_seconds": seconds, "peak_mib": peak, "growth_percent": growth})
@@ -52,13 +67,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=20, help="length of the shortest take; a frame a second counts")
     parser.add_argument("--times", type=int, nargs="+", default=[1, 10, 30], help="lengths, in lengths of the shortest")
-    parser.add_argument("--objects", type=int, default=2)
+    parser.add_argument("--objects", type=int, default=4, help="rendered; those that are seen enough count")
     parser.add_argument("--size", type=int, default=96, help="height of the videos in pixels")
     parser.add_argument("--models", nargs="+", default=["nano", "base_plus"], choices=["nano", "base_plus"])
     parser.add_argument("--image-size", type=int, default=64, help="side of base_plus's input in pixels")
     parser.add_argument("--direction", default="exo2ego", choices=["ego2exo", "exo2ego", "both"])
     parser.add_argument("--memory-policy", default="drop")
     arguments = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         call = ["synth", folder / "rendered", "--takes", 1, "--seconds", arguments.seconds, "--fps", 5]

@@ -271,7 +271,9 @@ class TakePredictor:
     def _to_rows(self, prediction: _Prediction) -> list[ResultRow]:
         """Turn masks into run lengths, and put the ground truth beside them."""
         outputs = prediction.outputs.get()
-        values = zip(map(RunLengthMask.encode, outputs.masks), outputs.object_scores, outputs.predicted_iou, strict=True)
+        values = zip(
+            map(RunLengthMask.encode, outputs.masks), outputs.object_scores, outputs.predicted_iou, strict=True
+        )
         rows = [
             self._row(i, prediction.frame, step, mask, score, iou)
             for (i, step), (mask, score, iou) in zip(prediction.steps.items(), values, strict=True)

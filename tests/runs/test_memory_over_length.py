@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lmeec.config import ExecutionConfig, MemoryConfig, PredictConfig
 from lmeec.data.takes import find_takes
@@ -12,6 +12,9 @@ from tests.support.memory import peaks_of_steps
 from tests.support.rendered import EGO
 from tests.support.repeated import repeat_takes
 from tests.support.rows import RUN
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def predict_one_object(takes: Path, policy: str):

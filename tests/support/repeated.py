@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from fractions import Fraction
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def repeat_takes(source: Path, target: Path, times: int) -> Path:
