@@ -102,9 +102,9 @@ def fetch_outputs(decoded: Decoded, sizes: Sequence[Size], buffers: HostBuffers 
         parts.append(masks.flatten().view(torch.uint8))
     if buffers is None or logits.device.type != "cpu":
         return ComingOutputs(to_host(torch.cat(parts)), sizes, release=lambda: None)
-    size = sum(len(part) for part in parts)
-    buffer = buffers.take(size)
-    return ComingOutputs(to_host(torch.cat(parts, out=buffer[:size])), sizes, lambda: buffers.give_back(buffer))
+    length = sum(len(part) for part in parts)
+    buffer = buffers.take(length)
+    return ComingOutputs(to_host(torch.cat(parts, out=buffer[:length])), sizes, lambda: buffers.give_back(buffer))
 
 
 def _groups(sizes: Sequence[Size]) -> Iterator[tuple[Size, list[int]]]:
