@@ -27,7 +27,7 @@ from lmeec.analysis.groups import score_groups
 from lmeec.config import Direction, MemoryConfig, Policy, PredictConfig
 from lmeec.masks import RunLengthMask
 from lmeec.metrics import frame_metrics
-from lmeec.runs.ledger import InProcess
+from lmeec.runs.executor import InProcess
 from lmeec.runs.predict import run_predictions
 from lmeec.runs.worker import Worker
 from lmeec.tables import read_results

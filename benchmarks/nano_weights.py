@@ -22,7 +22,7 @@ from benchmarks.nano import Silent
 from benchmarks.nano_takes import held_out_takes
 from lmeec.config import Direction, MemoryConfig, PredictConfig
 from lmeec.model.checkpoint import config_of, read_checkpoint, write_safetensors
-from lmeec.runs.ledger import InProcess
+from lmeec.runs.executor import InProcess
 from lmeec.runs.predict import run_predictions
 from lmeec.runs.worker import Worker
 from lmeec.tables import read_results

@@ -27,7 +27,8 @@ from lmeec.data.take import Take
 from lmeec.runs.events import Progress
 from lmeec.runs.heartbeat import RunRecord
 from lmeec.runs.jobs import Job, Share
-from lmeec.runs.ledger import Ledger, Stop
+from lmeec.runs.ledger import Ledger
+from lmeec.runs.stop import Stop
 from lmeec.runs.worker import ModelInfo, PartResult
 from lmeec.tables import RunMetadata
 

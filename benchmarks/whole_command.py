@@ -22,7 +22,7 @@ from lmeec.config import PRESETS, ExecutionConfig, PredictConfig
 from lmeec.data.takes import find_takes
 from lmeec.model.build import build_model
 from lmeec.model.checkpoint import write_safetensors
-from lmeec.runs.ledger import InProcess
+from lmeec.runs.executor import InProcess
 from lmeec.runs.predict import run_predictions
 from lmeec.runs.worker import Worker
 from lmeec.synthetic.scene import SceneConfig

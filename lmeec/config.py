@@ -294,10 +294,16 @@ class ConfidenceRule(Protocol):
 
     Attributes:
         digest: SHA-256 of what decides, hexadecimal.
+        known_directions: those whose confidence it replaces.
     """
 
     @property
     def digest(self) -> str:
+        """As above."""
+        ...
+
+    @property
+    def known_directions(self) -> frozenset[str]:
         """As above."""
         ...
 

@@ -13,12 +13,15 @@ from typer.core import TyperGroup
 
 from lmeec.config import ClipRule, Duplicates
 from lmeec_cli.clips_instruct import instruct
-from lmeec_cli.options import AsJson, Videos, WhichFormats, ray_address_option
+from lmeec_cli.options import AsJson, Videos, WhichFormats, auto_or_number, ray_address_option
 from lmeec_cli.settings import Sets
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from lmeec.clips import ClipsConfig
+    from lmeec_cli.clips_extract import Extraction
 
 
 _LENGTH = "Length of clips"
@@ -194,7 +197,7 @@ def make(
 
         lmeec clips instruct clips.parquet --out data.jsonl
     """
-    from lmeec.clips import ClipsConfig, LengthConfig, make_clips, read_source
+    from lmeec.clips import ClipsConfig, LengthConfig
 
     config = ClipsConfig(
         length=LengthConfig(rule, seconds, min_length, max_length),
@@ -209,9 +212,39 @@ def make(
     if extract is not None:
         from lmeec_cli.clips_extract import Extraction
 
-        extraction = Extraction.of(
-            extract, ("mp4", "webdataset") if form == "both" else (form,), short_side, workers, ray_address
-        )
+        extraction = Extraction.of(extract, form, short_side, auto_or_number(workers, "--workers"), ray_address)
+    status = make_table(
+        takes,
+        out,
+        config,
+        extraction,
+        annotations=annotations,
+        results=results,
+        overwrite=overwrite,
+        as_json=as_json,
+    )
+    if status:
+        raise typer.Exit(status)
+
+
+def make_table(
+    takes: Path,
+    out: Path,
+    config: ClipsConfig,
+    extraction: Extraction | None,
+    *,
+    annotations: Path | None,
+    results: Path | None,
+    overwrite: bool,
+    as_json: bool = False,
+) -> int:
+    """Make the table, and the clips if they are asked for, and say what came of it.
+
+    Returns:
+        The exit status, 0 only if nothing failed.
+    """
+    from lmeec.clips import make_clips, read_source
+
     with _progress("opening videos") as show:
         source = read_source(takes.absolute(), config, annotations=annotations, on_progress=show)
     for notice in source.notices:
@@ -227,8 +260,7 @@ def make(
         from lmeec_cli.clips_summary import show_summary
 
         show_summary(summary, out)
-    if summary.problems or (extracted is not None and extracted.failures):
-        raise typer.Exit(1)
+    return 1 if summary.problems or (extracted is not None and extracted.failures) else 0
 
 
 @contextmanager

@@ -6,18 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from lmeec.clips.extract import ExtractConfig, ExtractSummary, InProcess, extract_clips
+from lmeec.clips.extract import ExtractConfig, ExtractSummary, extract_clips
 from lmeec.clips.read import read_clips_metadata
-from lmeec_cli.options import auto_or_number
 from lmeec_cli.signals import Stopped, stopping
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
-    from lmeec.clips.extract import Executor, TakeResult
+    from lmeec.clips.extract import TakeResult
     from lmeec.cluster.resources import Wanted
     from lmeec.config import ClipFormat
 
@@ -41,17 +40,22 @@ class Extraction:
 
     @classmethod
     def of(
-        cls, folder: Path, formats: tuple[ClipFormat, ...], short_side: int, workers: str, address: str | None
+        cls,
+        folder: Path,
+        form: ClipFormat | Literal["both"],
+        short_side: int,
+        workers: int | Literal["auto"],
+        address: str | None,
     ) -> Extraction:
         """Check the options before there is work to lose.
 
         Raises:
             ConfigError: One is outside of what it may be.
-            typer.BadParameter: `workers` is neither auto nor a number.
         """
         from lmeec.cluster.resources import Wanted
 
-        wanted = Wanted(auto_or_number(workers, "--workers"), address=address, device="cpu")
+        formats: tuple[ClipFormat, ...] = ("mp4", "webdataset") if form == "both" else (form,)
+        wanted = Wanted(workers, address=address, device="cpu")
         return cls(folder, ExtractConfig(formats, short_side), wanted)
 
     def run(self, table: Path, *, overwrite: bool) -> ExtractSummary:
@@ -60,19 +64,20 @@ class Extraction:
         Raises:
             typer.Exit: The run was stopped; status 130.
         """
-        from lmeec.runs.ledger import Stop
+        from lmeec.cluster.executors import task_executor
+        from lmeec.runs.stop import Stop
 
         stop = Stop()
         takes = read_clips_metadata(table).summary.takes
         try:
-            with _executor(self.wanted) as executor, stopping(stop), _shown(takes) as show:
+            with task_executor(self.wanted, notice=_tell) as executor, stopping(stop), _shown(takes) as show:
                 done = extract_clips(
                     table,
                     self.folder,
                     self.config,
                     executor,
                     overwrite=overwrite,
-                    stopped=lambda: stop.requested,
+                    stop=stop,
                     on_result=show,
                 )
         except (Stopped, KeyboardInterrupt):
@@ -96,26 +101,8 @@ class Extraction:
             echo(f"stopped: {done.waiting:,} takes remain; {_HOW_TO_GO_ON}", err=True)
 
 
-@contextmanager
-def _executor(wanted: Wanted) -> Iterator[Executor]:
-    from lmeec.cluster.resources import in_process_reason
-    from lmeec.errors import ClusterError
-    from lmeec.extras import how_to_install
-
-    reason = in_process_reason(wanted, needs_workers=False)
-    if reason is not None:
-        yield InProcess()
-        return
-    try:
-        from lmeec.cluster.session import ray_session
-        from lmeec.cluster.tasks import RayTasks
-    except ImportError as error:
-        raise ClusterError(
-            f"workers need ray, which cannot be imported ({error}): {how_to_install('ray')}, or use --workers 0"
-        ) from error
-    with ray_session(wanted) as sizes:
-        echo(f"cutting clips with {sizes.workers} workers, each with {sizes.cpus} CPUs", err=True)
-        yield RayTasks(sizes)
+def _tell(text: str) -> None:
+    echo(text, err=True)
 
 
 @contextmanager

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lmeec_cli.options import AsJson, Overwrite, Seed
 from lmeec_cli.terminal import echo
+
+if TYPE_CHECKING:
+    from lmeec.clips.instruct import InstructConfig
 
 
 def instruct(
@@ -49,9 +52,18 @@ def instruct(
 
         lmeec clips instruct clips.parquet --out data.jsonl --val-share 0.2 --seed 1 --overwrite
     """
-    from lmeec.clips.instruct import InstructConfig, validation_file, write_instructions
+    from lmeec.clips.instruct import InstructConfig
 
-    done = write_instructions(clips, out, InstructConfig(val_share, seed), overwrite=overwrite)
+    write_conversations(clips, out, InstructConfig(val_share, seed), overwrite=overwrite, as_json=as_json)
+
+
+def write_conversations(
+    clips: Path, out: Path, config: InstructConfig, *, overwrite: bool, as_json: bool = False
+) -> None:
+    """Write conversations and say how many."""
+    from lmeec.clips.instruct import validation_file, write_instructions
+
+    done = write_instructions(clips, out, config, overwrite=overwrite)
     for task, count in done.candidates["train"].items():
         if not count:
             hint = ": the table was made without --results, or no sentence mentions an object"

@@ -73,6 +73,11 @@ def auto_or_number(given: str, option: str) -> int | Literal["auto"]:
         raise typer.BadParameter(f"{given!r} is neither auto nor a number", param_hint=option) from None
 
 
+def directions_of(given: WhichDirections) -> tuple[Direction, ...]:
+    """The directions that an option names."""
+    return ("ego2exo", "exo2ego") if given == "both" else (given,)
+
+
 def log_format_option(panel: str | None = None) -> Any:
     """The option `--log-format`, under a heading of the command's help."""
     return typer.Option(help="auto is a live view on a terminal and lines of text elsewhere.", rich_help_panel=panel)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -21,20 +19,10 @@ from lmeec_cli.options import (
     TakesFolder,
     Videos,
     auto_or_number,
+    directions_of,
     log_format_option,
     ray_address_option,
 )
-from lmeec_cli.terminal import echo
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from lmeec.cluster.resources import Wanted
-    from lmeec.config import Direction, ExecutionConfig, PredictConfig
-    from lmeec.runs.ledger import Executor
-    from lmeec.runs.predict import RunSummary
-    from lmeec.runs.worker import ModelInfo
-    from lmeec.tables import Output
 
 _CLUSTER = "Workers and faults"
 
@@ -178,138 +166,30 @@ def predict(
     from lmeec.analysis.calibration import read_calibration
     from lmeec.cluster.resources import Wanted
     from lmeec.config import ExecutionConfig, MemoryConfig, PredictConfig
-    from lmeec.data.takes import find_takes
-    from lmeec.errors import ConfigError
-    from lmeec.model.sources import checkpoint_sources
-    from lmeec.runs.ledger import Stop
-    from lmeec.runs.predict import check_output, run_predictions
-    from lmeec.tables import Output
-    from lmeec_cli.profile import show_profile
-    from lmeec_cli.progress import run_reporter
-    from lmeec_cli.signals import Stopped, stopping
+    from lmeec_cli.predicting import predict_takes
 
-    rule = None if calibration is None else read_calibration(calibration)
-    config = PredictConfig(
-        directions=("ego2exo", "exo2ego") if direction == "both" else (direction,),
-        memory=MemoryConfig(policy=memory_policy, size=memory_size),
-        dtype=dtype,
-        video=video,
-        pixels=pixels,
-        mask_size=mask_size,
-        objects=tuple(objects or ()),
-        calibration=rule,
+    status = predict_takes(
+        takes,
+        out,
+        PredictConfig(
+            directions=directions_of(direction),
+            memory=MemoryConfig(policy=memory_policy, size=memory_size),
+            dtype=dtype,
+            video=video,
+            pixels=pixels,
+            mask_size=mask_size,
+            objects=tuple(objects or ()),
+            calibration=None if calibration is None else read_calibration(calibration),
+        ),
+        ExecutionConfig(device, auto_or_number(batch_tracks, "--batch-tracks"), decoder, compiled, profile),
+        Wanted(auto_or_number(workers, "--workers"), gpus_per_worker, cpus_per_worker, ray_address, device),
+        checkpoint=checkpoint or ["nano"],
+        annotations=annotations,
+        names=take or (),
+        overwrite=overwrite,
+        retries=retries,
+        take_timeout=take_timeout,
+        log_format=log_format,
     )
-    execution = ExecutionConfig(device, auto_or_number(batch_tracks, "--batch-tracks"), decoder, compiled, profile)
-    if rule is not None:
-        for name in set(config.directions) - set(rule.directions):
-            echo(f"note: {calibration} says nothing of {name}: its confidence is the object score's", err=True)
-    wanted = Wanted(auto_or_number(workers, "--workers"), gpus_per_worker, cpus_per_worker, ray_address, device)
-    if wanted.workers == 0 and take_timeout is not None:
-        raise ConfigError("--take-timeout needs a process that can be ended: use --workers 1 or more")
-    output = Output.of(out).absolute()
-    check_output(output, overwrite=overwrite)
-    sources = checkpoint_sources(checkpoint or ["nano"], config.directions)
-    found = find_takes(takes.absolute(), annotations=annotations, video=config.video_size, names=take or ())
-    for warning in found.warnings:
-        echo(f"warning: {warning}", err=True)
-    stop = Stop()
-    try:
-        with _executor(wanted, sources, config, execution, take_timeout) as executor, stopping(stop):
-            _introduce(executor.describe())
-            with run_reporter(log_format) as reporter:
-                summary = run_predictions(
-                    executor, found, output, reporter, overwrite=overwrite, retries=retries, stop=stop
-                )
-    except (Stopped, KeyboardInterrupt):
-        echo(f"stopped at once; {_HOW_TO_GO_ON}", err=True)
-        raise typer.Exit(130) from None
-    if profile:
-        show_profile(summary.profile)
-    _conclude(summary, output)
-
-
-_HOW_TO_GO_ON = "finished takes are kept: run the same command again to go on"
-
-
-@contextmanager
-def _executor(
-    wanted: Wanted,
-    sources: Mapping[Direction, str],
-    config: PredictConfig,
-    execution: ExecutionConfig,
-    take_timeout: float | None,
-) -> Iterator[Executor]:
-    from functools import partial
-
-    from lmeec.cluster.resources import in_process_reason
-    from lmeec.errors import ClusterError
-    from lmeec.extras import how_to_install
-    from lmeec.runs.ledger import InProcess
-    from lmeec.runs.worker import Worker
-
-    reason = in_process_reason(wanted, needs_workers=take_timeout is not None)
-    if reason is not None:
-        if wanted.workers != 0:
-            echo(f"predicting in this process: {reason}", err=True)
-        yield InProcess(Worker(sources, config, execution))
-        return
-    try:
-        from lmeec.cluster.executor import DEFAULT_TAKE_TIMEOUT_S, RayExecutor
-        from lmeec.cluster.session import ray_session
-    except ImportError as error:
-        raise ClusterError(
-            f"workers need ray, which cannot be imported ({error}): {how_to_install('ray')}, or use --workers 0"
-        ) from error
-
-    absolute = {direction: _absolute(source) for direction, source in sources.items()}
-    make_worker = partial(Worker, absolute, config, execution)
-    with ray_session(wanted) as sizes:
-        where = "here" if wanted.address is None else f"on the Ray cluster at {wanted.address}"
-        gpus = f"{sizes.gpus:g} GPUs and " if sizes.gpus else ""
-        echo(f"predicting with {sizes.workers} workers {where}, each with {gpus}{sizes.cpus} CPUs", err=True)
-        with RayExecutor(make_worker, config, sizes, take_timeout or DEFAULT_TAKE_TIMEOUT_S) as executor:
-            yield executor
-
-
-def _absolute(source: str) -> str:
-    """Workers have folders of their own to be in."""
-    path = Path(source)
-    return str(path.absolute()) if path.exists() else source
-
-
-def _introduce(models: Mapping[Direction, ModelInfo]) -> None:
-    for direction, model in models.items():
-        echo(f"{direction}: model {model.name} ({model.digest[:12]}) on {model.device} in {model.dtype}", err=True)
-    if any((model.device, model.dtype) == ("cpu", "bfloat16") for model in models.values()):
-        from lmeec.model.build import has_fast_bfloat16
-
-        if not has_fast_bfloat16():
-            echo("warning: this CPU has no bfloat16 arithmetic; --dtype float32 is faster and exact", err=True)
-
-
-def _conclude(summary: RunSummary, out: Output) -> None:
-    resumed = f" ({summary.resumed} of them done before)" if summary.resumed else ""
-    if summary.waiting:
-        echo(
-            f"stopped: {summary.parts} takes and directions are done{resumed}, {summary.waiting} remain; "
-            f"{_HOW_TO_GO_ON}",
-            err=True,
-        )
-        raise typer.Exit(130)
-    where = f"{out}: " if summary.rows or summary.parts else ""
-    whole = "whole " if summary.failures else ""
-    without = f"; {summary.missing:,} frames have no prediction (column `missing` says why)" if summary.missing else ""
-    echo(
-        f"{where}{summary.rows:,} predictions from {summary.parts} {whole}takes and directions{resumed}, "
-        f"{summary.seconds:.0f} s{without}"
-    )
-    if summary.failures:
-        echo(
-            f"error: {len(summary.failures)} jobs failed, see {out.failures}; run the same command again to try only "
-            "these again",
-            err=True,
-        )
-        raise typer.Exit(1)
-    if not summary.rows:
-        echo(f"error: no frame could be predicted; column `missing` of {out} says why", err=True)
-        raise typer.Exit(1)
+    if status:
+        raise typer.Exit(status)

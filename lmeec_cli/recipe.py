@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,11 +16,10 @@ from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
     from lmeec.analysis.evaluation import DirectionScore
+    from lmeec.config import Policy
     from lmeec_cli.recipe_file import Ablation, EgoExoClip, Overnight, Predict, Training
 
 recipe = typer.Typer(help="List, copy and run recipes: jobs to copy and edit.", no_args_is_help=True)
-
-_STOPPED = 130
 
 
 @recipe.command("ls")
@@ -120,7 +119,7 @@ def _summary(path: Path) -> str:
 def _run_overnight(wanted: Overnight) -> None:
     from lmeec.analysis.evaluation import evaluate
 
-    status = _predict(wanted.predict, {})
+    status = _predict(wanted.predict)
     scores = evaluate(wanted.predict.out)
     _show({"": scores})
     if wanted.scores is not None:
@@ -140,7 +139,7 @@ def _run_ablation(wanted: Ablation) -> None:
     for policy in wanted.policies:
         out = folder / f"{policy}.parquet"
         echo(f"memory policy {policy}", err=True)
-        status = max(status, _predict(wanted.predict, {"memory_policy": policy, "out": str(out)}))
+        status = max(status, _predict(wanted.predict, policy=policy, out=str(out)))
         scores[policy] = evaluate(out)
     _show(scores)
     if wanted.scores is not None:
@@ -149,13 +148,39 @@ def _run_ablation(wanted: Ablation) -> None:
 
 
 def _run_ego_exoclip(wanted: EgoExoClip) -> None:
-    from lmeec_cli.clips import make
-    from lmeec_cli.clips_instruct import instruct
+    from lmeec.clips import ClipsConfig, LengthConfig
+    from lmeec.clips.instruct import InstructConfig
+    from lmeec_cli.clips import make_table
+    from lmeec_cli.clips_extract import Extraction
+    from lmeec_cli.clips_instruct import write_conversations
 
-    options = wanted.clips.model_dump()
-    status = _status_of(lambda: make(form=options.pop("format"), workers=str(options.pop("workers")), **options))
+    options = wanted.clips
+    config = ClipsConfig(
+        length=LengthConfig(options.rule, options.seconds, options.min_length, options.max_length),
+        ego_visible_only=options.ego_visible_only,
+        best_exo_only=options.best_exo_only,
+        include_unsure=options.include_unsure,
+        include_rejected=options.include_rejected,
+        duplicates=options.merge_duplicates,
+        video=options.video,
+    )
+    extraction = None
+    if options.extract is not None:
+        extraction = Extraction.of(
+            options.extract, options.format, options.short_side, options.workers, options.ray_address
+        )
+    status = make_table(
+        options.takes,
+        options.out,
+        config,
+        extraction,
+        annotations=options.annotations,
+        results=options.results,
+        overwrite=options.overwrite,
+    )
     if wanted.instruct is not None:
-        instruct(wanted.clips.out, overwrite=True, **wanted.instruct.model_dump())
+        conversations = InstructConfig(wanted.instruct.val_share, wanted.instruct.seed)
+        write_conversations(options.out, wanted.instruct.out, conversations, overwrite=True)
     raise typer.Exit(status)
 
 
@@ -165,23 +190,36 @@ def _run_training(wanted: Training) -> None:
     start(**(wanted.train.model_dump() | {"workers": str(wanted.train.workers), "settings": wanted.settings}))
 
 
-def _predict(options: Predict, changes: Mapping[str, Any]) -> int:
+def _predict(options: Predict, *, policy: Policy | None = None, out: str | None = None) -> int:
     """Predict; a run with failures has a table too, so what follows goes on and the status is kept."""
-    from lmeec_cli.predict import predict
+    from lmeec.analysis.calibration import read_calibration
+    from lmeec.cluster.resources import Wanted
+    from lmeec.config import ExecutionConfig, MemoryConfig, PredictConfig
+    from lmeec_cli.options import directions_of
+    from lmeec_cli.predicting import predict_takes
 
-    given = options.model_dump() | {name: str(getattr(options, name)) for name in ("workers", "batch_tracks")}
-    return _status_of(lambda: predict(**(given | dict(changes))))
-
-
-def _status_of(command: Callable[[], None]) -> int:
-    """The exit status of a command; one that the user stopped stops the recipe as well."""
-    try:
-        command()
-    except typer.Exit as end:
-        if end.exit_code == _STOPPED:
-            raise
-        return end.exit_code
-    return 0
+    return predict_takes(
+        options.takes,
+        out or options.out,
+        PredictConfig(
+            directions=directions_of(options.direction),
+            memory=MemoryConfig(policy=policy or options.memory_policy, size=options.memory_size),
+            dtype=options.dtype,
+            video=options.video,
+            pixels=options.pixels,
+            objects=tuple(options.objects),
+            calibration=None if options.calibration is None else read_calibration(options.calibration),
+        ),
+        ExecutionConfig(options.device, options.batch_tracks),
+        Wanted(options.workers, options.gpus_per_worker, options.cpus_per_worker, options.ray_address, options.device),
+        checkpoint=options.checkpoint,
+        annotations=options.annotations,
+        names=options.take,
+        overwrite=options.overwrite,
+        retries=options.retries,
+        take_timeout=options.take_timeout,
+        log_format=options.log_format,
+    )
 
 
 def _plain(scores: Mapping[str, DirectionScore]) -> dict[str, Any]:

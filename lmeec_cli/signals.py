@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lmeec_cli.terminal import echo_in_a_signal
 
 if TYPE_CHECKING:
-    from lmeec.runs.ledger import Stop
+    from lmeec.runs.stop import Stop
 
 
 class Stopped(BaseException):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from lmeec.cluster.resources import Wanted
     from lmeec.config import Direction
-    from lmeec.runs.ledger import Stop
+    from lmeec.runs.stop import Stop
     from lmeec.training.config import TrainConfig
     from lmeec.training.run import TrainJob
 
@@ -206,7 +206,7 @@ def start(
     """Train; the arguments are the options of the command, and its settings."""
     from lmeec.cluster.resources import Wanted
     from lmeec.model.build import BUILT_IN
-    from lmeec.runs.ledger import Stop
+    from lmeec.runs.stop import Stop
     from lmeec.training.run import TrainJob
     from lmeec_cli.signals import Stopped, stopping
 
@@ -239,33 +239,11 @@ def start(
 
 
 def _train(job: TrainJob, wanted: Wanted, log_format: LogFormat, stop: Stop) -> bool:
-    from lmeec.errors import ClusterError
-    from lmeec.extras import how_to_install
-    from lmeec.training.run import run_training
+    from lmeec.cluster.executors import trainer_for
     from lmeec_cli.train_progress import training_reporter
 
-    if not _needs_ray(wanted):
-        with training_reporter(log_format) as reporter:
-            return run_training(job, reporter, stopping=lambda: stop.requested)
-    try:
-        from lmeec.cluster.session import ray_session
-        from lmeec.cluster.train import train_on_ray
-    except ImportError as error:
-        raise ClusterError(
-            f"workers need Ray Train, which cannot be imported ({error}): {how_to_install('ray')}, or use --workers 1"
-        ) from error
-    with ray_session(wanted) as sizes, training_reporter(log_format) as reporter:
-        return train_on_ray(job, sizes, reporter, lambda: stop.requested)
-
-
-def _needs_ray(wanted: Wanted) -> bool:
-    """Whether there is more than one worker, or another machine."""
-    from lmeec.cluster.resources import this_machine
-
-    if wanted.address is not None:
-        return True
-    gpus = this_machine().gpus if wanted.device in ("auto", "cuda") else 0
-    return (gpus if wanted.workers == "auto" else wanted.workers) > 1
+    with trainer_for(wanted) as train, training_reporter(log_format) as reporter:
+        return train(job, reporter, stop)
 
 
 def _with_options(settings: TrainConfig, changes: Mapping[str, Any], **parts: Mapping[str, Any]) -> TrainConfig:

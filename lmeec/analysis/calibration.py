@@ -100,6 +100,11 @@ class Calibration:
         """SHA-256 of what decides, hexadecimal."""
         return hashlib.sha256(msgspec.json.encode(self.directions, order="sorted")).hexdigest()
 
+    @property
+    def known_directions(self) -> frozenset[str]:
+        """Directions whose confidence it replaces."""
+        return frozenset(self.directions)
+
     def confidence(self, rows: pa.RecordBatch | pa.Table) -> NDArray[np.float64]:
         """Confidence of rows; those of directions that it says nothing of, and those without a prediction, keep theirs.
 

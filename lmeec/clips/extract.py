@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING
 
 import av
 import pyarrow as pa
@@ -30,9 +30,11 @@ from lmeec.files.names import show
 from lmeec.files.whole import naming_the_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from lmeec.config import ClipFormat
+    from lmeec.runs.stop import Stop
+    from lmeec.runs.tasks import TaskExecutor
 
 MARKER = "extract.json"
 SHARDS_FOLDER = "shards"
@@ -123,43 +125,14 @@ class ExtractSummary:
     waiting: int = 0
 
 
-class Executor(Protocol):
-    """Does jobs, in this process or in others, and gives results as they come."""
-
-    threads: int
-
-    def __call__(
-        self,
-        work: Callable[[TakeJob], TakeResult],
-        jobs: Iterable[TakeJob],
-        died: Callable[[TakeJob, str], TakeResult],
-    ) -> Iterator[TakeResult]:
-        """Yield the result of every job; `died` makes one of a job whose worker died."""
-
-
-class InProcess:
-    """Does one job after the other in this process."""
-
-    threads = 0
-
-    def __call__(
-        self,
-        work: Callable[[TakeJob], TakeResult],
-        jobs: Iterable[TakeJob],
-        died: Callable[[TakeJob, str], TakeResult],
-    ) -> Iterator[TakeResult]:
-        """See `Executor`."""
-        yield from map(work, jobs)
-
-
 def extract_clips(
     table: Path,
     folder: Path,
     config: ExtractConfig,
-    executor: Executor,
+    executor: TaskExecutor,
     *,
     overwrite: bool = False,
-    stopped: Callable[[], bool] = lambda: False,
+    stop: Stop | None = None,
     on_result: Callable[[TakeResult], None] = lambda _result: None,
 ) -> ExtractSummary:
     """Cut the clips of a table; what is in the folder already is kept.
@@ -174,7 +147,7 @@ def extract_clips(
         config: What to write.
         executor: Does the work.
         overwrite: Remove clips of another table or size that are in the folder.
-        stopped: Whether no more takes are to be begun.
+        stop: Lets the caller end early: takes at hand are finished.
         on_result: Called with what became of each take.
 
     Raises:
@@ -190,7 +163,7 @@ def extract_clips(
         def jobs() -> Iterator[TakeJob]:
             nonlocal begun
             for number, rows in enumerate(scan_clip_takes(table)):
-                if ending or stopped():
+                if ending or (stop is not None and stop.requested):
                     return
                 begun += 1
                 yield TakeJob(number, rows)

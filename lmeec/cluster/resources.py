@@ -109,6 +109,14 @@ def _share_for(workers: int, cpus: list[int]) -> int:
     return next((share for share in shares if sum(count // share for count in cpus) >= workers), 1)
 
 
+def needs_ray_to_train(wanted: Wanted) -> bool:
+    """Whether a training has more than one worker, or another machine."""
+    if wanted.address is not None:
+        return True
+    gpus = this_machine().gpus if wanted.device in ("auto", "cuda") else 0
+    return (gpus if wanted.workers == "auto" else wanted.workers) > 1
+
+
 def in_process_reason(wanted: Wanted, *, needs_workers: bool) -> str | None:
     """Why a run stays in this process, for the user; None if it uses workers.
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
     from lmeec.cluster.resources import Sizes
+    from lmeec.runs.stop import Stop
 
 Answer = TypeVar("Answer")
 
@@ -42,16 +43,14 @@ _PATIENCE_S = 24 * 3600
 """Workers wait for each other while one still decodes takes or judges its share of them."""
 
 
-def train_on_ray(
-    job: Job, sizes: Sizes, reporter: TrainingReporter, stopping: Callable[[], bool] = lambda: False
-) -> bool:
+def train_on_ray(job: Job, sizes: Sizes, reporter: TrainingReporter, stop: Stop | None = None) -> bool:
     """Train on a Ray cluster that is joined already; see `lmeec.training.run` and `lmeec.mllm.train`.
 
     Args:
         job: what to train; its paths are the same on all machines.
         sizes: how many workers and what each gets.
         reporter: is told how it goes.
-        stopping: whether to save and end.
+        stop: lets the caller save and end.
 
     Raises:
         ClusterError: the workers cannot be started, or die again and again.
@@ -78,7 +77,7 @@ def train_on_ray(
         while fit.is_alive():
             fit.join(_TICK_S)
             node.check_now_and_then()
-            if stopping():
+            if stop is not None and stop.requested:
                 mailbox.stop.remote()
             events: list[TrainingEvent] = _answer(mailbox.take.remote(), node)
             for event in events:

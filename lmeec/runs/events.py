@@ -170,3 +170,13 @@ class Reporter(Protocol):
 
     def update(self, progress: Progress) -> None:
         """Is called often, at least once a second while workers answer."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def event(self, event: Event) -> None:
+        """See `Reporter`."""
+
+    def update(self, progress: Progress) -> None:
+        """See `Reporter`."""

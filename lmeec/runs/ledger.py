@@ -18,16 +18,16 @@ from lmeec.runs.events import (
     RunStarted,
 )
 from lmeec.runs.jobs import Job, JobQueue, narrowed
-from lmeec.runs.worker import JobError, ModelInfo, PartResult, Worker
 from lmeec.tables.failures import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from lmeec.config import Direction, PredictConfig
     from lmeec.data.takes import Take
     from lmeec.files.locations import Location
     from lmeec.runs.heartbeat import RunRecord
+    from lmeec.runs.stop import Stop
+    from lmeec.runs.worker import JobError, PartResult
     from lmeec.tables import RunMetadata
     from lmeec.tables.coverage import Pair
 
@@ -39,30 +39,6 @@ class Takes(Protocol):
 
     def __getitem__(self, index: int) -> Take:
         """One take."""
-
-
-class Stop:
-    """The wish to end a run early: jobs at hand are finished, no other is begun."""
-
-    def __init__(self) -> None:
-        self.requested = False
-
-    def request(self) -> None:
-        """Finish what is at hand only."""
-        self.requested = True
-
-
-class Executor(Protocol):
-    """Predicts the jobs of a run, in this process or in others."""
-
-    config: PredictConfig
-    workers: int
-
-    def describe(self) -> Mapping[Direction, ModelInfo]:
-        """The models that the workers have loaded."""
-
-    def run(self, ledger: Ledger) -> None:
-        """Do jobs until `ledger` has no more to give and all that were begun are settled."""
 
 
 @dataclass(frozen=True)
@@ -244,44 +220,3 @@ class Ledger:
 def _units(job: Job) -> set[Pair | None]:
     """What is done or not of a job: its pairs of cameras, or the job itself if it has none."""
     return set(job.pairs) or {None}
-
-
-class InProcess:
-    """Predicts in this process, one job after the other.
-
-    Args:
-        worker: predicts.
-    """
-
-    workers = 1
-    _NAME = "0"
-
-    def __init__(self, worker: Worker) -> None:
-        self.config = worker.config
-        self._worker = worker
-
-    def describe(self) -> Mapping[Direction, ModelInfo]:
-        """See `Executor`."""
-        return self._worker.describe()
-
-    def run(self, ledger: Ledger) -> None:
-        """See `Executor`."""
-        while (assignment := ledger.next_job()) is not None:
-            job = assignment.job
-            ledger.started(self._NAME, job)
-            try:
-                result = self._predict(assignment, ledger, lambda made: ledger.advanced(self._NAME, made))
-            except Exception as error:
-                ledger.failed(self._NAME, job, JobError.of(error))
-            else:
-                ledger.finished(self._NAME, job, result)
-
-    def _predict(self, assignment: Assignment, ledger: Ledger, advanced: Callable[[int], None]) -> PartResult:
-        job = assignment.job
-        steps = self._worker.predict_part(assignment.take, job, ledger.directory, ledger.run)
-        while True:
-            try:
-                advanced(next(steps))
-            except StopIteration as end:
-                result: PartResult = end.value
-                return result

@@ -8,17 +8,21 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lmeec.config import ExecutionConfig, PredictConfig
+from lmeec.data.takes import find_takes
 from lmeec.data.truth import UncountedMasks
 from lmeec.errors import DataError, DiskFullError, OutputError
 from lmeec.files.names import first_few
 from lmeec.inference.missing import missing_rows
 from lmeec.inference.pipeline import Profile
-from lmeec.runs.events import Notice, Progress, Reporter
+from lmeec.model.sources import checkpoint_sources
+from lmeec.runs.events import Notice, Progress, Reporter, Silent
 from lmeec.runs.heartbeat import PLAN_FILE, RunRecord
 from lmeec.runs.inventory import Inventory
 from lmeec.runs.jobs import Job, jobs_of, narrowed, remaining
-from lmeec.runs.ledger import Executor, Ledger, Stop
+from lmeec.runs.ledger import Ledger
 from lmeec.runs.nothing import refuse_nothing_to_predict
+from lmeec.runs.stop import Stop
 from lmeec.tables import (
     Output,
     PartInfo,
@@ -37,9 +41,10 @@ from lmeec.tables.metadata import digest_of_files
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from lmeec.config import Direction, PredictConfig
+    from lmeec.config import Direction
     from lmeec.data.takes import Take, TakeSet
     from lmeec.files.locations import Location
+    from lmeec.runs.executor import Executor
     from lmeec.runs.worker import ModelInfo
 
 _FAILED = "failed"
@@ -114,6 +119,98 @@ def check_output(out: Location | str | Output, *, overwrite: bool) -> None:
             f"{error}. Name another output, or pass `overwrite=True` to replace what is there",
             settings=[*error.settings, "overwrite"],
         ) from error
+
+
+@dataclass(frozen=True)
+class PredictJob:
+    """What a run is to predict, and into what; `predict_job` makes one of paths.
+
+    Attributes:
+        takes: the takes.
+        out: the results.
+        sources: the model of each direction, a built-in name or a path.
+        config: what to predict.
+        execution: how.
+        overwrite: discard an existing output and the parts of earlier runs.
+        retries: how often a job that failed is tried again.
+    """
+
+    takes: TakeSet
+    out: Output
+    sources: Mapping[Direction, str]
+    config: PredictConfig
+    execution: ExecutionConfig
+    overwrite: bool = False
+    retries: int = 2
+
+
+def predict_job(
+    takes: Path,
+    out: Location | str | Output,
+    *,
+    checkpoint: Sequence[str] = ("nano",),
+    config: PredictConfig | None = None,
+    execution: ExecutionConfig | None = None,
+    annotations: Path | None = None,
+    names: Sequence[str] = (),
+    overwrite: bool = False,
+    retries: int = 2,
+) -> PredictJob:
+    """Look at what a run is about, before any process is started for it.
+
+    Args:
+        takes: folder of takes.
+        out: the results file, or a folder for one file a take and direction if the name ends in a slash.
+        checkpoint: one or two, each a built-in name or a path (`lmeec.model.sources.checkpoint_sources`).
+        config: what to predict; the defaults predict both directions.
+        execution: how.
+        annotations: a relations file, or a folder of them; None looks beside the takes.
+        names: only takes of these names or uids.
+        overwrite: as in `PredictJob`.
+        retries: as in `PredictJob`.
+
+    Raises:
+        OutputError: the output cannot be of this run.
+        DataError: takes or annotations cannot be used.
+        CheckpointError, ConfigError: the checkpoints do not fit the directions.
+    """
+    config = config or PredictConfig()
+    output = Output.of(out).absolute()
+    check_output(output, overwrite=overwrite)
+    # Workers have folders of their own to be in.
+    sources = {
+        direction: str(Path(source).absolute()) if Path(source).exists() else source
+        for direction, source in checkpoint_sources(list(checkpoint), config.directions).items()
+    }
+    found = find_takes(takes.absolute(), annotations=annotations, video=config.video_size, names=names)
+    return PredictJob(
+        found, output, sources, config, execution or ExecutionConfig(), overwrite=overwrite, retries=retries
+    )
+
+
+def predict(
+    job: PredictJob, executor: Executor, reporter: Reporter | None = None, stop: Stop | None = None
+) -> RunSummary:
+    """Predict every take in every direction, into one sorted table; what `lmeec predict` does.
+
+    Args:
+        job: what to predict.
+        executor: predicts; `lmeec.cluster.executors.executor_for` makes one that suits the job.
+        reporter: is told how it goes.
+        stop: lets the caller end the run early.
+
+    Raises:
+        LmeecError: as `run_predictions`.
+
+    Example:
+        One process, from a notebook:
+
+            job = predict_job(Path("takes"), "results.parquet")
+            summary = predict(job, InProcess(Worker(job.sources, job.config, job.execution)))
+    """
+    return run_predictions(
+        executor, job.takes, job.out, reporter or Silent(), overwrite=job.overwrite, retries=job.retries, stop=stop
+    )
 
 
 def run_predictions(

@@ -28,7 +28,7 @@ from lmeec.errors import DataError
 from lmeec.export.challenge import export_challenge
 from lmeec.importing import import_predictions
 from lmeec.inference import predictor
-from lmeec.runs.ledger import InProcess
+from lmeec.runs.executor import InProcess
 from lmeec.runs.predict import run_predictions
 from lmeec.runs.worker import Worker
 from lmeec.tables import read_results

@@ -13,7 +13,7 @@ import time
 
 WRITER = """
 import sys
-from lmeec.runs.ledger import Stop
+from lmeec.runs.stop import Stop
 from lmeec_cli.signals import stopping
 
 stop = Stop()

@@ -15,9 +15,11 @@ import webdataset
 
 from lmeec.clips import ClipsConfig, LengthConfig, make_clips, read_source
 from lmeec.clips.cutting import Cut, clip_size, cut_video
-from lmeec.clips.extract import ExtractConfig, InProcess, extract_clips
+from lmeec.clips.extract import ExtractConfig, extract_clips
 from lmeec.clips.shards import sample_key
 from lmeec.errors import ConfigError, DataError, OutputError
+from lmeec.runs.stop import Stop
+from lmeec.runs.tasks import TasksInProcess
 from lmeec.video import instants
 from lmeec.video.file import VideoReader
 from tests.support.described import annotation, description, spoken, write_descriptions
@@ -89,7 +91,10 @@ def test_clips_of_a_camera_with_another_frame_rate_show_the_same_moments(takes, 
     for name in ("before", "after"):
         source = read_source(takes.root, HALF_SECOND)
         make_clips(source, tmp_path / f"{name}.parquet", HALF_SECOND)
-        assert extract_clips(tmp_path / f"{name}.parquet", tmp_path / name, ExtractConfig(), InProcess()).failures == []
+        assert (
+            extract_clips(tmp_path / f"{name}.parquet", tmp_path / name, ExtractConfig(), TasksInProcess()).failures
+            == []
+        )
         clips[name] = files(tmp_path / name / "videos")
         notices = source.notices
         if name == "before":
@@ -136,10 +141,10 @@ def test_only_clips_with_the_damage_in_them_are_missing(rendered_takes, tmp_path
 @pytest.mark.parametrize("formats", [("webdataset",), ("mp4", "webdataset")])
 def test_a_damaged_take_has_a_shard_of_what_there_is_until_it_is_whole(formats, table, takes, tmp_path, damaged):
     path, config = table({takes.uids[0]: [spoken(1.0, 3.0)]}), ExtractConfig(formats)
-    extract_clips(path, tmp_path / "undisturbed", config, InProcess())
+    extract_clips(path, tmp_path / "undisturbed", config, TasksInProcess())
     damaged.add("gp01")
     for _ in range(2):
-        done = extract_clips(path, tmp_path / "out", config, InProcess())
+        done = extract_clips(path, tmp_path / "out", config, TasksInProcess())
         assert done.takes == 0
         assert len(done.failures) == 1
         (shard,) = (tmp_path / "out" / "shards").iterdir()
@@ -147,7 +152,7 @@ def test_a_damaged_take_has_a_shard_of_what_there_is_until_it_is_whole(formats, 
         there = [sample["json"] for sample in webdataset.WebDataset(str(shard), shardshuffle=False).decode()]
         assert [(row["timestamp"], row["exo_cam"]) for row in there] == [(1.0, "gp02"), (3.0, "gp01"), (3.0, "gp02")]
     damaged.clear()
-    assert extract_clips(path, tmp_path / "out", config, InProcess()).failures == []
+    assert extract_clips(path, tmp_path / "out", config, TasksInProcess()).failures == []
     assert files(tmp_path / "out") == files(tmp_path / "undisturbed")
 
 
@@ -161,7 +166,7 @@ def test_sizes(size, side, expected):
 
 def test_files_are_where_the_table_says_and_of_the_size_asked_for(table, takes, tmp_path):
     path = table({uid: [spoken(1.0, 2.0, 2.0)] for uid in takes.uids})
-    done = extract_clips(path, tmp_path / "out", ExtractConfig(short_side=48), InProcess())
+    done = extract_clips(path, tmp_path / "out", ExtractConfig(short_side=48), TasksInProcess())
     assert (done.takes, done.cut, done.kept, done.failures) == (2, 2 * 2 * 3, 0, []), "equal bounds share a file"
     for row in pq.read_table(path).to_pylist():
         for view, width in (("ego", 48), ("exo", 86)):
@@ -173,7 +178,7 @@ def test_files_are_where_the_table_says_and_of_the_size_asked_for(table, takes, 
 def test_shards_are_read_by_webdataset(table, takes, tmp_path):
     said = annotation(description("C lifts a cup", 1.0), description("他拿起茶碗", 2.0, best_exo=None))
     path = table({takes.uids[0]: [said], takes.uids[1]: [spoken(2.0)], "gone": [spoken(1)]})
-    assert extract_clips(path, tmp_path / "out", SHARDS, InProcess()).failures == []
+    assert extract_clips(path, tmp_path / "out", SHARDS, TasksInProcess()).failures == []
     shards = sorted(str(shard) for shard in (tmp_path / "out" / "shards").iterdir())
     assert [shard.rsplit("/", 1)[1] for shard in shards] == ["clips-000000.tar", "clips-000001.tar"]
     samples = list(webdataset.WebDataset(shards, shardshuffle=False).decode())
@@ -201,28 +206,28 @@ def test_shards_are_read_by_webdataset(table, takes, tmp_path):
 
 def test_what_is_there_is_kept_and_both_formats_agree(table, takes, tmp_path):
     path = table({uid: [spoken(1.0, 2.0)] for uid in takes.uids})
-    extract_clips(path, tmp_path / "shards", SHARDS, InProcess())
+    extract_clips(path, tmp_path / "shards", SHARDS, TasksInProcess())
     both = ExtractConfig(("mp4", "webdataset"))
-    extract_clips(path, tmp_path / "both", both, InProcess())
+    extract_clips(path, tmp_path / "both", both, TasksInProcess())
     before = files(tmp_path / "both")
     shard = "shards/clips-000000.tar"
     assert before[shard] == files(tmp_path / "shards")[shard]
     lost = next(name for name in before if name.endswith(".mp4"))
     (tmp_path / "both" / lost).unlink()
     (tmp_path / "both" / shard).unlink()
-    again = extract_clips(path, tmp_path / "both", both, InProcess())
+    again = extract_clips(path, tmp_path / "both", both, TasksInProcess())
     assert (again.cut, again.kept) == (1, 11)
     assert files(tmp_path / "both") == before
 
 
 def test_a_stopped_run_goes_on(table, takes, tmp_path):
     path = table({uid: [spoken(1.0, 2.0)] for uid in takes.uids})
-    results = []
+    stop = Stop()
     done = extract_clips(
-        path, tmp_path / "out", SHARDS, InProcess(), stopped=lambda: bool(results), on_result=results.append
+        path, tmp_path / "out", SHARDS, TasksInProcess(), stop=stop, on_result=lambda _result: stop.request()
     )
     assert (done.takes, done.waiting) == (1, 1)
-    again = extract_clips(path, tmp_path / "out", SHARDS, InProcess())
+    again = extract_clips(path, tmp_path / "out", SHARDS, TasksInProcess())
     assert (again.takes, again.waiting, again.cut, again.kept) == (2, 0, 6, 6)
 
 
@@ -233,7 +238,7 @@ def test_one_damaged_video_does_not_stop_the_rest(table, takes, tmp_path):
     shutil.copy(takes.video(number, "gp01"), tmp_path / "whole.mp4")
     takes.video(number, "gp01").write_bytes(b"no video")
     config = ExtractConfig(("mp4", "webdataset"))
-    done = extract_clips(path, tmp_path / "out", config, InProcess())
+    done = extract_clips(path, tmp_path / "out", config, TasksInProcess())
     assert done.takes == 1
     (failure,) = done.failures
     assert takes.names[number] in failure
@@ -242,24 +247,24 @@ def test_one_damaged_video_does_not_stop_the_rest(table, takes, tmp_path):
     assert shards == {"clips-000000.partial.tar", "clips-000001.tar"}
     assert len(list((tmp_path / "out" / "videos" / takes.names[number]).rglob("*.mp4"))) == 4
     shutil.copy(tmp_path / "whole.mp4", takes.video(number, "gp01"))
-    again = extract_clips(path, tmp_path / "out", config, InProcess())
+    again = extract_clips(path, tmp_path / "out", config, TasksInProcess())
     assert (again.takes, again.cut, again.failures) == (2, 2, [])
 
 
 def test_clips_of_another_table_are_not_mixed(table, takes, tmp_path):
     path, out = table({takes.uids[0]: [spoken(1.0)]}), tmp_path / "out"
-    extract_clips(path, out, SHARDS, InProcess())
+    extract_clips(path, out, SHARDS, TasksInProcess())
     for change in (ExtractConfig(short_side=64), None):
         other = path if change else table({takes.uids[0]: [spoken(2.0)]}, "other.parquet")
         with pytest.raises(OutputError, match="overwrite=True"):
-            extract_clips(other, out, change or SHARDS, InProcess())
-    extract_clips(other, out, ExtractConfig(), InProcess(), overwrite=True)
+            extract_clips(other, out, change or SHARDS, TasksInProcess())
+    extract_clips(other, out, ExtractConfig(), TasksInProcess(), overwrite=True)
     assert not (out / "shards").exists()
     assert len(list(out.rglob("*.mp4"))) == 3
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "thesis.txt").write_text("mine")
     with pytest.raises(OutputError, match="other things"):
-        extract_clips(path, tmp_path / "thesis", SHARDS, InProcess())
+        extract_clips(path, tmp_path / "thesis", SHARDS, TasksInProcess())
 
 
 def test_two_runs_do_not_share_a_folder(table, takes, tmp_path):
@@ -267,11 +272,11 @@ def test_two_runs_do_not_share_a_folder(table, takes, tmp_path):
 
     def again(result):
         with pytest.raises(OutputError, match="another run"):
-            extract_clips(path, tmp_path / "out", SHARDS, InProcess())
+            extract_clips(path, tmp_path / "out", SHARDS, TasksInProcess())
         result_seen.append(result)
 
     result_seen = []
-    extract_clips(path, tmp_path / "out", SHARDS, InProcess(), on_result=again)
+    extract_clips(path, tmp_path / "out", SHARDS, TasksInProcess(), on_result=again)
     assert result_seen
 
 
@@ -289,5 +294,5 @@ def test_impossible_settings_are_named(values):
 
 
 def test_the_marker_is_json(table, takes, tmp_path):
-    extract_clips(table({takes.uids[0]: [spoken(1.0)]}), tmp_path / "out", SHARDS, InProcess())
+    extract_clips(table({takes.uids[0]: [spoken(1.0)]}), tmp_path / "out", SHARDS, TasksInProcess())
     assert json.loads((tmp_path / "out" / "extract.json").read_text())["short_side"] == 256

@@ -8,10 +8,11 @@ import time
 import psutil
 import pytest
 
-from lmeec.clips.extract import ExtractConfig, InProcess, extract_clips
+from lmeec.clips.extract import ExtractConfig, extract_clips
 from lmeec.cluster.resources import Wanted
 from lmeec.cluster.session import ray_session
 from lmeec.cluster.tasks import RayTasks
+from lmeec.runs.tasks import TasksInProcess
 from tests.support.command import lmeec
 from tests.support.described import spoken, write_descriptions
 
@@ -53,7 +54,7 @@ def test_neither_a_killed_worker_nor_a_damaged_take_changes_the_others(described
     table, out = tmp_path / "clips.parquet", tmp_path / "out"
     call = ["clips", described.root, "--out", table, "--rule", "fixed", "--seconds", 1]
     assert lmeec(*call).status == 0
-    extract_clips(table, tmp_path / "here", ExtractConfig(("webdataset",)), InProcess())
+    extract_clips(table, tmp_path / "here", ExtractConfig(("webdataset",)), TasksInProcess())
     video = described.root / "takes" / "copy_003" / "frame_aligned_videos" / "gp01.mp4"
     data = video.read_bytes()
     start, end = len(data) * 4 // 10, len(data) * 7 // 10

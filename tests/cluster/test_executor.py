@@ -18,8 +18,9 @@ from lmeec.config import PredictConfig
 from lmeec.data.takes import find_takes
 from lmeec.errors import CheckpointError, ClusterError, DiskFullError
 from lmeec.runs.events import JobFailed, JobFinished, JobRetried, JobStarted, Notice
-from lmeec.runs.ledger import InProcess, Stop
+from lmeec.runs.executor import InProcess
 from lmeec.runs.predict import run_predictions
+from lmeec.runs.stop import Stop
 from lmeec.runs.worker import Worker
 from lmeec.tables import list_parts, parts_directory, read_results
 from tests.support.ray_workers import NODE, Workers

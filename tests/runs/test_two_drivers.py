@@ -12,7 +12,7 @@ from lmeec.data.takes import find_takes
 from lmeec.errors import OutputError
 from lmeec.runs import heartbeat, predict
 from lmeec.runs.events import JobFinished
-from lmeec.runs.ledger import InProcess
+from lmeec.runs.executor import InProcess
 from lmeec.runs.worker import Worker
 from lmeec.tables import list_parts, parts_directory, read_results
 from tests.support.command import start_lmeec

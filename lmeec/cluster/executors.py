@@ -1,0 +1,127 @@
+"""Who does the work of a job: this process, or workers on a Ray cluster that is joined, or started for it alone.
+
+Ray is imported here and below only, and only where workers are wanted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lmeec.cluster.resources import Wanted, in_process_reason, needs_ray_to_train
+from lmeec.errors import ClusterError
+from lmeec.extras import how_to_install
+from lmeec.runs.executor import InProcess
+from lmeec.runs.tasks import TasksInProcess
+from lmeec.runs.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TypeAlias
+
+    from lmeec.cluster.resources import Sizes
+    from lmeec.cluster.train import Job
+    from lmeec.runs.executor import Executor
+    from lmeec.runs.predict import PredictJob
+    from lmeec.runs.stop import Stop
+    from lmeec.runs.tasks import TaskExecutor
+    from lmeec.training.output.progress import TrainingReporter
+
+    Train: TypeAlias = Callable[[Job, TrainingReporter, Stop], bool]
+
+
+def _untold(_text: str) -> None:
+    pass
+
+
+@contextlib.contextmanager
+def executor_for(
+    job: PredictJob,
+    wanted: Wanted | None = None,
+    *,
+    take_timeout: float | None = None,
+    notice: Callable[[str], None] = _untold,
+) -> Iterator[Executor]:
+    """Have somebody who predicts a job, until the block ends.
+
+    Args:
+        job: what is to be predicted.
+        wanted: how many workers, and where; the default suits this machine.
+        take_timeout: seconds that a take may go without a new prediction before its worker is replaced; needs workers.
+        notice: is told, in words, who it is.
+
+    Raises:
+        ClusterError: there are to be workers, and Ray is not installed, or cannot be started or joined.
+        CheckpointError, ConfigError: a model cannot be loaded.
+    """
+    wanted = wanted or Wanted(device=job.execution.device)
+    reason = in_process_reason(wanted, needs_workers=take_timeout is not None)
+    if reason is not None:
+        if wanted.workers != 0:
+            notice(f"predicting in this process: {reason}")
+        yield InProcess(Worker(job.sources, job.config, job.execution))
+        return
+    with _ray(wanted, instead=0) as sizes:
+        from lmeec.cluster.executor import DEFAULT_TAKE_TIMEOUT_S, RayExecutor
+
+        where = "here" if wanted.address is None else f"on the Ray cluster at {wanted.address}"
+        gpus = f"{sizes.gpus:g} GPUs and " if sizes.gpus else ""
+        notice(f"predicting with {sizes.workers} workers {where}, each with {gpus}{sizes.cpus} CPUs")
+        make_worker = partial(Worker, job.sources, job.config, job.execution)
+        with RayExecutor(make_worker, job.config, sizes, take_timeout or DEFAULT_TAKE_TIMEOUT_S) as executor:
+            yield executor
+
+
+@contextlib.contextmanager
+def task_executor(wanted: Wanted, *, notice: Callable[[str], None] = _untold) -> Iterator[TaskExecutor]:
+    """Have somebody who does independent jobs, such as cutting clips, until the block ends.
+
+    Args:
+        wanted: how many workers, and where.
+        notice: is told, in words, who it is.
+
+    Raises:
+        ClusterError: as for `executor_for`.
+    """
+    if in_process_reason(wanted, needs_workers=False) is not None:
+        yield TasksInProcess()
+        return
+    with _ray(wanted, instead=0) as sizes:
+        from lmeec.cluster.tasks import RayTasks
+
+        notice(f"working with {sizes.workers} workers, each with {sizes.cpus} CPUs")
+        yield RayTasks(sizes)
+
+
+@contextlib.contextmanager
+def trainer_for(wanted: Wanted) -> Iterator[Train]:
+    """Have somebody who trains, until the block ends: a function of a job, a reporter and the wish to stop.
+
+    Args:
+        wanted: how many workers, and where.
+
+    Raises:
+        ClusterError: as for `executor_for`.
+    """
+    if not needs_ray_to_train(wanted):
+        yield lambda job, reporter, stop: job.run(reporter, None, lambda: stop.requested)
+        return
+    with _ray(wanted, instead=1) as sizes:
+        from lmeec.cluster.train import train_on_ray
+
+        yield lambda job, reporter, stop: train_on_ray(job, sizes, reporter, stop)
+
+
+@contextlib.contextmanager
+def _ray(wanted: Wanted, *, instead: int) -> Iterator[Sizes]:
+    try:
+        from lmeec.cluster.session import ray_session
+    except ImportError as error:
+        raise ClusterError(
+            f"workers need ray, which cannot be imported ({error}): {how_to_install('ray')}, or use "
+            f"`workers={instead}`",
+            settings=["workers"],
+        ) from error
+    with ray_session(wanted) as sizes:
+        yield sizes

@@ -1,0 +1,134 @@
+"""A prediction in words: who does it, how it goes, how it ended. For `lmeec predict`, and recipes that predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from lmeec.errors import ConfigError
+from lmeec_cli.terminal import echo
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lmeec.cluster.resources import Wanted
+    from lmeec.config import Direction, ExecutionConfig, PredictConfig
+    from lmeec.runs.predict import RunSummary
+    from lmeec.runs.worker import ModelInfo
+    from lmeec.tables import Output
+    from lmeec_cli.options import LogFormat
+
+_HOW_TO_GO_ON = "finished takes are kept: run the same command again to go on"
+
+
+def predict_takes(
+    takes: Path,
+    out: str,
+    config: PredictConfig,
+    execution: ExecutionConfig,
+    wanted: Wanted,
+    *,
+    checkpoint: Sequence[str],
+    annotations: Path | None,
+    names: Sequence[str],
+    overwrite: bool,
+    retries: int,
+    take_timeout: float | None,
+    log_format: LogFormat,
+) -> int:
+    """Predict, and show how it goes; see `lmeec.runs.predict.predict_job` for the arguments.
+
+    Returns:
+        The exit status, 0 only if nothing failed.
+
+    Raises:
+        typer.Exit: the user stopped it; status 130.
+    """
+    from lmeec.cluster.executors import executor_for
+    from lmeec.runs.predict import predict, predict_job
+    from lmeec.runs.stop import Stop
+    from lmeec_cli.profile import show_profile
+    from lmeec_cli.progress import run_reporter
+    from lmeec_cli.signals import Stopped, stopping
+
+    if config.calibration is not None:
+        for name in set(config.directions) - config.calibration.known_directions:
+            echo(f"note: the calibration says nothing of {name}: its confidence is the object score's", err=True)
+    if wanted.workers == 0 and take_timeout is not None:
+        raise ConfigError(
+            "`take_timeout` needs a process that can be ended: use `workers=1` or more",
+            settings=["take_timeout", "workers"],
+        )
+    job = predict_job(
+        takes,
+        out,
+        checkpoint=checkpoint,
+        config=config,
+        execution=execution,
+        annotations=annotations,
+        names=names,
+        overwrite=overwrite,
+        retries=retries,
+    )
+    for warning in job.takes.warnings:
+        echo(f"warning: {warning}", err=True)
+    stop = Stop()
+    try:
+        with (
+            executor_for(job, wanted, take_timeout=take_timeout, notice=lambda text: echo(text, err=True)) as executor,
+            stopping(stop),
+        ):
+            _introduce(executor.describe())
+            with run_reporter(log_format) as reporter:
+                summary = predict(job, executor, reporter, stop)
+    except (Stopped, KeyboardInterrupt):
+        echo(f"stopped at once; {_HOW_TO_GO_ON}", err=True)
+        raise typer.Exit(130) from None
+    if execution.profile:
+        show_profile(summary.profile)
+    status = _conclude(summary, job.out)
+    if status == 130:
+        raise typer.Exit(status)
+    return status
+
+
+def _introduce(models: Mapping[Direction, ModelInfo]) -> None:
+    for direction, model in models.items():
+        echo(f"{direction}: model {model.name} ({model.digest[:12]}) on {model.device} in {model.dtype}", err=True)
+    if any((model.device, model.dtype) == ("cpu", "bfloat16") for model in models.values()):
+        from lmeec.model.build import has_fast_bfloat16
+
+        if not has_fast_bfloat16():
+            echo("warning: this CPU has no bfloat16 arithmetic; --dtype float32 is faster and exact", err=True)
+
+
+def _conclude(summary: RunSummary, out: Output) -> int:
+    """Say what became of the run; gives the exit status."""
+    resumed = f" ({summary.resumed} of them done before)" if summary.resumed else ""
+    if summary.waiting:
+        echo(
+            f"stopped: {summary.parts} takes and directions are done{resumed}, {summary.waiting} remain; "
+            f"{_HOW_TO_GO_ON}",
+            err=True,
+        )
+        return 130
+    where = f"{out}: " if summary.rows or summary.parts else ""
+    whole = "whole " if summary.failures else ""
+    without = f"; {summary.missing:,} frames have no prediction (column `missing` says why)" if summary.missing else ""
+    echo(
+        f"{where}{summary.rows:,} predictions from {summary.parts} {whole}takes and directions{resumed}, "
+        f"{summary.seconds:.0f} s{without}"
+    )
+    if summary.failures:
+        echo(
+            f"error: {len(summary.failures)} jobs failed, see {out.failures}; run the same command again to try only "
+            "these again",
+            err=True,
+        )
+        return 1
+    if not summary.rows:
+        echo(f"error: no frame could be predicted; column `missing` of {out} says why", err=True)
+        return 1
+    return 0
