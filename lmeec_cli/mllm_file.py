@@ -20,9 +20,9 @@ from lmeec.mllm.config import (
     Preset,
     PromptConfig,
 )
-from lmeec.mllm.data.training import QuestionSet, TrainingData
 from lmeec.mllm.settings import TRAINING, LossConfig, MllmTrainConfig, StageConfig
 from lmeec.mllm.synthetic.world import World
+from lmeec.mllm.training_data import QuestionSet, TrainingData
 from lmeec.training.settings import over
 from lmeec_cli.yaml_file import messages, read_yaml
 

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from lmeec.errors import ConfigError
-from lmeec.mllm.data.training import QuestionSet, TrainingData, clips_of_stage
 from lmeec.mllm.synthetic.questions import TASKS
 from lmeec.mllm.synthetic.world import World
+from lmeec.mllm.training_data import QuestionSet, TrainingData, clips_of_stage
 
 
 def test_synthetic_takes_give_captions_and_then_questions(tmp_path):
