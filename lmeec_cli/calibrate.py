@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmeec_cli.earlier import note_earlier_versions
 from lmeec_cli.options import AsJson, Overwrite
 from lmeec_cli.terminal import echo
 
@@ -47,6 +48,7 @@ def calibrate(
     from lmeec.tables import check_free
 
     check_free(out, overwrite=overwrite)
+    note_earlier_versions([results])
     fitted = fit_calibration(results)
     fitted.calibration.write(out)
     if as_json:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from lmeec_cli.earlier import note_earlier_versions
 from lmeec_cli.options import Overwrite
 from lmeec_cli.terminal import echo
 
@@ -64,6 +65,7 @@ def export(
     """
     if annotations is not None and to is not Format.CHALLENGE:
         raise typer.BadParameter("goes with --format challenge only", param_hint="--annotations")
+    note_earlier_versions(results)
     if to is Format.CHALLENGE:
         _challenge(results, out, annotations, overwrite)
     elif to is Format.COCO:

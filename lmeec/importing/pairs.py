@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lmeec.config import Direction
 from lmeec.data.tracks import MaskTrack
 from lmeec.data.truth import State
 from lmeec.errors import DataError
 from lmeec.files.names import show
-from lmeec.importing.predictions import Prediction
+from lmeec.importing.predictions import PredictedMask, Prediction
 from lmeec.masks import RunLengthMask, resize_nearest
 from lmeec.tables import ResultRow, rows_to_batch
 
@@ -62,6 +62,8 @@ def rows_of(task: ImportTask) -> pa.RecordBatch:
 def _row(task: ImportTask, frame: ImportedFrame) -> ResultRow:
     truth = task.truth.mask(frame.number) if task.truth is not None and frame.state == "visible" else None
     uid, name, scenario = task.take
+    # Whoever made the file knows why a prediction is not in it.
+    lacking: dict[str, Any] = {"missing": "failed", "size": task.size, "mask": None, "step": None}
     return ResultRow(
         take_uid=uid,
         take_name=name,
@@ -71,20 +73,21 @@ def _row(task: ImportTask, frame: ImportedFrame) -> ResultRow:
         target_cam=task.target_cam,
         direction=task.direction,
         frame=frame.number,
-        step=frame.step,
-        mask=_predicted(task, frame),
         object_score=None,
         predicted_iou=None,
         gt_state=frame.state,
         gt=truth and resize_nearest(truth, task.size),
-        confidence=0.0 if frame.prediction is None else frame.prediction.visible_confidence,
+        **lacking if frame.prediction is None else _predicted(task, frame, frame.prediction),
     )
 
 
-def _predicted(task: ImportTask, frame: ImportedFrame) -> RunLengthMask:
-    if frame.prediction is None or frame.prediction.pred_mask is None:
-        return RunLengthMask.empty(*task.size)
-    mask = frame.prediction.pred_mask
+def _predicted(task: ImportTask, frame: ImportedFrame, prediction: Prediction) -> dict[str, Any]:
+    mask = prediction.pred_mask
+    encoded = RunLengthMask.empty(*task.size) if mask is None else _resized(task, frame, mask)
+    return {"mask": encoded, "step": frame.step, "confidence": prediction.visible_confidence}
+
+
+def _resized(task: ImportTask, frame: ImportedFrame, mask: PredictedMask) -> RunLengthMask:
     try:
         return resize_nearest(RunLengthMask.from_counts(mask.counts, *mask.size), task.size)
     except DataError as error:

@@ -10,6 +10,7 @@ from lmeec.tables.coverage import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from io import FileIO
     from pathlib import Path
 
     from lmeec.data.take import Camera
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 _NAMES_DIGITS = 12
 _CONTENT_DIGITS = 16
 _VIDEO_END = 64 * 1024  # bytes; a copy changes times, so that only bytes tell a file from another of its size
+_SAMPLES, _SAMPLE = 64, 4 * 1024
+"""Pieces that are read between the ends of a video, evenly spread, and their bytes. A stretch that was replaced holds
+one of them, unless it is shorter than a 65th of the file."""
+
 _FRAME_START = 4 * 1024
 
 
@@ -45,8 +50,13 @@ def _size_and_content(video: Path) -> tuple[int, str]:
     with video.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         start = file.read(_VIDEO_END)
-        file.seek(max(size - _VIDEO_END, 0))
-        return size, _digest([start, file.read(_VIDEO_END)], _CONTENT_DIGITS)
+        pieces = [start, *(_piece(file, size * part // (_SAMPLES + 1), _SAMPLE) for part in range(1, _SAMPLES + 1))]
+        return size, _digest([*pieces, _piece(file, max(size - _VIDEO_END, 0), _VIDEO_END)], _CONTENT_DIGITS)
+
+
+def _piece(file: FileIO, offset: int, length: int) -> bytes:
+    file.seek(offset)
+    return file.read(length)
 
 
 def _content_of_frames(files: Sequence[Path]) -> str:

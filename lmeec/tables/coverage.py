@@ -27,8 +27,8 @@ class Source(msgspec.Struct, frozen=True):
         size: bytes of the video, or number of frames.
         names: of frames, the beginning of a digest of their files' names, as other frames can be as many.
         counted: of a video, frames a second that the take counts, by which its own frames are found.
-        content: the beginning of a digest of its first and last bytes, as another file can be as large; for frames, of
-            the first and last file. Empty where an earlier version took the note, or there are no frames.
+        content: the beginning of a digest of its ends and samples between them, as another file can be as large; for
+            frames, of the first and last file. Empty where an earlier version took the note, or there are no frames.
     """
 
     kind: Literal["full", "448", "frames"]

@@ -27,7 +27,7 @@ ADDED_COLUMNS = ("target_frame", "missing", "cycle_iou", "cycle_score", "source_
 
 Missing = Literal["empty_query", "video", "camera", "failed"]
 """Why a frame has no prediction: its query mask has no foreground, a video ends before it or cannot be read, a camera
-is not on disk, or the take failed."""
+is not on disk, or the take failed. An imported file that has none does not say why: that is `failed` too."""
 
 
 def _column(name: str, kind: pa.DataType, meaning: str, nullable: bool = False) -> pa.Field:

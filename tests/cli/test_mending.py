@@ -334,6 +334,20 @@ def test_other_frames_of_the_same_names_and_sizes_are_another_source(tmp_path):
     assert covered.changed(sources_of(take, ["cam01"])) == ["cam01"]
 
 
+@pytest.mark.parametrize("place", [0, 0.3, 0.5, 0.99])
+def test_a_video_that_was_replaced_within_is_another_source(tmp_path, place):
+    video = tmp_path / "cam01.mp4"
+    take = Take("uid", "take", None, {"cam01": Camera("cam01", video)}, {}, (), "")
+    content = bytearray(1_000_000)
+    video.write_bytes(content)
+    covered = Coverage((("aria01", "cam01"),), sources_of(take, ["cam01"]))
+    assert covered.changed(sources_of(take, ["cam01"])) == []
+    start = int(place * len(content))
+    content[start : start + 20_000] = b"x" * len(content[start : start + 20_000])
+    video.write_bytes(content)
+    assert covered.changed(sources_of(take, ["cam01"])) == ["cam01"]
+
+
 def test_what_was_noted_without_a_digest_is_compared_by_the_rest():
     now = {"cam01": Source("full", 9, content="1f"), "cam02": Source("full", 9, content="2f")}
     earlier = Coverage((("cam01", "cam02"),), {"cam01": Source("full", 9), "cam02": Source("full", 8)})

@@ -18,6 +18,7 @@ from lmeec.analysis.evaluation import evaluate
 from lmeec.errors import LmeecError
 from lmeec.metrics import contour_accuracy, iou
 from lmeec_cli.score import score
+from tests.support.command import lmeec
 from tests.support.places import ASSETS
 from tests.support.rows import missing_row, row, square, write_results
 
@@ -105,6 +106,13 @@ def test_where_nothing_is_left_it_says_that_it_is_for_the_option(app, tmp_path):
     done = CliRunner().invoke(app, [str(results), "--missing", "skip"])
     assert isinstance(done.exception, LmeecError)
     assert "--missing skip leaves nothing to score" in str(done.exception)
+
+
+@pytest.mark.parametrize("call", [("calibrate", "--out", "c.json"), ("export", "--format", "coco", "--out", "coco")])
+def test_other_commands_tell_of_a_table_of_an_earlier_version_too(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name, *options = call
+    assert "was made by an earlier version" in lmeec(name, VERSION_1, *options).err
 
 
 def test_a_table_of_an_earlier_version_is_told(app, results):

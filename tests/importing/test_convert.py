@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from lmeec.errors import DataError, OutputError
@@ -10,6 +12,7 @@ from lmeec.importing.predictions import split_pair
 from lmeec.masks import RunLengthMask, resize_nearest
 from lmeec.metrics import frame_metrics
 from lmeec.tables import read_metadata, read_results
+from tests.support.command import lmeec
 from tests.support.prediction_files import (
     EGO,
     EXO,
@@ -93,7 +96,20 @@ def test_missing_predictions_count_as_empty(convert):
     summary, table = convert(files)
     assert (summary.rows, summary.missing, summary.missing_takes) == (4, 2, 1)
     lacking = table.to_pylist()[2:]
-    assert {(row["area"], row["confidence"], row["iou"]) for row in lacking} == {(0, 0.0, 0.0)}
+    assert {(row["missing"], row["mask_rle"], row["confidence"], row["iou"]) for row in lacking} == {
+        ("failed", None, 0.0, 0.0)
+    }
+
+
+def test_missing_predictions_are_left_out_where_that_is_asked_for(convert, tmp_path):
+    files = simple()
+    for camera in (EGO, EXO):
+        files.truth_mask("take-1", "cup_0", camera, 5, query_mask(camera))
+    convert(files)
+    for asked, frames, iou in (("empty", 3, 2 / 3), ("skip", 2, 1.0)):
+        done = lmeec("score", tmp_path / "peers.parquet", "--missing", asked, "--json")
+        scores = json.loads(done.out)["directions"]["ego2exo"]
+        assert (scores["frames"], scores["iou"]) == (frames, pytest.approx(iou))
 
 
 def test_masks_of_other_sizes_are_resized_and_counted(convert):
