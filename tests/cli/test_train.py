@@ -175,7 +175,7 @@ def test_the_recipe_runs(rendered_takes, tiny, tmp_path):
 
 
 def test_nanos_recipe_runs_through_its_phases(tmp_path):
-    phases = "[{until: 0.5, frames: 1, clips: 2, crop: 128}, {until: 1, frames: 2, clips: 1}]"
+    phases = "[{until: 0.5, frames: 1, clips: 2, crop: 128}, {until: 1, lengths: [2], clips: 4, together: true}]"
     changes = {
         "train.out": tmp_path / "run",
         "settings.device": "cpu",
@@ -189,8 +189,10 @@ def test_nanos_recipe_runs_through_its_phases(tmp_path):
     assert done.status == 0, done.err
     losses = [entry for entry in read_log(tmp_path / "run") if entry["kind"] == "step"]
     assert [entry["step"] for entry in losses] == [1, 2]
-    assert all(entry["correspondence"] > 0 and entry["balanced"] > 0 for entry in losses)
+    assert all(entry[name] > 0 for entry in losses for name in ("correspondence", "balanced", "near"))
+    assert losses[-1]["dense"] > 0
+    assert list((tmp_path / "run" / "cache").glob("*.npz"))
     shapes = {
         name: tensor.shape for name, tensor in read_checkpoint(tmp_path / "run" / "last.safetensors").tensors.items()
     }
-    assert shapes == expected_shapes(ModelConfig.nano())
+    assert shapes == expected_shapes(ModelConfig.nano_fine())

@@ -1,8 +1,8 @@
 """Pictures of scenes on disk, drawn once and read in every later round.
 
-A file a scene, of about a megabyte at 384 pixels: an uncompressed zip of NumPy arrays, whose checksums tell damage.
-Frames are JPEG, as videos and takes on disk are compressed too, and maps of things are PNG, which loses nothing. The
-name has a digest of all that the pictures follow from, so that a folder may serve several trainings.
+A file a scene, of about half a megabyte at 384 pixels with three instants: an uncompressed zip of NumPy arrays, whose
+checksums tell damage. Frames are JPEG, as videos and takes on disk are compressed too, and maps of things are PNG,
+which loses nothing. The name has a digest of all that the pictures follow from: a folder may serve several trainings.
 """
 
 from __future__ import annotations

@@ -107,8 +107,8 @@ class SyntheticConfig:
         frames_kept: frames of each camera that are rendered of a scene.
         window: scenes at hand at any step.
         renewal: steps after which the oldest scene is replaced by a new one.
-        scenes: how many different scenes there are: they are kept on disk (a megabyte each at 384 pixels), and come
-            round again with other augmentations. None draws new ones without end.
+        scenes: how many different scenes there are: they are kept on disk (half a megabyte each at 384 pixels), and
+            come round again with other augmentations. None draws new ones without end.
         absent: share of clips whose target view is rendered without one of the objects.
         strange: share of clips whose target view is of another scene.
         track_length: fewest and most steps of the tracks that clips stand for.
