@@ -65,9 +65,10 @@ def compare(takes: dict[int, Path], model: str | Path, arguments: argparse.Names
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=20, help="length of the shortest take; a frame a second counts")
+    parser.add_argument("--seconds", type=int, default=40, help="length of the shortest take; a frame a second counts")
     parser.add_argument("--times", type=int, nargs="+", default=[1, 10, 30], help="lengths, in lengths of the shortest")
-    parser.add_argument("--objects", type=int, default=4, help="rendered; those that are seen enough count")
+    parser.add_argument("--exo-cameras", type=int, default=1)
+    parser.add_argument("--objects", type=int, default=1, help="rendered; those that are seen enough count")
     parser.add_argument("--size", type=int, default=96, help="height of the videos in pixels")
     parser.add_argument("--models", nargs="+", default=["nano", "base_plus"], choices=["nano", "base_plus"])
     parser.add_argument("--image-size", type=int, default=64, help="side of base_plus's input in pixels")
@@ -78,7 +79,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         call = ["synth", folder / "rendered", "--takes", 1, "--seconds", arguments.seconds, "--fps", 5]
-        measure([*call, "--size", arguments.size, "--exo-cameras", 2, "--objects", arguments.objects])
+        call += ["--size", arguments.size, "--exo-cameras", arguments.exo_cameras, "--objects", arguments.objects]
+        measure(call)
         takes = {
             times * arguments.seconds: repeat_takes(folder / "rendered", folder / f"takes{times}", times)
             for times in arguments.times

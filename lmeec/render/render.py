@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from lmeec.data.takes import TakeSet
     from lmeec.files.locations import Location
 
-FRAMES_A_SECOND = 30
-"""Of the takes' videos, by which a frame number is a time."""
-
 
 @dataclass(slots=True)
 class RenderSummary:
@@ -121,6 +118,7 @@ class _Drawing:
         self.frames = sorted({frame for track in tracks for frame in track.frames})
         self._take = take
         self._panels = panels_of(take, tracks, height)
+        self._rate = float(take.cameras[tracks[0].query_cam].frame_rate)
         self._layout = Mosaic(self._panels, f"{tracks[0].object} · {take.name}")
 
     @property
@@ -133,7 +131,7 @@ class _Drawing:
         with ExitStack() as stack:
             views = [stack.enter_context(closing(pictures(self._take, panel, frames))) for panel in self._panels]
             for frame, *shown in zip(frames, *views, strict=True):
-                yield frame, self._layout.compose(shown, frame, frame / FRAMES_A_SECOND)
+                yield frame, self._layout.compose(shown, frame, frame / self._rate)
 
 
 def _write_video(drawn: _Drawing, path: Path, rate: Fraction) -> Path:

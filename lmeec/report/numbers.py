@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 from lmeec.analysis.bootstrap import RESAMPLES, SEED, frame_sums
 from lmeec.analysis.frames import ABSENT, SIZE_BINS, UNANNOTATED, VISIBLE, FrameTable, Labels, load_frames
 from lmeec.analysis.groups import Estimate, GroupScore, cells_of, estimates_of, score_groups
-from lmeec.tables.read import scan_results
+from lmeec.tables.read import read_coverage, scan_results
+from lmeec.video.instants import USUAL_RATE
 
 if TYPE_CHECKING:
     from lmeec.files.locations import Location
-
-FRAMES_A_SECOND = 30
-"""Of the takes' videos, by which a frame number is a time."""
 
 _TIME_BINS = 8
 _CONFIDENCE_BINS = 10
@@ -142,7 +140,7 @@ def collect(results: Location | str) -> Numbers:
         by_size=_series(frames, "size"),
         by_length=_series(frames, "length"),
         by_scenario=_series(frames, "scenario"),
-        by_time=_by_time(frames),
+        by_time=_by_time(frames, _frame_rates(results, frames.take.names)),
         reliability=dict(_reliabilities(frames, confidence)),
         ranking=_ranking(frames, confidence, scored),
     )
@@ -178,16 +176,28 @@ def _most_frequent(series: dict[str, list[Point]]) -> dict[str, list[Point]]:
     return {name: [point for point in points if point.label in kept] for name, points in series.items()}
 
 
-def _by_time(frames: FrameTable) -> dict[str, list[Point]]:
-    visible = frames.frame[frames.state == VISIBLE]
+def _frame_rates(results: Location | str, takes: Sequence[str]) -> NDArray[np.float64]:
+    """Frames a second that each take counts, as its run found them; the usual rate where the table does not tell."""
+    rates = {
+        uid: source.counted
+        for (uid, _), coverage in read_coverage(results).items()
+        for source in coverage.sources.values()
+        if source is not None and source.kind != "frames"
+    }
+    return np.array([rates.get(uid, float(USUAL_RATE)) for uid in takes])
+
+
+def _by_time(frames: FrameTable, frame_rates: NDArray[np.float64]) -> dict[str, list[Point]]:
+    instants = frames.frame / frame_rates[frames.take.codes]
+    visible = instants[frames.state == VISIBLE]
     if not visible.size:
         return {}
     # Bins of about equally many frames: long takes are few.
     edges = np.unique(np.quantile(visible, np.linspace(0, 1, _TIME_BINS + 1)[1:-1]))
-    codes = np.searchsorted(edges, frames.frame, side="right").astype(np.int32)
+    codes = np.searchsorted(edges, instants, side="right").astype(np.int32)
     sums = np.bincount(codes[frames.state == VISIBLE], visible, edges.size + 1)
     counts = np.bincount(codes[frames.state == VISIBLE], minlength=edges.size + 1)
-    seconds = sums / np.maximum(counts, 1) / FRAMES_A_SECOND
+    seconds = sums / np.maximum(counts, 1)
     labels = Labels(tuple(map(str, range(edges.size + 1))), codes)
     timed = replace(frames, by=frames.by | {"time": labels})
     series: dict[str, list[Point]] = {}

@@ -10,6 +10,7 @@ from PIL import Image
 from lmeec.data.takes import find_takes
 from lmeec.errors import DataError
 from lmeec.render import render
+from lmeec.render.mosaic import Mosaic
 from lmeec.render.text import shortened, text_width
 from lmeec.render.tracks import Selection
 from lmeec.tables import read_results
@@ -67,6 +68,20 @@ def test_a_camera_of_another_frame_rate_is_drawn_at_the_same_instants(results, t
             double_rate(takes.video(0, "gp02"))
     assert pictures[0] == pictures[1]
     assert len(pictures[0]) == 4
+
+
+def test_frames_are_labelled_with_seconds_of_the_takes_own_rate(results, rendered_takes, tmp_path, monkeypatch):
+    compose, labels = Mosaic.compose, {}
+
+    def watched(self, shown, frame, seconds):
+        labels[frame] = seconds
+        return compose(self, shown, frame, seconds)
+
+    monkeypatch.setattr(Mosaic, "compose", watched)
+    found = find_takes(rendered_takes.root)
+    render(results, found, tmp_path, selection=one_object(rendered_takes), mosaic=True, height=120, stills=4)
+    assert labels == {frame: frame / 5 for frame in labels}  # the takes are of 5 frames a second
+    assert max(labels) > 0
 
 
 def test_track_videos(results, rendered_takes, tmp_path):

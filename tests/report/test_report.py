@@ -11,12 +11,13 @@ import pytest
 from PIL import Image
 
 from lmeec.report.numbers import collect
-from lmeec.tables import read_results
+from lmeec.tables import PartWriter, list_parts, merge_parts, parts_directory, read_results
+from lmeec.tables.coverage import Coverage, Source
 from tests.support.browser import run_browser
 from tests.support.command import lmeec
 from tests.support.places import ASSETS
 from tests.support.predictions import predict_fairly
-from tests.support.rows import missing_row, row, square, write_results
+from tests.support.rows import RUN, missing_row, row, square, write_results
 
 EVIL = "<script>document.title='owned'</script><img src=x onerror=document.title='owned'>$x^2$&amp;"
 
@@ -117,6 +118,18 @@ def test_numbers_are_those_of_the_table(rendered_takes, tmp_path):
         assert [point.position for point in points] == sorted({point.position for point in points})
     tracks = rows.groupby(["take_uid", "object", "query_cam", "target_cam"]).iou.mean().dropna()
     assert [track.score for track in numbers.ranking] == pytest.approx(sorted(tracks, reverse=True))
+
+
+def test_time_along_a_take_is_that_of_its_own_rate(tmp_path):
+    seen = {"gt_state": "visible", "gt": square(10, 30)}
+    sources = {"aria01": Source("frames", 9), "cam01": Source("full", 9, counted=5.0)}
+    parts = parts_directory(tmp_path / "r.parquet")
+    for uid, coverage in (("slow", Coverage((("aria01", "cam01"),), sources)), ("usual", None)):
+        with PartWriter(parts, RUN, uid, "ego2exo", coverage=coverage) as part:
+            part.write([row(60, take_uid=uid, **seen)])
+    merge_parts(list_parts(parts), tmp_path / "r.parquet")
+    points = collect(tmp_path / "r.parquet").by_time["ego2exo"]
+    assert [point.position for point in points] == [2, 12]
 
 
 def test_reliability_counts_annotated_frames_by_confidence(tmp_path):
