@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
     from lmeec.data.takes import TakeSet
     from lmeec.model.lmeec import LMEEC
-    from lmeec.runs.events import Event, Progress
+    from lmeec.runs.events import Event
+    from lmeec.runs.progress import Progress
 
 
 def main() -> None:

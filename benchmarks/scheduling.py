@@ -24,10 +24,10 @@ from lmeec.cluster.resources import Sizes, Wanted
 from lmeec.cluster.session import ray_session
 from lmeec.config import Direction, PredictConfig
 from lmeec.data.take import Take
-from lmeec.runs.events import Progress
 from lmeec.runs.heartbeat import RunRecord
 from lmeec.runs.jobs import Job, Share
 from lmeec.runs.ledger import Ledger
+from lmeec.runs.progress import Progress
 from lmeec.runs.stop import Stop
 from lmeec.runs.worker import ModelInfo, PartResult
 from lmeec.tables import RunMetadata

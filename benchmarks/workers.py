@@ -27,7 +27,8 @@ from lmeec.synthetic.scene import SceneConfig
 from lmeec.synthetic.writer import DatasetConfig, write_dataset
 
 if TYPE_CHECKING:
-    from lmeec.runs.events import Event, Progress
+    from lmeec.runs.events import Event
+    from lmeec.runs.progress import Progress
 
 CONFIG = PredictConfig()
 

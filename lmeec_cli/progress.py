@@ -20,7 +20,8 @@ from lmeec_cli.console import Console
 from lmeec_cli.words import duration, snake_case
 
 if TYPE_CHECKING:
-    from lmeec.runs.events import Event, Progress, Reporter, WorkerState
+    from lmeec.runs.events import Event, Reporter
+    from lmeec.runs.progress import Progress, Standing, WorkerStanding
     from lmeec_cli.options import LogFormat
 
 _LOG_EVERY_S = 30.0
@@ -58,7 +59,9 @@ class LogReporter:
         self._progress = progress
         if time.monotonic() - self._last > _LOG_EVERY_S:
             working = ", ".join(worker.job for worker in progress.workers.values() if worker.state == "working")
-            self._log(f"{progress.jobs_done} of {progress.jobs} done, {_pace(progress)}; at work on {working}")
+            self._log(
+                f"{progress.jobs_done} of {progress.jobs} done, {_pace(progress.standing())}; at work on {working}"
+            )
 
     def _log(self, text: str) -> None:
         self._last = time.monotonic()
@@ -79,15 +82,16 @@ class JsonReporter:
     def update(self, progress: Progress) -> None:
         """See `Reporter`."""
         if time.monotonic() - self._last > _LOG_EVERY_S:
+            now = progress.standing()
             numbers: dict[str, object] = {
-                "jobs": progress.jobs,
-                "jobs_done": progress.jobs_done,
-                "frames": progress.frames,
-                "frames_done": progress.frames_done,
-                "frames_per_second": round(progress.rate, 3),
-                "seconds_left": progress.seconds_left,
-                "failures": len(progress.failures),
-                "retries": progress.retries,
+                "jobs": now.jobs,
+                "jobs_done": now.jobs_done,
+                "frames": now.frames,
+                "frames_done": now.frames_done,
+                "frames_per_second": round(now.rate, 3),
+                "seconds_left": now.seconds_left,
+                "failures": len(now.failures),
+                "retries": now.retries,
             }
             self._write("progress", numbers)
 
@@ -119,33 +123,33 @@ class LiveReporter:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + 0.2
-            self._live.update(render(progress))
+            self._live.update(render(progress.standing()))
 
 
-def render(progress: Progress) -> Group:
+def render(standing: Standing) -> Group:
     """The live view."""
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, ratio=1, overflow="ellipsis")
     table.add_column(width=20)
     table.add_column(justify="right", no_wrap=True)
-    workers = sorted(progress.workers.values(), key=lambda worker: worker.name)
+    workers = sorted(standing.workers, key=lambda worker: worker.name)
     for worker in workers[:_WORKERS_SHOWN]:
         table.add_row(*_worker_cells(worker))
     if len(workers) > _WORKERS_SHOWN:
         table.add_row("", Text(f"and {len(workers) - _WORKERS_SHOWN} more workers", style="dim"))
-    failures = f", {len(progress.failures)} failed" if progress.failures else ""
-    retries = f", {progress.retries} tried again" if progress.retries else ""
+    failures = f", {len(standing.failures)} failed" if standing.failures else ""
+    retries = f", {standing.retries} tried again" if standing.retries else ""
     whole = Table.grid(padding=(0, 1))
     whole.add_row(
-        f"{progress.jobs_done} of {progress.jobs} done{failures}{retries}",
-        ProgressBar(total=max(progress.frames, 1), completed=progress.frames_done, width=20),
-        _pace(progress),
+        f"{standing.jobs_done} of {standing.jobs} done{failures}{retries}",
+        ProgressBar(total=max(standing.frames, 1), completed=standing.frames_done, width=20),
+        _pace(standing),
     )
     return Group(table, whole)
 
 
-def _worker_cells(worker: WorkerState) -> tuple[str | Text | ProgressBar, ...]:
+def _worker_cells(worker: WorkerStanding) -> tuple[str | Text | ProgressBar, ...]:
     name = Text(f"worker {worker.name}", style="dim")
     if worker.state != "working":
         return name, Text(worker.state, style="dim"), "", ""
@@ -165,7 +169,7 @@ def _lines(event: Event, progress: Progress | None) -> Iterator[str]:
         case JobFinished():
             yield from (f"warning: {warning}" for warning in event.warnings)
             rate = event.frames / event.seconds if event.seconds else 0
-            so_far = f"; {progress.jobs_done} of {progress.jobs} done, {_pace(progress)}" if progress else ""
+            so_far = f"; {progress.jobs_done} of {progress.jobs} done, {_pace(progress.standing())}" if progress else ""
             yield (
                 f"{event.job}: {event.tracks} tracks, {event.frames:,} frames in {event.seconds:.1f} s "
                 f"({rate:.1f} frames/s){so_far}"
@@ -179,6 +183,6 @@ def _lines(event: Event, progress: Progress | None) -> Iterator[str]:
             yield event.text
 
 
-def _pace(progress: Progress) -> str:
-    left = progress.seconds_left
-    return f"{progress.rate:.1f} frames/s, {'?' if left is None else duration(left)} left"
+def _pace(standing: Standing) -> str:
+    left = standing.seconds_left
+    return f"{standing.rate:.1f} frames/s, {'?' if left is None else duration(left)} left"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
 import msgspec
@@ -16,15 +16,15 @@ from lmeec.files.locations import is_local
 from lmeec.files.whole import written_whole
 from lmeec.runs.claim import HEARTBEAT_FILE, SILENT_AFTER_S, Claim
 from lmeec.runs.jobs import Job
+from lmeec.runs.progress import Standing
 from lmeec.tables import remove_parts
-from lmeec.tables.failures import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from lmeec.files.locations import Location
-    from lmeec.runs.events import Progress
+    from lmeec.runs.progress import Progress
 
 PLAN_FILE = "run.json"
 
@@ -40,20 +40,8 @@ class Plan:
     jobs: list[Job]
 
 
-@dataclass(frozen=True)
-class WorkerBeat:
-    """What a worker does, as `WorkerState` has it."""
-
-    name: str
-    state: str
-    job: str
-    frames: int
-    done: int
-    rate: float
-
-
-@dataclass(frozen=True)
-class Heartbeat:
+@dataclass(frozen=True, kw_only=True)
+class Heartbeat(Standing):
     """Where a run stood when its driver last said so.
 
     Attributes:
@@ -61,28 +49,12 @@ class Heartbeat:
         host: the driver's machine.
         pid: the driver's process.
         time: seconds since 1970, by that machine's clock.
-        seconds: how long it had worked.
-        frames: predictions to make.
-        frames_done: of these, made or no longer needed.
-        rate: predictions a second.
-        seconds_left: estimated.
-        retries: jobs tried again so far.
-        failures: jobs set aside.
-        workers: what they do.
     """
 
     state: State
     host: str
     pid: int
     time: float
-    seconds: float = 0
-    frames: int = 0
-    frames_done: int = 0
-    rate: float = 0
-    seconds_left: float | None = None
-    retries: int = 0
-    failures: list[Failure] = field(default_factory=list)
-    workers: list[WorkerBeat] = field(default_factory=list)
 
 
 class RunRecord:
@@ -182,24 +154,8 @@ class RunRecord:
                 return
 
     def _beat(self, state: State) -> None:
-        progress = self._progress
-        workers = [
-            WorkerBeat(w.name, w.state, w.job, w.frames, w.done, w.rate) for w in list(progress.workers.values())
-        ]
-        beat = Heartbeat(
-            state=state,
-            host=self._claim.owner.host,
-            pid=self._claim.owner.pid,
-            time=time.time(),
-            seconds=progress.seconds,
-            frames=progress.frames,
-            frames_done=progress.frames_done,
-            rate=progress.rate,
-            seconds_left=progress.seconds_left,
-            retries=progress.retries,
-            failures=list(progress.failures),
-            workers=workers,
-        )
+        owner, standing = self._claim.owner, self._progress.standing()
+        beat = Heartbeat(state=state, host=owner.host, pid=owner.pid, time=time.time(), **vars(standing))
         with written_whole(self._directory / HEARTBEAT_FILE) as file:
             file.write(msgspec.json.encode(beat))
 

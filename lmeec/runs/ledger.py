@@ -6,17 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from lmeec.inference.pipeline import Profile
-from lmeec.runs.events import (
-    Event,
-    JobFailed,
-    JobFinished,
-    JobRetried,
-    JobStarted,
-    Notice,
-    Progress,
-    Reporter,
-    RunStarted,
-)
+from lmeec.runs.events import Event, JobFailed, JobFinished, JobRetried, JobStarted, Notice, Reporter, RunStarted
 from lmeec.runs.jobs import Job, JobQueue, narrowed
 from lmeec.tables.failures import Failure
 
@@ -26,6 +16,7 @@ if TYPE_CHECKING:
     from lmeec.data.takes import Take
     from lmeec.files.locations import Location
     from lmeec.runs.heartbeat import RunRecord
+    from lmeec.runs.progress import Progress
     from lmeec.runs.stop import Stop
     from lmeec.runs.worker import JobError, PartResult
     from lmeec.tables import RunMetadata

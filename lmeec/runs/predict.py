@@ -16,12 +16,13 @@ from lmeec.files.names import first_few
 from lmeec.inference.missing import missing_rows
 from lmeec.inference.pipeline import Profile
 from lmeec.model.sources import checkpoint_sources
-from lmeec.runs.events import Notice, Progress, Reporter, Silent
+from lmeec.runs.events import Notice, Reporter, Silent
 from lmeec.runs.heartbeat import PLAN_FILE, RunRecord
 from lmeec.runs.inventory import Inventory
 from lmeec.runs.jobs import Job, jobs_of, narrowed, remaining
 from lmeec.runs.ledger import Ledger
 from lmeec.runs.nothing import refuse_nothing_to_predict
+from lmeec.runs.progress import Progress
 from lmeec.runs.stop import Stop
 from lmeec.tables import (
     Output,

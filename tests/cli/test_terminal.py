@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import lmeec_cli
-from lmeec.runs.events import JobFailed, JobFinished, JobRetried, JobStarted, Notice, Progress
+from lmeec.runs.events import JobFailed, JobFinished, JobRetried, JobStarted, Notice
 from lmeec.runs.jobs import Job
+from lmeec.runs.progress import Progress
 from lmeec.tables.failures import Failure
 from lmeec_cli.console import Console
 from lmeec_cli.progress import LogReporter, render
@@ -111,7 +112,7 @@ def test_in_every_line_of_progress():
         Notice(EVIL),
     ):
         reporter.event(event)
-    Console(file=file, force_terminal=False, width=400).print(render(progress))
+    Console(file=file, force_terminal=False, width=400).print(render(progress.standing()))
     assert_harmless(file.getvalue())
     assert file.getvalue().count(r"kit\u001b]0;gone") >= 8
     colours = io.StringIO()

@@ -14,8 +14,8 @@ import pytest
 from lmeec.errors import OutputError
 from lmeec.runs import claim, heartbeat
 from lmeec.runs.claim import HEARTBEAT_FILE, Claim, Owner, find_owner, is_alive
-from lmeec.runs.events import Progress
 from lmeec.runs.heartbeat import RunRecord
+from lmeec.runs.progress import Progress
 from lmeec.tables import list_parts, parts_directory
 from tests.support.drivers import at_once, owner_process
 
