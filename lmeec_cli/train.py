@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -22,15 +21,13 @@ from lmeec_cli.options import (
 )
 from lmeec_cli.settings import HoldsSettings, Sets
 from lmeec_cli.terminal import echo
+from lmeec_cli.training_jobs import trainer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lmeec.cluster.resources import Wanted
     from lmeec.config import Direction
-    from lmeec.runs.stop import Stop
     from lmeec.training.config import TrainConfig
-    from lmeec.training.run import TrainJob
 
 _SYNTHETIC = "synthetic"
 
@@ -206,9 +203,7 @@ def start(
     """Train; the arguments are the options of the command, and its settings."""
     from lmeec.cluster.resources import Wanted
     from lmeec.model.build import BUILT_IN
-    from lmeec.runs.stop import Stop
     from lmeec.training.run import TrainJob
-    from lmeec_cli.signals import Stopped, stopping
 
     if checkpoint is not None:  # comes before what the settings begin with
         settings = replace(settings, checkpoint=checkpoint, model=None)
@@ -225,25 +220,11 @@ def start(
         cache=cache and cache.absolute(),
     )
     wanted = Wanted(auto_or_number(workers, "--workers"), address=ray_address, device=settings.device)
-    stop = Stop()
-    saying = "saving and stopping; Ctrl-C again stops at once, and loses the steps since the last save"
-    try:
-        with stopping(stop, saying, (signal.SIGINT, signal.SIGTERM)):
-            finished = _train(job, wanted, log_format, stop)
-    except (Stopped, KeyboardInterrupt):
-        echo("stopped at once; run the same command again to go on from the last saved state", err=True)
-        raise typer.Exit(130) from None
+    with trainer(wanted, log_format) as train_job:
+        finished = train_job(job)
     if not finished:
         echo(f"stopped and saved in {out}; run the same command again to go on", err=True)
         raise typer.Exit(130)
-
-
-def _train(job: TrainJob, wanted: Wanted, log_format: LogFormat, stop: Stop) -> bool:
-    from lmeec.cluster.executors import trainer_for
-    from lmeec_cli.train_progress import training_reporter
-
-    with trainer_for(wanted) as train, training_reporter(log_format) as reporter:
-        return train(job, reporter, stop)
 
 
 def _with_options(settings: TrainConfig, changes: Mapping[str, Any], **parts: Mapping[str, Any]) -> TrainConfig:
