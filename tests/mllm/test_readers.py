@@ -73,6 +73,7 @@ def test_egotimeqa_looks_about_the_moment_and_leaves_out_what_is_judged(tmp_path
     judged = read_qaego4d(written(tmp_path, [QAEGO4D | {"question": "what did i pour in the bowl"}], "judged.json"))
     left = read_egotimeqa(path, exclude=excluded(judged))
     assert [sample.question for sample in left] == [two.question]
+    assert read_set("egotimeqa", path, tmp_path / "judged.json")[0].question == two.question
 
 
 def test_qaego4d_is_open_or_has_options_in_an_order_of_the_seed(tmp_path):

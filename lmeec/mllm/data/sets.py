@@ -14,7 +14,7 @@ from lmeec.mllm.data.conversations import read_conversations
 from lmeec.mllm.data.egomcq import read_egomcq
 from lmeec.mllm.data.egoschema import read_egoschema
 from lmeec.mllm.data.egotaskqa import read_egotaskqa
-from lmeec.mllm.data.egotimeqa import read_egotimeqa
+from lmeec.mllm.data.egotimeqa import excluded, read_egotimeqa
 from lmeec.mllm.data.qaego4d import read_qaego4d
 from lmeec.mllm.data.questions_file import read_questions
 from lmeec.mllm.data.sample import Clip, Sample
@@ -49,7 +49,8 @@ def read_set(kind: Set, path: Path, beside: Path | None = None, seed: int = 0) -
     Args:
         kind: Whose file it is.
         path: The file.
-        beside: A second file that belongs to it: the answers of `egoschema`, the clips table of `conversations`.
+        beside: A second file that belongs to it: the answers of `egoschema`, the clips table of `conversations`, or
+            QAEgo4D's questions that `egotimeqa` is to be without.
         seed: Of what a reader draws: instructions, and the order of the options of `qaego4d-closed`.
 
     Raises:
@@ -59,7 +60,9 @@ def read_set(kind: Set, path: Path, beside: Path | None = None, seed: int = 0) -
         "questions": lambda: read_questions(path, seed=seed),
         "conversations": lambda: read_conversations(path, beside, ego_only=beside is not None),
         "something-something-v2": lambda: read_something(path, seed=seed),
-        "egotimeqa": lambda: read_egotimeqa(path, seed=seed),
+        "egotimeqa": lambda: read_egotimeqa(
+            path, exclude=excluded(read_qaego4d(beside)) if beside is not None else (), seed=seed
+        ),
         "egoschema": lambda: read_egoschema(path, beside),
         "egotaskqa-direct": lambda: read_egotaskqa(path, "direct"),
         "egotaskqa-indirect": lambda: read_egotaskqa(path, "indirect"),
