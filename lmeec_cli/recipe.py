@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmeec.errors import ConfigError, OutputError
+from lmeec_cli.metric_formats import METRICS, shown
 from lmeec_cli.options import Overwrite
 from lmeec_cli.settings import HoldsSettings
 from lmeec_cli.terminal import echo
@@ -246,19 +247,10 @@ def _show(scores: Mapping[str, Mapping[str, DirectionScore]]) -> None:
     table = Table(box=SIMPLE_HEAD)
     for name in ("policy", "direction") if any(scores) else ("direction",):
         table.add_column(name, no_wrap=True)
-    for name in ("IoU %", "location\nerror", "contour\naccuracy", "balanced\naccuracy %"):
-        table.add_column(name, justify="right", no_wrap=True)
+    for form in METRICS.values():
+        table.add_column(form.heading, justify="right", no_wrap=True)
     for policy, by_direction in scores.items():
         for direction, score in by_direction.items():
-            cells = (
-                _number(score.iou, 100, 2),
-                _number(score.location_error, 1, 3),
-                _number(score.contour_accuracy, 1, 3),
-                _number(score.balanced_accuracy, 100, 2),
-            )
+            cells = [shown(name, getattr(score, name)) for name in METRICS]
             table.add_row(*((policy, direction) if policy else (direction,)), *cells)
     Console().print(table)
-
-
-def _number(value: float | None, scale: int, digits: int) -> str:
-    return "-" if value is None else f"{scale * value:.{digits}f}"

@@ -6,20 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lmeec.analysis.groups import FEW_ABSENT, certainty_of_balanced_accuracy
+from lmeec_cli.metric_formats import METRICS
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from lmeec.analysis.compare import Compared, GroupComparison
     from lmeec.analysis.groups import Certainty, Estimate, GroupScore
-
-_SHOWN = {
-    "iou": ("IoU %", 100, 2),
-    "location_error": ("location\nerror", 1, 3),
-    "contour_accuracy": ("contour\naccuracy", 1, 3),
-    "balanced_accuracy": ("balanced\nacc. %", 100, 2),
-}
-"""Metric to heading, scale and digits."""
 
 _COUNTS = ("visible", "absent", "takes")
 _LONGEST_LABEL = 30  # longer ones are folded
@@ -45,7 +38,7 @@ def show_groups(by: Sequence[str], groups: Sequence[GroupScore] | Sequence[Group
 
 def _add_score(table: Table, one: GroupScore) -> None:
     cells = [
-        _marked(name, one, _estimate(getattr(one, name), scale, digits)) for name, (_, scale, digits) in _SHOWN.items()
+        _marked(name, one, _estimate(getattr(one, name), form.scale, form.digits)) for name, form in METRICS.items()
     ]
     table.add_row(*one.group.values(), *cells, *_counts(one))
 
@@ -53,8 +46,8 @@ def _add_score(table: Table, one: GroupScore) -> None:
 def _add_comparison(table: Table, one: GroupComparison) -> None:
     for which, run in (("first", "A"), ("second", "B"), ("difference", "B - A")):
         cells = [
-            _marked(name, one, _compared(getattr(one, name), which, scale, digits))
-            for name, (_, scale, digits) in _SHOWN.items()
+            _marked(name, one, _compared(getattr(one, name), which, form.scale, form.digits))
+            for name, form in METRICS.items()
         ]
         first = which == "first"
         labels = one.group.values() if first else [""] * len(one.group)
@@ -69,7 +62,7 @@ def _table(labels: Sequence[str]) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     for name in labels:
         table.add_column(name, overflow="fold", max_width=_LONGEST_LABEL)
-    for name in (*(heading for heading, _, _ in _SHOWN.values()), *_COUNTS):
+    for name in (*(form.heading for form in METRICS.values()), *_COUNTS):
         table.add_column(name, justify="right", no_wrap=True)
     return table
 

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from lmeec.files.names import plain
 from lmeec_cli.console import Console
+from lmeec_cli.metric_formats import METRICS, shown
 from lmeec_cli.words import duration, snake_case
 
 if TYPE_CHECKING:
@@ -150,11 +151,9 @@ def _lines(event: TrainingEvent) -> Iterator[str]:
         case Validated():
             yield f"validation after step {event.step:,}: IoU {100 * event.iou:.2f}" + (", the best" * event.best)
             for direction, score in event.scores.items():
-                yield (
-                    f"  {direction}: IoU {_number(score.iou, 100, 2)}, location error "
-                    f"{_number(score.location_error, 1, 3)}, contour accuracy "
-                    f"{_number(score.contour_accuracy, 1, 3)}, balanced accuracy {_balanced(score)}"
-                )
+                values = {name: shown(name, getattr(score, name)) for name in METRICS}
+                values["balanced_accuracy"] = _balanced(score)
+                yield f"  {direction}: " + ", ".join(f"{METRICS[name].words} {value}" for name, value in values.items())
                 if score.missing:
                     yield f"  {direction}: {score.missing:,} of the frames have no prediction and count as empty masks"
         case Saved():
@@ -167,10 +166,6 @@ def _balanced(score: DirectionScore) -> str:
     """As in the tables of `lmeec score`."""
     from lmeec.analysis.groups import certainty_of_balanced_accuracy
 
-    shown = _number(score.balanced_accuracy, 100, 2)
-    marked = {"sound": shown, "few": f"{shown} (of {score.absent} absent frames)", "none": "-"}
+    value = shown("balanced_accuracy", score.balanced_accuracy)
+    marked = {"sound": value, "few": f"{value} (of {score.absent} absent frames)", "none": "-"}
     return marked[certainty_of_balanced_accuracy(score.visible, score.absent)]
-
-
-def _number(value: float | None, scale: int, digits: int) -> str:
-    return "-" if value is None else f"{scale * value:.{digits}f}"
