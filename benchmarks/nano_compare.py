@@ -23,7 +23,7 @@ from lmeec.analysis.compare import common_frames, compare_groups
 from lmeec.analysis.frames import load_frames
 from lmeec.config import Direction, PredictConfig
 from lmeec.model.checkpoint import config_of, read_checkpoint, write_safetensors
-from lmeec.runs.ledger import InProcess
+from lmeec.runs.executor import InProcess
 from lmeec.runs.predict import run_predictions
 from lmeec.runs.worker import Worker
 
