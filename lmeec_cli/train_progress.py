@@ -51,10 +51,15 @@ class _Latest:
         """Loss, learning rate and the time that is left, with a step that was just done."""
         self._steps.append(done)
         count = len(self._steps)
-        loss, iou = (sum(step.values[name] for step in self._steps) / count for name in ("loss", "mask_iou"))
+        loss = self._mean("loss")
+        shown = {"mask_iou": "mask IoU", "kl": "KL", "ccl": "cycles"}
+        more = "".join(f", {words} {self._mean(name):.2f}" for name, words in shown.items() if name in done.values)
         seconds = sum(step.seconds for step in self._steps) / count
         left = duration((done.steps - done.step) * seconds)
-        return f"loss {loss:.3f}, mask IoU {iou:.2f}, lr {done.values['lr']:.1e}, {seconds:.2f} s a step, {left} left"
+        return f"loss {loss:.3f}{more}, lr {done.values['lr']:.1e}, {seconds:.2f} s a step, {left} left"
+
+    def _mean(self, name: str) -> float:
+        return sum(step.values[name] for step in self._steps) / len(self._steps)
 
 
 class LogTrainingReporter:

@@ -13,7 +13,7 @@ generate, `answer` is empty. `lmeec.mllm.prompt` makes all of them.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -87,13 +87,6 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """The batch on another device."""
         return replace(self, ego=_moved(self.ego, device), exo=_moved(self.exo, device))
-
-
-class ExampleSource(Protocol):
-    """Gives the batches of a training."""
-
-    def batch(self, step: int) -> list[Example]:
-        """This process's share of the batch of a step; always the same for the same step."""
 
 
 def collate(examples: Sequence[Example]) -> Batch:

@@ -134,6 +134,7 @@ def load_mllm(
     folder: Path,
     *,
     parts: Iterable[Part] | None = None,
+    config: MllmConfig | None = None,
     language: Path | None = None,
     dtype: torch.dtype = torch.float32,
     merge: bool = False,
@@ -143,6 +144,7 @@ def load_mllm(
     Args:
         folder: as `save_mllm` writes it.
         parts: those to read; None takes those that answer.
+        config: sizes and choices in place of the folder's own, as far as its weights allow.
         language: the language model's folder, where it is no longer at the path that the model says.
         dtype: of the weights in memory.
         merge: work adapters into the language model.
@@ -151,7 +153,7 @@ def load_mllm(
         CheckpointError: it is no model of ours, lacks a part, or its language model is another one.
     """
     said = read_json(folder / CONFIG)
-    config = _config(folder, said)
+    config = config or _config(folder, said)
     wanted = parts_of_inference(config) if parts is None else tuple(parts)
     missing = [part for part in wanted if part not in said.get("parts", ())]
     if missing:
@@ -211,6 +213,21 @@ def _is_ours(folder: Path) -> bool:
         return read_json(folder / CONFIG).get("format") == FORMAT
     except CheckpointError:
         return False
+
+
+def read_parts(folder: Path) -> tuple[Part, ...]:
+    """The parts that a model of ours has; raises as `read_config`."""
+    _config(folder, said := read_json(folder / CONFIG))
+    return tuple(said["parts"])
+
+
+def read_config(folder: Path) -> MllmConfig:
+    """The configuration of a model of ours, without its weights.
+
+    Raises:
+        CheckpointError: it is no model of ours.
+    """
+    return _config(folder, read_json(folder / CONFIG))
 
 
 def _config(folder: Path, said: Mapping[str, Any]) -> MllmConfig:

@@ -30,6 +30,12 @@ class Objective:
     stage: Stage
     losses: LossConfig
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The losses that there are, their sum first."""
+        of_pairs = {"kl": self.losses.use_kl, "ccl": self.losses.use_ccl} if self.stage == 2 else {}
+        return ("loss", "vtg", *(name for name, used in of_pairs.items() if used))
+
     def texts(self, batch: Batch) -> int:
         """How many times a batch's texts are learned: in stage 0 once with each view."""
         return (batch.ego is not None) + (batch.exo is not None) if self.stage == 0 else 1

@@ -15,7 +15,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from lmeec.errors import ConfigError
+from lmeec.mllm.mapping import make_mapping
 from lmeec.mllm.model import ALL_PARTS, Exo2Ego, Part, parts_of_inference
 
 if TYPE_CHECKING:
@@ -29,10 +32,14 @@ ADAPTERS = ".lora_"
 
 LAST_STAGE: Stage = 3
 
+_MAPPINGS: tuple[Part, ...] = ("map_f", "map_g")
+
 
 def parts_of_stage(stage: Stage, config: MllmConfig) -> tuple[Part, ...]:
-    """The parts that are in memory: stage 3 has those of inference, and the others all."""
-    return parts_of_inference(config) if stage == LAST_STAGE else ALL_PARTS
+    """The parts that are in memory: F and G come with stage 2, and stage 3 has those of inference."""
+    if stage == LAST_STAGE:
+        return parts_of_inference(config)
+    return ALL_PARTS if stage == 2 else tuple(part for part in ALL_PARTS if part not in _MAPPINGS)
 
 
 def trained_parts(stage: Stage, config: MllmConfig, training: MllmTrainConfig) -> tuple[Part, ...]:
@@ -62,25 +69,38 @@ def prepare_stage(model: Exo2Ego, stage: Stage, training: MllmTrainConfig) -> No
         ConfigError: the model lacks a part that the stage needs, or no part would be trained.
     """
     parts = parts_of_stage(stage, model.config)
-    missing = [part for part in parts if part not in model.parts]
-    if missing:
-        raise ConfigError(f"stage {stage} needs {', '.join(missing)}, which this model is without")
     for part in model.parts:
         if part not in parts:
             setattr(model, part, None)
+    # What begins here is drawn by the seed, whatever was drawn before in this process.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.seed)
+        if stage == 2:
+            _begin_mappings(model)
+        if stage == LAST_STAGE and model.config.lora is not None:
+            model.add_adapters()
+    missing = [part for part in parts if part not in model.parts]
+    if missing:
+        raise ConfigError(f"stage {stage} needs {', '.join(missing)}, which this model is without")
     if stage == 0 and training.stage0.train_all:
         # One encoder that sees both views, as CLIP is one, from which both begin.
         model.ego_encoder = model.exo_encoder
     if stage == 2 and training.ego_from_exo and model.ego_encoder is not None and model.exo_encoder is not None:
         model.ego_encoder.load_state_dict(model.exo_encoder.state_dict())
-    if stage == LAST_STAGE and model.config.lora is not None:
-        model.add_adapters()
     trained = trained_parts(stage, model.config, training)
     set_trained(model, trained, adapters_alone=stage == LAST_STAGE)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ConfigError(f"stage {stage}: these settings leave nothing to train")
     # In training mode throughout, as activations are computed again only there; what is frozen has no dropout.
     model.train()
+
+
+def _begin_mappings(model: Exo2Ego) -> None:
+    """Give a model F and G with random weights, unless it has them from an earlier stage 2."""
+    for part in _MAPPINGS:
+        made = make_mapping(model.config.mapping, model.config.encoder.width)
+        if getattr(model, part) is None:
+            setattr(model, part, made.to(model.device))
 
 
 def set_trained(model: Exo2Ego, trained: tuple[Part, ...], *, adapters_alone: bool) -> None:

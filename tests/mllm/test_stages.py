@@ -106,8 +106,24 @@ def test_the_ego_encoder_can_begin_as_the_exo_encoder_ends():
 
 
 def test_a_stage_needs_its_parts():
-    with pytest.raises(ConfigError, match="stage 2 needs exo_encoder, map_g"):
+    with pytest.raises(ConfigError, match="stage 2 needs exo_encoder,"):
         prepare_stage(tiny(parts=parts_of_inference(TINY)), 2, PAPER)
+
+
+def test_f_and_g_begin_with_stage_2_and_the_seed():
+    def begun(seed, parts=("ego_encoder", "exo_encoder", "connector", "llm")):
+        model = tiny(parts=parts)
+        prepare_stage(model, 2, replace(PAPER, seed=seed))
+        return model.map_f.state_dict(), model.map_g.state_dict()
+
+    for one, same, other in zip(begun(1), begun(1), begun(2), strict=True):
+        assert all(torch.equal(value, same[name]) for name, value in one.items())
+        assert not torch.equal(one["layers.0.weight"], other["layers.0.weight"])
+    there, before = begun(1, ALL_PARTS)[0], tiny().map_f.state_dict()
+    assert all(torch.equal(value, before[name]) for name, value in there.items())
+    model = tiny()
+    prepare_stage(model, 1, PAPER)
+    assert model.map_f is None
 
 
 def test_clips_of_stage_2_need_both_views():

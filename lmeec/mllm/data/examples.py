@@ -37,7 +37,7 @@ _TRIES = 8
 
 
 class Examples:
-    """An `ExampleSource` of clips; a context manager that ends its threads.
+    """A `Source` of examples out of clips; a context manager that ends its threads.
 
     Every pass goes through all samples once, in an order of its own, which depends on the seed and the pass alone.
 
