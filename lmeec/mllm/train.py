@@ -13,7 +13,6 @@ from lmeec.errors import ConfigError
 from lmeec.mllm.checkpoint import LanguageSource, load_mllm, read_config, read_parts
 from lmeec.mllm.config import PRESETS
 from lmeec.mllm.data.examples import Examples
-from lmeec.mllm.data.training import clips_of_stage
 from lmeec.mllm.data.words import reply_of, words_of
 from lmeec.mllm.model import Exo2Ego
 from lmeec.mllm.pretrained import Pretrained, load_pretrained, with_sizes_of
@@ -22,6 +21,7 @@ from lmeec.mllm.settings import NAMES, MllmTrainConfig, Stage
 from lmeec.mllm.sharding import shard_model
 from lmeec.mllm.stages import LAST_STAGE, parts_of_stage, prepare_stage
 from lmeec.mllm.task import MODEL, StageTask, cast_for
+from lmeec.mllm.training_data import clips_of_stage
 from lmeec.mllm.vocabulary import make_vocabulary
 from lmeec.model.build import resolve_device, resolve_dtype
 from lmeec.training.config import OptimiserConfig
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from lmeec.mllm.config import MllmConfig
     from lmeec.mllm.data.source import ClipSource
-    from lmeec.mllm.data.training import TrainingData
     from lmeec.mllm.hugging_face import PreTrainedTokenizerBase
+    from lmeec.mllm.training_data import TrainingData
 
 _FREE = ("device", "micro_batch", "recompute", "save_every", "shard")
 """Settings that may change when a training goes on: they say how it is computed, not what it is."""

@@ -12,10 +12,10 @@ from lmeec.errors import ConfigError, OutputError, TrainingError
 from lmeec.mllm.batch import collate
 from lmeec.mllm.checkpoint import load_mllm
 from lmeec.mllm.data.sample import Clip, Sample
-from lmeec.mllm.data.training import TrainingData
 from lmeec.mllm.model import ALL_PARTS
 from lmeec.mllm.settings import MllmTrainConfig, StageConfig
 from lmeec.mllm.train import MllmTrainJob, jobs_of, train_stage
+from lmeec.mllm.training_data import TrainingData
 from lmeec.training.output.log import read_log
 from lmeec.training.output.progress import Note, Silent, StepDone
 from tests.support.mllm import TINY, tiny
