@@ -1,1 +1,1 @@
-"""Takes: annotations, videos and synthetic data."""
+"""Takes: layouts, annotations, descriptions, and what the ground truth of a frame is."""
