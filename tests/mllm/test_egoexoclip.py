@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from lmeec.clips import ClipsConfig, LengthConfig, make_clips, read_source
-from lmeec.clips.extract import ExtractConfig, InProcess, extract_clips
+from lmeec.clips.extract import ExtractConfig, extract_clips
 from lmeec.clips.instruct import InstructConfig, write_instructions
 from lmeec.errors import DataError
 from lmeec.mllm.data.conversations import read_conversations
 from lmeec.mllm.data.egoexoclip import PairConfig, ShardClips, read_pairs
 from lmeec.mllm.data.reading import VideoClips
+from lmeec.runs.tasks import TasksInProcess
 from lmeec.video.file import VideoReader
 from tests.support.described import annotation, description, write_descriptions
 
@@ -32,7 +33,7 @@ def folder(rendered_takes, tmp_path_factory):
     write_descriptions(root, {rendered_takes.uids[0]: [annotation(*texts)]})
     config = ClipsConfig(length=LengthConfig("fixed", 0.8))
     make_clips(read_source(root, config), folder / "clips.parquet", config)
-    extract_clips(folder / "clips.parquet", folder / "cut", ExtractConfig(("mp4", "webdataset")), InProcess())
+    extract_clips(folder / "clips.parquet", folder / "cut", ExtractConfig(("mp4", "webdataset")), TasksInProcess())
     write_instructions(folder / "clips.parquet", folder / "data.jsonl", InstructConfig(val_share=0))
     return folder
 
