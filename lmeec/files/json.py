@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import mmap
 import re
-from typing import TYPE_CHECKING, TypeVar
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CHUNK = 2**20
+_MAKING = threading.Lock()
+_DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
+def decoder_of(kind: type[T]) -> msgspec.json.Decoder[T]:
+    """The decoder of a type, made once.
+
+    msgspec looks into a type when it meets it first. Two threads that do so at once end the process (version 0.22):
+    one uses what the other has half done. So whatever threads may decode comes through here.
+    """
+    with _MAKING:
+        if kind not in _DECODERS:
+            _DECODERS[kind] = msgspec.json.Decoder(kind)
+        return _DECODERS[kind]
 
 
 def decode_file(path: Path, kind: type[T]) -> T:
@@ -44,7 +59,7 @@ def decode_file(path: Path, kind: type[T]) -> T:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     try:
-        return msgspec.json.decode(data, type=kind)
+        return decoder_of(kind).decode(data)
     except msgspec.ValidationError as error:
         raise DataError(f"{path}: does not have the expected content: {error}") from error
     except msgspec.DecodeError as error:
@@ -69,7 +84,7 @@ def decode_part(part: msgspec.Raw, kind: type[T], path: Path, what: str) -> T:
         DataError: The part does not have the fields and types of `kind`.
     """
     try:
-        return msgspec.json.decode(part, type=kind)
+        return decoder_of(kind).decode(part)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: {what} does not have the expected content: {show(str(error))[1:-1]}") from error
     except RecursionError as error:
@@ -83,7 +98,7 @@ def read_record(path: Location, kind: type[T]) -> T | None:
         OutputError: it cannot be read, or is damaged.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return decoder_of(kind).decode(path.read_bytes())
     except FileNotFoundError:
         return None
     except (msgspec.DecodeError, OSError) as error:

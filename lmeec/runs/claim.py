@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from lmeec.errors import OutputError
+from lmeec.files.json import decoder_of
 from lmeec.files.locations import is_local, names_in
 from lmeec.files.whole import create_exclusively
 
@@ -96,7 +97,7 @@ def find_owner(directory: Location) -> Found | None:
     except OSError as error:
         raise OutputError(f"{path} cannot be read: {error.strerror or error}") from error
     try:
-        owner = msgspec.json.decode(content, type=Owner)
+        owner = decoder_of(Owner).decode(content)
     except msgspec.DecodeError:
         owner = None
     return Found(path, _number(names[-1]), content, owner)

@@ -9,6 +9,7 @@ import msgspec
 
 from lmeec.config import Direction
 from lmeec.errors import OutputError
+from lmeec.files.json import decoder_of
 
 Pair: TypeAlias = tuple[str, str]
 """Query camera and target camera."""
@@ -107,7 +108,7 @@ def coverage_in(metadata: Mapping[bytes, bytes] | None, name: str) -> dict[tuple
         OutputError: it is damaged.
     """
     try:
-        entries = msgspec.json.decode((metadata or {}).get(COVERAGE_KEY, b"[]"), type=list[Entry])
+        entries = decoder_of(list[Entry]).decode((metadata or {}).get(COVERAGE_KEY, b"[]"))
     except msgspec.DecodeError as error:
         raise OutputError(f"{name} holds damaged notes of what its rows are of ({error}): predict again") from error
     return {(entry.take_uid, entry.direction): entry.coverage for entry in entries}

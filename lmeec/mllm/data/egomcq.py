@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from lmeec.errors import DataError
-from lmeec.files.json import decode_file
+from lmeec.files.json import decode_file, decoder_of
 from lmeec.mllm.data.captions import caption_of
 from lmeec.mllm.data.questions_file import unique
 from lmeec.mllm.data.sample import Sample
@@ -54,7 +54,7 @@ def read_egomcq(path: Path) -> list[Sample]:
     samples = []
     for number, raw in decode_file(path, dict[str, msgspec.Raw]).items():
         try:
-            record = msgspec.json.decode(raw, type=_Record)
+            record = decoder_of(_Record).decode(raw)
             bounds = {
                 place: (max(float(choice.clip_start), 0.0), max(float(choice.clip_end), 0.0))
                 for place, choice in record.choices.items()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from lmeec.errors import DataError
-from lmeec.files.json import decode_file
+from lmeec.files.json import decode_file, decoder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ def read_records(path: Path, kind: type[T], shape: str) -> Iterator[tuple[Callab
     records = _lines(path) if path.suffix in _LINES else _entries(path)
     for where, raw in records:
         try:
-            yield where, msgspec.json.decode(raw, type=kind)
+            yield where, decoder_of(kind).decode(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise DataError(f"{where()}: {_in_words(error)}; {shape}") from error
 
