@@ -50,9 +50,10 @@ def _peaks(windows: Sequence[range], work: Callable[P, Iterator[object]], *argum
 
 def _growth(work: Callable[P, object], *arguments: P.args, **options: P.kwargs) -> int:
     _forget_peak()
-    before = _peak()
+    before, of_files = _peak(), _status("RssFile")
     work(*arguments, **options)
-    return _peak() - before
+    # Pages of libraries, which the system takes away when memory is short, come back when they are used again.
+    return _peak() - before - max(_status("RssFile") - of_files, 0)
 
 
 def _forget_peak() -> None:
@@ -61,9 +62,13 @@ def _forget_peak() -> None:
 
 def _peak() -> int:
     """Not `ru_maxrss`, which a process takes over from the one that started it."""
+    return _status("VmHWM")
+
+
+def _status(name: str) -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
-    (peak,) = (line.split() for line in lines if line.startswith("VmHWM:"))
-    return int(peak[1]) * 1024
+    (found,) = (line.split() for line in lines if line.startswith(f"{name}:"))
+    return int(found[1]) * 1024
 
 
 def _traced(work: Callable[P, object], *arguments: P.args, **options: P.kwargs) -> int:
