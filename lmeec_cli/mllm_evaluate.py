@@ -102,9 +102,9 @@ def _marked(paths: Sequence[Path], judge: Any) -> list[TaskMarks]:
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:
-    from lmeec.files.whole import naming_the_file, written_whole
+    from lmeec.files.whole import written_whole
 
-    with naming_the_file(path), written_whole(path) as file:
+    with written_whole(path) as file:
         file.write((json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
 
 

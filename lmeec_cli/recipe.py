@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmeec.errors import ConfigError, OutputError
+from lmeec.files.whole import written_whole
 from lmeec_cli.metric_formats import METRICS, shown
 from lmeec_cli.options import Overwrite
 from lmeec_cli.settings import HoldsSettings
@@ -57,10 +58,8 @@ def copy(
         target = target / source.name
     if target.exists() and not overwrite:
         raise OutputError(f"{target} exists already: name another file, or pass --overwrite")
-    try:
-        target.write_bytes(source.read_bytes())
-    except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror}") from error
+    with written_whole(target) as copied:
+        copied.write(source.read_bytes())
     echo(str(target))
 
 
@@ -231,8 +230,6 @@ def _plain(scores: Mapping[str, DirectionScore]) -> dict[str, Any]:
 
 def _write(path: Path, document: Mapping[str, Any]) -> None:
     import json
-
-    from lmeec.files.whole import written_whole
 
     with written_whole(path) as file:
         file.write((json.dumps(document, indent=2) + "\n").encode())

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from lmeec.analysis.bootstrap import ALL_METRICS
 from lmeec.analysis.frames import GROUPINGS
 from lmeec.analysis.groups import Estimate, GroupScore
-from lmeec.files.whole import naming_the_file, written_whole
+from lmeec.files.whole import written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,5 +80,5 @@ def write_table(table: pa.Table, path: Location) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    with written_whole(path) as file, naming_the_file(path):
+    with written_whole(path) as file:
         pq.write_table(table, file)

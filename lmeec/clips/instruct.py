@@ -150,9 +150,8 @@ def write_instructions(table: Path, out: Path, config: InstructConfig, *, overwr
         opened: dict[Side, BinaryIO] = {side: stack.enter_context(written_whole(path)) for side, path in files.items()}
         for uid, moments in _takes(table):
             side = side_of[uid]
-            with naming_the_file(files[side]):
-                for record in _records(uid, moments, {task: draws[side, task] for task in TASKS}):
-                    opened[side].write(json.dumps(record, ensure_ascii=False).encode(errors="replace") + b"\n")
+            for record in _records(uid, moments, {task: draws[side, task] for task in TASKS}):
+                opened[side].write(json.dumps(record, ensure_ascii=False).encode(errors="replace") + b"\n")
     if "val" not in files:
         with naming_the_file(validation_file(out)):
             validation_file(out).unlink(missing_ok=True)

@@ -10,7 +10,8 @@ import tarfile
 from typing import TYPE_CHECKING, Any
 
 from lmeec.clips.schema import SCHEMA
-from lmeec.files.whole import naming_the_file, written_whole
+from lmeec.errors import OutputError
+from lmeec.files.whole import written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,14 +37,13 @@ def write_shard(path: Path, rows: Iterable[Mapping[str, Any]], folder: Path) -> 
     names = [name for name in SCHEMA.names if name not in _LOCAL]
     with (
         written_whole(path) as file,
-        naming_the_file(path),
         tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
         for row in rows:
             key = sample_key(row["clip_id"], row["exo_cam"])
             told = json.dumps({name: row[name] for name in names}, ensure_ascii=False)
-            _add(tar, f"{key}.ego.mp4", (folder / row["ego_clip"]).read_bytes())
-            _add(tar, f"{key}.exo.mp4", (folder / row["exo_clip"]).read_bytes())
+            _add(tar, f"{key}.ego.mp4", _read(folder / row["ego_clip"]))
+            _add(tar, f"{key}.exo.mp4", _read(folder / row["exo_clip"]))
             _add(tar, f"{key}.txt", row["text"].encode(errors="replace"))
             _add(tar, f"{key}.json", told.encode(errors="replace"))
 
@@ -58,6 +58,13 @@ def sample_key(clip_id: str, exo_cam: str) -> str:
     name = f"{clip_id}_{exo_cam}"
     clean = re.sub(r"[^A-Za-z0-9_-]+", "-", name)
     return clean if clean == name else f"{clean}-{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:12]}"
+
+
+def _read(clip: Path) -> bytes:
+    try:
+        return clip.read_bytes()
+    except OSError as error:
+        raise OutputError(f"{clip}: the clip cannot be read: {error.strerror or error}; cut it again") from error
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:

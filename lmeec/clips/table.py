@@ -21,7 +21,7 @@ from lmeec.clips.videos import VideoLength, video_lengths
 from lmeec.data.descriptions import DescriptionsFile, descriptions_files, read_descriptions
 from lmeec.data.recordings import Recording, find_recordings, takes_folder
 from lmeec.errors import DataError, OutputError
-from lmeec.files.whole import naming_the_file, written_whole
+from lmeec.files.whole import written_whole
 from lmeec.tables.metadata import digest_of_files
 from lmeec.tables.parts import COMPRESSION
 from lmeec.version import __version__
@@ -137,7 +137,6 @@ def make_clips(
     )
     with (
         written_whole(out) as file,
-        naming_the_file(out),
         pq.ParquetWriter(file, schema, compression=COMPRESSION) as writer,
     ):
         for table in _gathered(_rows(source, config, gaps, mean, grounding, tally)):

@@ -8,7 +8,6 @@ predicted from several query cameras, so an image is a frame of one pair of came
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,6 +17,7 @@ import numpy as np
 from lmeec.errors import DataError
 from lmeec.files.folder import folder_written_whole
 from lmeec.files.names import show
+from lmeec.files.whole import opened_to_write
 from lmeec.masks import RunLengthMask, bounding_box
 from lmeec.tables.takes import scan_takes
 
@@ -85,10 +85,11 @@ def export_coco(results: Sequence[Location | str], out: Path, *, overwrite: bool
     """
     with (
         folder_written_whole(out, made_by=ANNOTATIONS, overwrite=overwrite) as folder,
-        (folder / ANNOTATIONS).open("wb") as dataset,
-        (folder / RESULTS).open("wb") as predictions,
-        tempfile.TemporaryFile() as spooled,
+        opened_to_write(folder / ANNOTATIONS, out / ANNOTATIONS) as dataset,
+        opened_to_write(folder / RESULTS, out / RESULTS) as predictions,
+        opened_to_write(folder / "spooled", out / ANNOTATIONS) as spooled,
     ):
+        (folder / "spooled").unlink()  # open, it is there until it is closed
         writer = _Writer(_List(dataset), _List(spooled), _List(predictions))
         dataset.write(b'{"info":{"description":"ego-exo correspondence"},"images":[')
         predictions.write(b"[")

@@ -17,7 +17,8 @@ from PIL import Image
 from lmeec.errors import DataError
 from lmeec.files.folder import folder_written_whole
 from lmeec.files.names import safe_name
-from lmeec.files.whole import naming_the_file
+from lmeec.files.png import png_of
+from lmeec.files.whole import naming_the_file, opened_to_write
 from lmeec.tables.masks import predicted_mask
 from lmeec.tables.takes import scan_takes
 
@@ -69,18 +70,18 @@ def export_davis(results: Sequence[Location | str], out: Path, *, overwrite: boo
             for _, _, rows in scan_takes(path, _COLUMNS):
                 for batch in rows.to_batches():
                     for row in batch.to_pylist():
-                        _write(folder, tracks, row)
-        with naming_the_file(out / TRACKS):
-            (folder / TRACKS).write_bytes(msgspec.json.format(msgspec.json.encode(list(tracks.values())), indent=2))
+                        _write(folder, out, tracks, row)
+        with opened_to_write(folder / TRACKS, out / TRACKS) as file:
+            file.write(msgspec.json.format(msgspec.json.encode(list(tracks.values())), indent=2))
     return DavisSummary(len(tracks), sum(track["frames"] for track in tracks.values()))
 
 
-def _write(folder: Path, tracks: dict[tuple[str, ...], dict[str, Any]], row: dict[str, Any]) -> None:
+def _write(folder: Path, out: Path, tracks: dict[tuple[str, ...], dict[str, Any]], row: dict[str, Any]) -> None:
     key = tuple(row[name] for name in _TRACK)
     if key not in tracks:
         place = track_folder(row)
         tracks[key] = {"folder": str(place), **{name: row[name] for name in _TRACK}, "frames": 0}
-        with naming_the_file(folder / place):
+        with naming_the_file(out / place):
             (folder / place).mkdir(parents=True)
     track = tracks[key]
     file = folder / track["folder"] / f"{row['frame']:05d}.png"
@@ -92,8 +93,8 @@ def _write(folder: Path, tracks: dict[tuple[str, ...], dict[str, Any]], row: dic
         mask = predicted_mask(row["height"], row["width"], row["mask_rle"]).decode()
     except DataError as error:
         raise DataError(f"{', '.join(map(repr, key))}, frame {row['frame']}: {error}") from error
-    with naming_the_file(file):
-        indexed_image(mask).save(file)
+    with opened_to_write(file, out / file.relative_to(folder)) as image:
+        image.write(png_of(indexed_image(mask)))
     track["frames"] += 1
 
 

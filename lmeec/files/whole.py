@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import secrets
 import shutil
@@ -16,6 +17,7 @@ from lmeec.errors import DiskFullError, OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from _typeshed import ReadableBuffer
     from upath import UPath
 
     from lmeec.files.locations import Location
@@ -33,9 +35,64 @@ def naming_the_file(path: Location) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         kind = DiskFullError if error.errno in _FULL else OutputError
-        raise kind(
-            f"cannot write {path}: {reason}. Nothing unfinished was left under that name; mend the cause and run again"
-        ) from error
+        raise kind(_cannot_write(path, reason)) from error
+
+
+def _cannot_write(path: Location, reason: str) -> str:
+    return f"cannot write {path}: {reason}. Nothing unfinished was left under that name; mend the cause and run again"
+
+
+@contextlib.contextmanager
+def opened_to_write(file: Path, path: Location) -> Iterator[BinaryIO]:
+    """Give a new file to write to, of which every failure to write, flush or close is an error that names `path`.
+
+    Args:
+        file: the file to make.
+        path: what it is part of, or will become.
+
+    Raises:
+        DiskFullError: there is no space.
+        OutputError: it cannot be made or written.
+    """
+    with naming_the_file(path):
+        named = _NamedFile(file, path)
+    opened = io.BufferedRandom(named)
+    try:
+        yield cast("BinaryIO", opened)
+        opened.close()
+    except Exception:
+        if named.failure is not None:  # of which torch makes another error
+            raise named.failure  # noqa: B904 - it has its cause
+        raise
+    finally:
+        with contextlib.suppress(OutputError):  # a full disk fails here once more
+            opened.close()
+
+
+class _NamedFile(io.FileIO):
+    """A new file whose failures name what it is for. Reading from it is for who wrote it."""
+
+    def __init__(self, file: Path, path: Location) -> None:
+        super().__init__(file, "x+")
+        self._path = path
+        self.failure: OutputError | None = None
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        with self._named():
+            return super().write(data)
+
+    def close(self) -> None:
+        with self._named():  # where network file systems tell of quotas
+            super().close()
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            with naming_the_file(self._path):
+                yield
+        except OutputError as error:
+            self.failure = self.failure or error
+            raise
 
 
 @contextlib.contextmanager
@@ -47,24 +104,19 @@ def written_whole(path: Location) -> Iterator[BinaryIO]:
 
     Raises:
         DiskFullError: there is no space.
-        OutputError: the folder cannot be made, or the file not be opened, flushed, renamed or uploaded.
+        OutputError: the folder cannot be made, or the file not be opened, written, flushed, renamed or uploaded.
     """
     if isinstance(path, Path):
-        with made_whole(path) as aside:
-            with naming_the_file(path):
-                file = aside.open("xb")
-            try:
-                yield file
-                with naming_the_file(path):
-                    file.close()
-            finally:
-                with contextlib.suppress(OSError):  # a full disk fails here once more
-                    file.close()
+        with made_whole(path) as aside, opened_to_write(aside, path) as file:
+            yield file
         return
-    with naming_the_file(path), tempfile.NamedTemporaryFile(prefix="lmeec-", suffix=TEMPORARY_SUFFIX) as local:
-        yield cast("BinaryIO", local)
-        local.flush()
-        _upload(local.name, path)
+    with naming_the_file(path):
+        gathered = tempfile.TemporaryDirectory(prefix="lmeec-", suffix=TEMPORARY_SUFFIX)
+    with gathered as folder:
+        local = Path(folder, "whole")
+        with opened_to_write(local, path) as file:
+            yield file
+        _upload(local, path)
 
 
 @contextlib.contextmanager
@@ -75,9 +127,13 @@ def made_whole(path: Path) -> Iterator[Path]:
 
     Raises:
         DiskFullError: there is no space.
-        OutputError: the folder above cannot be made, or what was made not be flushed or renamed.
+        OutputError: the folder above cannot be made, or what was made not be flushed or renamed; or a device or a pipe
+            is there, which would be replaced.
     """
-    aside = path.with_name(f".{path.name[:60]}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    with naming_the_file(path):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise OutputError(f"cannot write {path}: it is no file but a device or a pipe: name a file")
+    aside = path.with_name(f".{path.name[:50]}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
     with naming_the_file(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -145,9 +201,15 @@ def _create_locally(path: Path, content: bytes) -> None:
     _sync(path.parent)
 
 
-def _upload(file: str, path: UPath) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.fs.put_file(file, path.path)
+def _upload(file: Path, path: UPath) -> None:
+    with naming_the_file(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.fs.put_file(str(file), path.path)
+        except OSError:
+            raise
+        except Exception as error:  # of the object store's own client, as when the network is away
+            raise OutputError(_cannot_write(path, str(error))) from error
 
 
 def _sync(path: Path) -> None:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from lmeec.config import PRESETS, ModelConfig
 from lmeec.errors import CheckpointError, ConfigError
-from lmeec.files.whole import naming_the_file, written_whole
+from lmeec.files.whole import written_whole
 from lmeec.model.lmeec import LMEEC
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
@@ -200,7 +200,7 @@ def write_safetensors(path: Path, model_tensors: Mapping[str, Tensor], config: M
     """
     metadata = {"format": "pt", _CONFIG_KEY: json.dumps(config.to_dict())}
     data = save({name: t.contiguous() for name, t in model_tensors.items()}, metadata)
-    with naming_the_file(path), written_whole(path) as file:
+    with written_whole(path) as file:
         file.write(data)
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from lmeec.errors import DataError, OutputError
+from lmeec.errors import DataError
 from lmeec.files.names import first_few, safe_name, show
+from lmeec.files.png import png_of
+from lmeec.files.whole import written_whole
 from lmeec.render.mosaic import Mosaic
 from lmeec.render.panels import panels_of, pictures
 from lmeec.render.tracks import PredictedTrack, Selection, scan_tracks
@@ -149,11 +151,8 @@ def _write_stills(drawn: _Drawing, path: Path, count: int) -> list[Path]:
     with closing(drawn.images(chosen)) as images:
         for frame, image in images:
             file = path.with_suffix(f".{frame}.png")
-            try:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(image).save(file)
-            except OSError as error:
-                raise OutputError(f"{file}: cannot be written ({error.strerror or error})") from error
+            with written_whole(file) as picture:
+                picture.write(png_of(Image.fromarray(image)))
             files.append(file)
     return files
 

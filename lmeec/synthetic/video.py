@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import av
 
-from lmeec.files.whole import made_whole
+from lmeec.files.whole import naming_the_file
+from lmeec.video.encoding import mp4_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,10 +34,7 @@ def data_set_video(path: Path, size: tuple[int, int], fps: int) -> Iterator[Call
     Raises:
         OutputError: it cannot be written.
     """
-    with (
-        made_whole(path) as aside,
-        av.open(str(aside), "w", format="mp4", options={"fflags": "+bitexact"}) as container,
-    ):
+    with mp4_file(path, {"fflags": "+bitexact"}) as container:
         options = {"preset": "veryfast", "crf": "21", "threads": "1", "flags": "+bitexact"}
         options["x264-params"] = f"bframes=2:b-adapt=0:keyint={KEY_FRAME_SECONDS * fps}:scenecut=0:mbtree=0"
         stream = container.add_stream("libx264", rate=fps, options=options)
@@ -44,7 +42,9 @@ def data_set_video(path: Path, size: tuple[int, int], fps: int) -> Iterator[Call
         stream.pix_fmt = "yuv420p"
 
         def add(rgb: np.ndarray) -> None:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
+            with naming_the_file(path):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
 
         yield add
-        container.mux(stream.encode())
+        with naming_the_file(path):
+            container.mux(stream.encode())

@@ -15,14 +15,13 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import av
 import cv2
 import numpy as np
 from lzstring import LZString
 from numpy.typing import NDArray
 
 from lmeec.errors import ConfigError, OutputError
-from lmeec.files.whole import written_whole
+from lmeec.files.whole import naming_the_file, written_whole
 from lmeec.masks import RunLengthMask
 from lmeec.synthetic.descriptions import MIN_VISIBLE_PIXELS, describe
 from lmeec.synthetic.render import Renderer
@@ -103,19 +102,15 @@ def write_dataset(
         OutputError: if `out` holds something, or cannot be written to.
     """
     _check_out(out, overwrite)
-    try:
+    with naming_the_file(out):
         _clear(out)
-        _write_json(out / MARKER, _settings(config))
-        takes = [_Take(config, index) for index in range(config.takes)]
-        _render_all(out, config, takes, on_progress)
-        annotations = out / "annotations"
-        _write_json(annotations / f"relations_{config.split}.json", _relations(takes))
-        _write_json(annotations / f"atomic_descriptions_{config.split}.json", _descriptions(takes))
-        _write_json(out / "takes.json", [take.entry() for take in takes])
-    except (OSError, av.FFmpegError) as error:
-        raise OutputError(
-            f"cannot write the takes to {out}: {error}; free space or choose another directory"
-        ) from error
+    _write_json(out / MARKER, _settings(config))
+    takes = [_Take(config, index) for index in range(config.takes)]
+    _render_all(out, config, takes, on_progress)
+    annotations = out / "annotations"
+    _write_json(annotations / f"relations_{config.split}.json", _relations(takes))
+    _write_json(annotations / f"atomic_descriptions_{config.split}.json", _descriptions(takes))
+    _write_json(out / "takes.json", [take.entry() for take in takes])
 
 
 class _Take:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from lmeec.errors import OutputError
 from lmeec.files.locations import names_in
 from lmeec.files.names import show
-from lmeec.files.whole import made_whole, naming_the_file, written_whole
+from lmeec.files.whole import made_whole, written_whole
 from lmeec.tables.coverage import COVERAGE_KEY, Entry, encode_entries
 from lmeec.tables.metadata import CONTENTS_KEY, Contents, file_metadata
 from lmeec.tables.output import Output
@@ -162,7 +162,6 @@ def _write_file(takes: Sequence[Sequence[PartInfo]], out: Location, about: Mappi
     schema = SCHEMA.with_metadata({**about, **coverage})
     with (
         written_whole(out) as file,
-        naming_the_file(out),
         pq.ParquetWriter(file, schema, compression=COMPRESSION) as writer,
     ):
         for infos in takes:

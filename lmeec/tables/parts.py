@@ -15,7 +15,7 @@ from lmeec.config import Direction
 from lmeec.errors import OutputError
 from lmeec.files.locations import is_local, names_in
 from lmeec.files.names import safe_name
-from lmeec.files.whole import TEMPORARY_SUFFIX, naming_the_file, written_whole
+from lmeec.files.whole import TEMPORARY_SUFFIX, written_whole
 from lmeec.tables.coverage import COVERAGE_KEY, Coverage, Entry, coverage_in, encode_entries
 from lmeec.tables.metadata import RunMetadata, file_metadata, run_of
 from lmeec.tables.output import Output
@@ -122,8 +122,7 @@ class PartWriter:
     def __enter__(self) -> Self:
         self._stack = contextlib.ExitStack()
         file = self._stack.enter_context(written_whole(self.path))
-        with naming_the_file(self.path):
-            self._writer = pq.ParquetWriter(file, self._schema, compression=COMPRESSION)
+        self._writer = pq.ParquetWriter(file, self._schema, compression=COMPRESSION)
         return self
 
     def write(self, rows: Iterable[ResultRow]) -> None:
@@ -158,8 +157,7 @@ class PartWriter:
         if error is None:
             try:
                 self._flush()
-                with naming_the_file(self.path):
-                    self._writer.close()
+                self._writer.close()
                 # Its destructor would swallow an interrupt (Ctrl-C) that comes while the file is put on disk.
                 del self._writer
             except BaseException as failure:
@@ -170,15 +168,14 @@ class PartWriter:
             self._abandon(error)
 
     def _flush(self) -> None:
-        with naming_the_file(self.path):
-            if self._waiting_rows:
-                self._writer.write_table(pa.Table.from_batches(self._waiting, schema=self._schema))
+        if self._waiting_rows:
+            self._writer.write_table(pa.Table.from_batches(self._waiting, schema=self._schema))
         self.rows += self._waiting_rows
         self._waiting.clear()
         self._waiting_rows = 0
 
     def _abandon(self, error: BaseException) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OutputError):
             self._writer.close()
         self._stack.__exit__(type(error), error, error.__traceback__)
 

@@ -11,11 +11,12 @@ from av.video.reformatter import ColorRange, Colorspace
 from lmeec.files.whole import made_whole, naming_the_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from fractions import Fraction
     from pathlib import Path
 
     import numpy as np
+    from av.container import OutputContainer
     from numpy.typing import NDArray
 
 _BT709 = 1  # as H.264 numbers it, for colour space, primaries and transfer alike
@@ -39,11 +40,7 @@ def video_writer(
     Raises:
         OutputError: the file cannot be written.
     """
-    with (
-        made_whole(path) as aside,
-        naming_the_file(path),
-        av.open(str(aside), "w", format="mp4", options={"movflags": "+faststart"}) as container,
-    ):
+    with mp4_file(path, {"movflags": "+faststart"}) as container:
         options = {"preset": "fast", "crf": "20"}
         if reproducible:
             options |= {"threads": "1", "x264-params": "mbtree=0"}
@@ -61,10 +58,35 @@ def video_writer(
                 dst_colorspace=Colorspace.ITU709,
                 dst_color_range=ColorRange.MPEG,
             )
-            container.mux(stream.encode(frame))
+            with naming_the_file(path):
+                container.mux(stream.encode(frame))
 
         yield add
-        container.mux(stream.encode())
+        with naming_the_file(path):
+            container.mux(stream.encode())
+
+
+@contextlib.contextmanager
+def mp4_file(path: Path, options: Mapping[str, str]) -> Iterator[OutputContainer]:
+    """Give an MP4 file to mux into, which appears when the block ends without an exception.
+
+    Args:
+        path: the file.
+        options: of FFmpeg's muxer.
+
+    Raises:
+        OutputError: the file cannot be opened or ended. Muxing is for the block to name.
+    """
+    with made_whole(path) as aside:
+        with naming_the_file(path):
+            container = av.open(str(aside), "w", format="mp4", options=dict(options))
+        try:
+            yield container
+            with naming_the_file(path):
+                container.close()
+        finally:
+            with contextlib.suppress(OSError):  # a full disk fails here once more
+                container.close()
 
 
 def _tag_colours(codec: av.VideoCodecContext) -> None:

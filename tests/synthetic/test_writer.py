@@ -189,7 +189,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_that_looks_whole(tmp_path):
         env={"NUMBA_DISABLE_JIT": "0", "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
     )
-    assert "OutputError: cannot write the takes" in done.stderr
+    assert "cannot write" in done.stderr
     assert not (tmp_path / "out" / "takes.json").exists()
     assert not list(tmp_path.rglob("*.mp4"))
 

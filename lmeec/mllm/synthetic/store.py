@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from lmeec.errors import ConfigError, DataError
-from lmeec.files.whole import naming_the_file, written_whole
+from lmeec.files.whole import written_whole
 from lmeec.mllm.data.sample import Clip, Sample
 from lmeec.mllm.synthetic.drawing import draw_take
 from lmeec.mllm.synthetic.facts import Facts, plan_takes
@@ -120,7 +120,6 @@ def _draw(
     plans = plan_takes(world, seed, takes)
     with (
         ThreadPoolExecutor(threads, "drawing") as pool,
-        naming_the_file(home / _PICTURES),
         written_whole(home / _PICTURES) as file,
     ):
         ahead: deque[Future[list[tuple[Facts, NDArray[np.uint8]]]]] = deque(
@@ -135,7 +134,7 @@ def _draw(
             done += 1
             if on_progress is not None:
                 on_progress(done, takes)
-    with naming_the_file(home / _FACTS), written_whole(home / _FACTS) as file:
+    with written_whole(home / _FACTS) as file:
         file.write(msgspec.json.encode(kept))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from lmeec.errors import DataError
 from lmeec.files.names import safe_name, show
-from lmeec.files.whole import naming_the_file, written_whole
+from lmeec.files.whole import written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +68,7 @@ class FrameCache:
         opened = camera.open(
             (self._size, self._size), threads=1, pixels=self._reading.pixels, resampling=self._reading.resampling
         )
-        with opened as reader, naming_the_file(path), written_whole(path) as file:
+        with opened as reader, written_whole(path) as file:
             for _, image in reader.read(frames):
                 file.write(np.ascontiguousarray(image).data)
         source, video = path.name.rsplit(".", 3)[:2]

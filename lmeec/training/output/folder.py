@@ -92,7 +92,7 @@ class TrainingFolder:
             OutputError: it cannot be written.
         """
         path = self.path / STATE
-        with naming_the_file(path), written_whole(path) as file:
+        with written_whole(path) as file:
             torch.save(dict(state), file)
 
     def write_weights(self, name: str, tensors: Mapping[str, Tensor], config: ModelConfig) -> None:
@@ -102,6 +102,6 @@ class TrainingFolder:
     def write_settings(self, settings: Mapping[str, Any], about: str) -> None:
         """Write the resolved settings, in the form that `lmeec train` reads."""
         path = self.path / SETTINGS
-        with naming_the_file(path), written_whole(path) as file:
+        with written_whole(path) as file:
             file.write(f"# lmeec {__version__}: {about}\n".encode())
             YAML().dump(dict(settings), file)
