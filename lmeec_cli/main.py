@@ -1,80 +1,60 @@
-"""The `lmeec` command: joins the subcommands and turns errors meant for the user into one line and a status."""
+"""The `lmeec` command's outermost boundary: whatever happens, the user gets a message and a status.
+
+Nothing is imported here but what Python has loaded anyway, so that Ctrl-C is heeded while everything else is.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Annotated
 
-import typer
-
-from lmeec.errors import LmeecError
-from lmeec_cli.calibrate import calibrate
-from lmeec_cli.checkpoint import checkpoint
-from lmeec_cli.clips import clips
-from lmeec_cli.export import export
-from lmeec_cli.import_predictions import import_predictions
-from lmeec_cli.mllm import mllm
-from lmeec_cli.predict import predict
-from lmeec_cli.recipe import recipe
-from lmeec_cli.render import render
-from lmeec_cli.report import report
-from lmeec_cli.score import score
-from lmeec_cli.status import status
-from lmeec_cli.synth import synth
-from lmeec_cli.takes import takes
-from lmeec_cli.terminal import echo
-from lmeec_cli.train import train
-
-app = typer.Typer(
-    name="lmeec",
-    help="Segment the same object across first-person and third-person video of Ego-Exo4D.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        from lmeec.version import __version__
-
-        echo(f"lmeec {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    pass
-
-
-app.command()(takes)
-app.command()(predict)
-app.command()(status)
-app.command()(score)
-app.command("import")(import_predictions)
-app.command()(calibrate)
-app.command()(report)
-app.command()(render)
-app.command()(export)
-app.add_typer(clips, name="clips")
-app.command()(synth)
-app.command()(train)
-app.add_typer(mllm, name="mllm")
-app.add_typer(checkpoint, name="checkpoint")
-app.add_typer(recipe, name="recipe")
+_DEBUG = "--debug"
 
 
 def main() -> None:
-    """Run the command line; exit status 1 for an error of the user's input, 2 for a wrong call."""
-    try:
-        app()
-    except LmeecError as error:
-        from lmeec_cli.settings import told
+    """Run the command line.
 
-        echo(f"error: {told(error, app, sys.argv[1:])}", err=True)
-        sys.exit(1)
+    The exit status is 1 for an error of the user's input or machine, 2 for a wrong call, 70 for a defect of lmeec, 130
+    for Ctrl-C and 141 when who reads the output goes away, as `head` does.
+    """
+    try:
+        sys.exit(_run(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _run(words: list[str]) -> str | int | None:
+    """Do what a call says; gives the exit status."""
+    debug = os.environ.get("LMEEC_DEBUG", "") not in ("", "0")
+    options = words[: words.index("--")] if "--" in words else words
+    if _DEBUG in options:
+        debug = True
+        words = [word for word in options if word != _DEBUG] + words[len(options) :]
+    try:
+        from lmeec_cli.app import app
+        from lmeec_cli.terminal import name_standard_output
+
+        name_standard_output()
+        _check_working_directory()
+        try:
+            app(words)
+        except SystemExit as end:
+            sys.stdout.flush()
+            return end.code
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # panics of libraries written in Rust are no `Exception`
+        from lmeec_cli.failure import told_failure
+
+        return told_failure(error, words, debug=debug)
+    return 0
+
+
+def _check_working_directory() -> None:
+    """Refuse to run in a folder that is gone: what torch loads ends the process there, without a word of why."""
+    from lmeec.errors import DataError
+
+    try:
+        os.getcwd()  # noqa: PTH109 - before anything is imported that is not needed
+    except FileNotFoundError as error:
+        raise DataError("the working directory was removed: change to another and run again") from error

@@ -9,7 +9,7 @@ from pkgutil import resolve_name
 import pytest
 
 from lmeec.tables import SCHEMA
-from lmeec_cli.main import app
+from lmeec_cli.app import app
 from lmeec_cli.settings import words_for_settings
 from tests.support.places import ROOT
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 import typer
 
-from lmeec_cli.main import app
+from lmeec_cli.app import app
 from tests.support.command import lmeec
 
 SLOW_TO_IMPORT = ("torch", "sam2", "av", "numba", "cv2", "numpy", "pandas", "pyarrow", "sklearn", "ray")

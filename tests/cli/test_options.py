@@ -7,7 +7,7 @@ from collections import defaultdict
 
 from typer.main import get_command
 
-from lmeec_cli.main import app
+from lmeec_cli.app import app
 from lmeec_cli.settings import commands
 from tests.support.places import ROOT
 

@@ -14,7 +14,7 @@ import lmeec
 from lmeec.config import MemoryConfig
 from lmeec.errors import CameraError, ConfigError, DataError, OutputError, TrainingError
 from lmeec.training.step import diverged
-from lmeec_cli.main import app
+from lmeec_cli.app import app
 from lmeec_cli.settings import commands, options, told
 
 LIBRARY = Path(lmeec.__file__).parent
