@@ -2,6 +2,7 @@
 #
 #   make demo           install lmeec, then predict, score and draw two synthetic takes
 #   make test           install what the tests need too, a browser included, then run them
+#   make fuzz           give every reader FUZZ hostile files in all, from where the last time stopped
 #   make lint           check style, types and the arrows between rooms
 #   make docs           build the pages of docs/ into site/
 #   make dist           build wheel and source distribution, and check them
@@ -14,6 +15,7 @@
 VENV ?= .venv
 TORCH ?= torch==2.13.0 torchvision==0.28.0
 DEMO ?= demo
+FUZZ ?= 50000
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
 	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 
@@ -25,7 +27,7 @@ DEV_INSTALLED := $(VENV)/.lmeec-dev-installed
 DOCS_INSTALLED := $(VENV)/.lmeec-docs-installed
 BROWSERS := $(CHROMIUM) chromium chromium-browser google-chrome chrome
 
-.PHONY: demo demo-commands test lint docs dist check-wheel install install-dev browser
+.PHONY: demo demo-commands test fuzz lint docs dist check-wheel install install-dev browser
 
 demo: install
 	@$(MAKE) --no-print-directory demo-commands
@@ -44,6 +46,10 @@ demo-commands:
 
 test: browser install-dev
 	@$(BIN)/python -m pytest
+
+# What was tried and found is in the folder fuzz; it may be stopped at any time. CONTRIBUTING.md says more.
+fuzz: install-dev
+	@$(BIN)/python -m tests.fuzz --state fuzz --inputs $(FUZZ)
 
 lint: install-dev
 	@$(BIN)/ruff check .
