@@ -3,8 +3,9 @@
 The longer takes repeat the shortest, so that they have as many tracks, as many of them at once: only the length
 differs. Objects are those with more masks in every camera of the shortest than a track has object pointers, or it would
 end before its tracks hold all that they ever will. Each run is a process of its own, with one thread, as more lay out
-the heap another way each time; its peak resident memory is what the system counted. Memory hardly depends on what else
-the machine does; seconds do. The model `base_plus` has random weights and small images, as growth depends on neither.
+the heap another way each time; its peak resident memory is what the system counted. The median of some runs counts, as
+how stages that run side by side meet differs from run to run. Memory hardly depends on what else the machine does;
+seconds do. The model `base_plus` has random weights and small images, as growth depends on neither.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 import tempfile
 from itertools import chain
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks.commands import measure
@@ -54,11 +56,14 @@ def compare(takes: dict[int, Path], model: str | Path, arguments: argparse.Names
     for seconds, take in takes.items():
         call = ["predict", take, "--out", folder / "results.parquet", "--overwrite", "--checkpoint", model]
         call += ["--direction", arguments.direction, "--memory-policy", arguments.memory_policy]
-        used = measure([*call, *chain.from_iterable(("--object", name) for name in objects)])
-        peak = used["largest_memory_MiB"]
+        call += chain.from_iterable(("--object", name) for name in objects)
+        used = [measure(call) for _ in range(arguments.repeats)]
+        peaks = sorted(one["largest_memory_MiB"] for one in used)
+        peak = median(peaks)
         growth = round(100 * (peak / runs[0]["peak_mib"] - 1), 1) if runs else 0.0
         runs.append({"take_seconds": seconds, "peak_mib": peak, "growth_percent": growth})
-        runs[-1] |= {"seconds": used["seconds"], "cpu_seconds": used["cpu_seconds"]}
+        runs[-1] |= {"lowest_mib": peaks[0], "highest_mib": peaks[-1]}
+        runs[-1] |= {name: median(one[name] for one in used) for name in ("seconds", "cpu_seconds")}
         print(json.dumps({"model": str(model)} | runs[-1]), flush=True)
     return runs
 
@@ -67,6 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=40, help="length of the shortest take; a frame a second counts")
     parser.add_argument("--times", type=int, nargs="+", default=[1, 10, 30], help="lengths, in lengths of the shortest")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each length, of which the median counts")
     parser.add_argument("--exo-cameras", type=int, default=1)
     parser.add_argument("--objects", type=int, default=1, help="rendered; those that are seen enough count")
     parser.add_argument("--size", type=int, default=96, help="height of the videos in pixels")

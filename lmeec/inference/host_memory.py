@@ -27,7 +27,7 @@ def give_back_free_memory() -> None:
     """Give pages of the heap that hold nothing back to the system, those in the middle of it as well.
 
     What is taken next would be on top of them. It takes milliseconds, and the pages cost time when they come back, so
-    this is for the end of a take.
+    this is for the end of a take, and for now and then within it.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from lmeec.tables.coverage import Pair
 
 
+_TRIM_EVERY = 32
+"""Batches of rows between trims: holes of the heap, which stages that run side by side leave, add up over a take."""
+
+
 @dataclass(frozen=True)
 class PartResult:
     """What became of one take in one direction.
@@ -208,10 +212,12 @@ class Worker:
             ) as predictor,
             PartWriter(directory, run, take.uid, job.direction, job.piece, coverage) as part,
         ):
-            for rows in predictor.rows():
+            for number, rows in enumerate(predictor.rows(), 1):
                 part.write_batch(result_batch(rows, self.config))
                 made = sum(row.missing is None for row in rows)
                 predictions += made
+                if number % _TRIM_EVERY == 0:
+                    give_back_free_memory()
                 yield made
         give_back_free_memory()
         return PartResult(
