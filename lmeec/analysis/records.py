@@ -24,6 +24,8 @@ COUNTS = ("frames", "visible", "absent", "tracks", "takes", "missing")
 
 Record = dict[str, Any]
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
 
 def record(one: GroupScore | GroupComparison) -> Record:
     """Metrics and counts of a group under plain names.
@@ -66,12 +68,20 @@ def table_of(tables: Mapping[tuple[str, ...], Sequence[GroupScore | GroupCompari
 
 
 def to_csv(table: pa.Table) -> str:
-    """The table as CSV with a header; an empty field stands for no value."""
+    """The table as CSV with a header; an empty field stands for no value.
+
+    Names come from files, and a spreadsheet computes what looks like a formula: such text begins with an apostrophe,
+    which a spreadsheet takes as the sign of text.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, table.column_names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(table.to_pylist())
+    writer.writerows({name: _harmless(value) for name, value in one.items()} for one in table.to_pylist())
     return text.getvalue()
+
+
+def _harmless(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def write_table(table: pa.Table, path: Location) -> None:

@@ -287,3 +287,20 @@ def test_bad_files_are_named_and_explained(app, results, kind, words):
     assert str(results) in str(done.exception)
     assert words in str(done.exception)
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("first", list("=+-@\t\r\n"))
+def test_no_name_is_a_formula_in_csv(app, tmp_path, first):
+    """A spreadsheet computes text that looks so; numbers below zero stay numbers, and other formats keep the name."""
+    name = f"{first}HYPERLINK(1)"
+    one = write_results(tmp_path / "one.parquet", [visible(30 * i, left=30, object=name) for i in range(3)])
+    two = write_results(tmp_path / "two.parquet", [visible(30 * i, left=45, object=name) for i in range(3)])
+    out = tmp_path / "groups.parquet"
+    options = [str(one), str(two), "--by", "object"]
+    records = list(csv.DictReader(io.StringIO(CliRunner().invoke(app, [*options, "--csv"]).stdout)))
+    assert records[-1]["object"].startswith("'")
+    assert float(records[-1]["iou_difference"]) != 0
+    assert any(value.startswith("-") for value in records[-1].values())
+    document = json.loads(CliRunner().invoke(app, [*options, "--json", "--out", str(out)]).stdout)
+    assert document["tables"][0]["groups"][0]["object"] == name
+    assert pq.read_table(out)["object"].to_pylist()[-1] == name
