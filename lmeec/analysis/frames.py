@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
@@ -76,7 +77,7 @@ class FrameTable:
     Attributes:
         source: name of the table, for messages.
         take: uid of the take.
-        track: take, object, query camera, target camera and direction, joined by NUL characters.
+        track: take, object, query camera, target camera and direction, as a JSON list.
         by: labels of each grouping that was asked for; those of `direction`, `object` and `camera` always.
         frame: int32 frame numbers; zeros unless asked for.
         missing: why a frame has no prediction; code -1 where it has one.
@@ -317,5 +318,5 @@ def _tracks(labels: Sequence[Labels]) -> Labels:
     for one in labels:
         _, codes = np.unique(codes * max(len(one.names), 1) + one.codes, return_inverse=True)
     _, first = np.unique(codes, return_index=True)
-    names = tuple("\0".join(one.names[one.codes[row]] for one in labels) for row in first)
+    names = tuple(json.dumps([one.names[one.codes[row]] for one in labels]) for row in first)
     return Labels(names, codes.astype(np.int32))

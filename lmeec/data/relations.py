@@ -10,7 +10,10 @@ Files reach a gigabyte, most of it click data. The file is mapped into memory an
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import mmap
+import re
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
@@ -18,7 +21,7 @@ import msgspec
 from lmeec.data import lz
 from lmeec.data.tracks import EncodedMask, MaskTrack
 from lmeec.errors import DataError
-from lmeec.files.json import decode_file, decode_part
+from lmeec.files.json import decode_file, decode_part, decoder_of
 from lmeec.files.names import show
 
 if TYPE_CHECKING:
@@ -26,6 +29,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 T = TypeVar("T")
+
+_ESCAPES = re.compile(
+    rb"\\[^u]|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+_REPLACEMENT = rb"\ufffd"
 
 FrameNumber = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
@@ -72,6 +80,33 @@ class _TakeMasks(msgspec.Struct):
     object_masks: dict[str, dict[str, _CameraMasks]] = {}
 
 
+def _decode_document(path: Path) -> _Document:
+    """Decode the file; halves of surrogate pairs in it, which are no text, become U+FFFD.
+
+    One in the name of an object would make the whole file unreadable.
+    """
+    try:
+        return decode_file(path, _Document)
+    except DataError:
+        mended = _without_lone_surrogates(path)
+        if mended is None:
+            raise
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return decoder_of(_Document).decode(mended)
+        raise
+
+
+def _without_lone_surrogates(path: Path) -> mmap.mmap | None:
+    """A private map of a file, of which only pages that change take memory; None if nothing is to change."""
+    with contextlib.suppress(OSError, ValueError), path.open("rb") as file:  # ValueError of an empty file
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        lone = [found.span(1) for found in _ESCAPES.finditer(data) if found[1] is not None]
+        for start, end in lone:
+            data[start:end] = _REPLACEMENT
+        return data if lone else None
+    return None
+
+
 class RelationsFile:
     """One relations file, of which takes are decoded as they are asked for.
 
@@ -97,7 +132,7 @@ class RelationsFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._raw = decode_file(path, _Document).annotations
+        self._raw = _decode_document(path).annotations
         self.heads: dict[str, TakeHead] = {}
         self.unreadable: dict[str, str] = {}
         for uid in self._raw:

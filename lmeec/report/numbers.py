@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -243,7 +244,7 @@ def _ranking(frames: FrameTable, confidence: NDArray[np.float64], scored: bool) 
     order = [track for track in np.argsort(-np.nan_to_num(mean), kind="stable") if count[track]]
     ranking = []
     for track in order:
-        take, name, query, target, direction = frames.track.names[track].split("\0")
+        take, name, query, target, direction = json.loads(frames.track.names[track])
         ranking.append(TrackScore(take, name, query, target, direction, float(mean[track]), int(count[track])))
     return ranking
 

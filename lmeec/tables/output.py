@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lmeec.errors import OutputError
 from lmeec.files.locations import location
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ class Output:
     def of(cls, where: Location | str | Output) -> Output:
         """A name that ends in a slash, and a folder that is there already, mean a folder.
 
+        Raises:
+            OutputError: no file can have that name, or it may not be looked at.
+
         Example:
             >>> Output.of("night/").partitioned, Output.of("night.parquet").partitioned
             (True, False)
@@ -36,7 +40,10 @@ class Output:
         if isinstance(where, str) and where.endswith("/"):
             return cls(location(where.rstrip("/")), partitioned=True)
         place = location(where)
-        return cls(place, partitioned=place.is_dir())
+        try:
+            return cls(place, partitioned=place.is_dir())
+        except OSError as error:  # as of a name that is too long, or of a folder that may not be looked into
+            raise OutputError(f"{place} cannot be used: {error.strerror or error}") from error
 
     def absolute(self) -> Output:
         """The same, whatever folder a process is in."""

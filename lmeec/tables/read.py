@@ -170,6 +170,8 @@ def open_results(path: Location) -> Iterator[pq.ParquetFile]:
                 raise OutputError(f"{path} is a folder: give the Parquet file that `lmeec predict` wrote")
             if not path.exists():
                 raise OutputError(f"{path} does not exist: check the name, or make it with `lmeec predict`")
+            if is_local(path) and not path.is_file():  # opening a pipe would wait for who writes to it
+                raise OutputError(f"{path} is a pipe or a device: give the Parquet file that `lmeec predict` wrote")
             source = path if is_local(path) else stack.enter_context(path.open("rb"))
             file = stack.enter_context(pq.ParquetFile(source))
         run_of(file.schema_arrow.metadata, str(path))

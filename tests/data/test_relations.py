@@ -181,3 +181,14 @@ def test_a_few_bytes_that_stand_for_gigabytes_are_refused():
     assert len(bomb) < 2000
     with pytest.raises(DataError, match="more than 1,000 characters"):
         decompress(bomb, max_length=1000)
+
+
+def test_half_a_surrogate_pair_in_a_name_costs_no_other_object(tmp_path):
+    """It is no text, and is read as U+FFFD; what looks like it but is text stays."""
+    objects = {f"{name}": {"cam01": annotated([0])} for name in ("cup \ud800", "bowl", "\\ud800", "🎥", "\\\udc00")}
+    path = write_relations(tmp_path / "r.json", {"uid": take_annotations("t", objects), "other": {}})
+    relations = RelationsFile(path)
+    assert not relations.unreadable
+    names = [name for name, _ in relations.tracks("uid")]
+    assert names == ["cup \ufffd", "bowl", "\\ud800", "🎥", "\\\ufffd"]
+    assert relations.tracks("uid")["cup \ufffd", "cam01"].mask(0) is not None

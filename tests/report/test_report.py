@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lmeec.report import write_report
 from lmeec.report.numbers import collect
 from lmeec.tables import PartWriter, list_parts, merge_parts, parts_directory, read_results
 from lmeec.tables.coverage import Coverage, Source
@@ -182,3 +183,9 @@ def test_it_tells_of_frames_without_a_prediction_and_of_too_few_absent_ones(tmp_
     assert "75.00 %*" in text  # one absent frame
     assert "100.00 %" not in text  # exo2ego has visible frames only
     assert "* Of fewer than 5 absent frames" in text
+
+
+def test_a_name_with_a_nul_character(tmp_path):
+    rows = [row(30 * at, object="cup\0 1", gt_state="visible", gt=square(10, 40)) for at in range(3)]
+    numbers = write_report(write_results(tmp_path / "r.parquet", rows), tmp_path / "r.html")
+    assert numbers.ranking[0].object == "cup\0 1"

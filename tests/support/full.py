@@ -16,9 +16,15 @@ def little_room(size: int) -> Iterator[None]:
 
     Past that, writing fails as on a full disk, if under another name ("File too large"): Python ignores the signal.
     """
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    before = leave_room(size)
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def leave_room(size: int) -> tuple[int, int]:
+    """The same from here on in this process; gives what `resource.setrlimit` takes back."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    return before
