@@ -22,6 +22,10 @@ class LmeecError(Exception):
         super().__init__(message)
         self.settings = tuple(settings)
 
+    def say(self, message: str) -> None:
+        """Change the message, as whoever passes the error on knows more of what it is about."""
+        self.args = (message,)
+
     def saying(self, say: Callable[[str, str | None], str]) -> str:
         """The message in the words of whoever shows it.
 

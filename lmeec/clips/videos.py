@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import av
 
 from lmeec.errors import DataError
+from lmeec.files.reading import check_regular
 from lmeec.video.instants import open_video, same_rate
+from lmeec.video.packets import can_decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,6 +64,7 @@ def video_lengths(
 
 def _length(path: Path, rate: Fraction) -> VideoLength:
     try:
+        check_regular(path, DataError)
         known = _from_header(path)
         if known is not None and same_rate(known.rate, rate):
             return known
@@ -79,11 +82,13 @@ def _from_header(path: Path) -> VideoLength | None:
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
+            if not can_decode(stream):
+                return None
             frames, rate, index = stream.frames, stream.average_rate, stream.index_entries
             if "mp4" not in container.format.name or not rate or not 0 < frames == len(index):
                 return None
             first, last = index[0], index[frames - 1]
             whole = first.is_keyframe and last.pos + last.size <= path.stat().st_size
             return VideoLength(frames, rate) if whole and not (first.is_discard or last.is_discard) else None
-    except (av.FFmpegError, OSError, ValueError, IndexError):
+    except Exception:  # whatever FFmpeg makes of a broken header
         return None  # the reader says what is wrong

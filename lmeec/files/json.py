@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from lmeec.errors import DataError, OutputError
-from lmeec.files.names import show
+from lmeec.files.reading import check_regular, in_short, reading, understanding
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CHUNK = 2**20
+_LARGEST_RECORD = 2**28  # bytes; a run of a hundred thousand takes needs a tenth
 _MAKING = threading.Lock()
 _DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}
 
@@ -51,24 +52,22 @@ def decode_file(path: Path, kind: type[T]) -> T:
         DataError: The file cannot be read, is not JSON (with line and column), or does not have the fields and
             types of `kind`.
     """
-    try:
+    if check_regular(path, DataError) == 0:
+        raise DataError(f"{path}: the file is empty, JSON is expected; download it again")
+    with understanding(path, DataError, "a JSON file", "download it again"):
         with path.open("rb") as file:
-            data: mmap.mmap | bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except ValueError:  # what mmap says of an empty file
-        raise DataError(f"{path}: the file is empty, JSON is expected; download it again") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-    try:
-        return decoder_of(kind).decode(data)
-    except msgspec.ValidationError as error:
-        raise DataError(f"{path}: does not have the expected content: {error}") from error
-    except msgspec.DecodeError as error:
-        raise DataError(f"{path}: {_syntax_problem(data, str(error))}; download it again") from error
-    except UnicodeDecodeError as error:
-        offset = _first_bad_utf8(data)
-        raise DataError(f"{path}: {_place(data, offset)} is not valid UTF-8; download it again") from error
-    except RecursionError as error:
-        raise DataError(f"{path}: JSON is nested too deeply to be of this format") from error
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        try:
+            return decoder_of(kind).decode(data)
+        except msgspec.ValidationError as error:
+            raise DataError(f"{path}: does not have the expected content: {in_short(str(error))}") from error
+        except msgspec.DecodeError as error:
+            raise DataError(f"{path}: {_syntax_problem(data, str(error))}; download it again") from error
+        except UnicodeDecodeError as error:
+            offset = _first_bad_utf8(data)
+            raise DataError(f"{path}: {_place(data, offset)} is not valid UTF-8; download it again") from error
+        except RecursionError as error:
+            raise DataError(f"{path}: JSON is nested too deeply to be of this format") from error
 
 
 def decode_part(part: msgspec.Raw, kind: type[T], path: Path, what: str) -> T:
@@ -83,12 +82,13 @@ def decode_part(part: msgspec.Raw, kind: type[T], path: Path, what: str) -> T:
     Raises:
         DataError: The part does not have the fields and types of `kind`.
     """
-    try:
-        return decoder_of(kind).decode(part)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: {what} does not have the expected content: {show(str(error))[1:-1]}") from error
-    except RecursionError as error:
-        raise DataError(f"{path}: {what} is nested too deeply to be of this format") from error
+    with understanding(path, DataError, "a JSON file", "download it again"):
+        try:
+            return decoder_of(kind).decode(part)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise DataError(f"{path}: {what} does not have the expected content: {in_short(str(error))}") from error
+        except RecursionError as error:
+            raise DataError(f"{path}: {what} is nested too deeply to be of this format") from error
 
 
 def read_record(path: Location, kind: type[T]) -> T | None:
@@ -98,11 +98,12 @@ def read_record(path: Location, kind: type[T]) -> T | None:
         OutputError: it cannot be read, or is damaged.
     """
     try:
-        return decoder_of(kind).decode(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (msgspec.DecodeError, OSError) as error:
-        raise OutputError(f"{path} cannot be read ({error}): remove it") from error
+        with reading(path, OutputError, "a file of lmeec", "remove it", most=_LARGEST_RECORD):
+            return decoder_of(kind).decode(path.read_bytes())
+    except OutputError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
 
 
 def _syntax_problem(data: mmap.mmap | bytes, message: str) -> str:

@@ -23,6 +23,10 @@ class UndecodableError(Exception):
     """A run of packets does not give a frame; the message says why, without naming the file."""
 
 
+class OrderError(ValueError):
+    """Frames are asked for in another order than the ascending one: the caller's fault, and not the video's."""
+
+
 class Wanted:
     """The frame numbers that a caller reads, with a look ahead.
 
@@ -55,7 +59,7 @@ class Wanted:
         if value is None:
             return False
         if value <= self._last:
-            raise ValueError(f"frame numbers must be ascending from 0 on: {value} comes after {self._last}")
+            raise OrderError(f"frame numbers must be ascending from 0 on: {value} comes after {self._last}")
         self._last = int(value)
         self._ahead.append(self._last)
         return True

@@ -18,11 +18,12 @@ from av.codec.hwaccel import HWAccel
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from lmeec.errors import DataError
+from lmeec.files.reading import check_regular, in_short, understanding
 from lmeec.masks import MAX_PIXELS
-from lmeec.video.decoding import DecodingRun, UndecodableError, Wanted
+from lmeec.video.decoding import DecodingRun, OrderError, UndecodableError, Wanted
 from lmeec.video.frames import ClosedAfterUse, check_frame_size
 from lmeec.video.h264 import DisposablePictures
-from lmeec.video.packets import NumberedPacket, index_packets, number_packets
+from lmeec.video.packets import NumberedPacket, can_decode, index_packets, number_packets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _ORDER_SAMPLE = 32  # packets or frames; more than can be out of order at once
 _SAID_AND_SEEN = 1e-3  # relative difference of two frame rates that are the same but for rounding
 _OPTIONS = {"max_pixels": str(MAX_PIXELS)}
+_WHAT, _MEND = "a video", "download it again"
 _SCALING = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
 
 
@@ -85,25 +87,31 @@ class VideoReader(ClosedAfterUse):
         self._threads = threads
         self._run: DecodingRun | None = None
         self._reformatter = VideoReformatter()
-        self._open(threads)
-        try:
-            self.height = self._stream.codec_context.height
-            self.width = self._stream.codec_context.width
-            check_frame_size(path, self.height, self.width)
-            self._index = index_packets(self._container, self._stream, path)
-            self._disposable = DisposablePictures.of(self._stream)
-            self._counting = False
-            self._hidden_at_start = 0
-            self._hidden_at_start = self._count_undecodable_at_start()
-            self._counting = not self._times_tell_order()
-            self.frame_rate = self._rate()
-            self.has_constant_rate = self._index.is_regular()
-            self.num_frames = self._count_frames()
-            if self.num_frames <= 0:
-                raise DataError(f"{path}: holds no frame that can be decoded; download it again")
-        except BaseException:
-            self.close()
-            raise
+        check_regular(path, DataError)
+        with understanding(path, DataError, _WHAT, _MEND):
+            self._open(threads)
+            try:
+                self._look_through()
+            except BaseException:
+                self.close()
+                raise
+
+    def _look_through(self) -> None:
+        """Find out what there is to read."""
+        self.height = self._stream.codec_context.height
+        self.width = self._stream.codec_context.width
+        check_frame_size(self.path, self.height, self.width)
+        self._index = index_packets(self._container, self._stream, self.path)
+        self._disposable = DisposablePictures.of(self._stream)
+        self._counting = False
+        self._hidden_at_start = 0
+        self._hidden_at_start = self._count_undecodable_at_start()
+        self._counting = not self._times_tell_order()
+        self.frame_rate = self._rate()
+        self.has_constant_rate = self._index.is_regular()
+        self.num_frames = self._count_frames()
+        if self.num_frames <= 0:
+            raise DataError(f"{self.path}: holds no frame that can be decoded; {_MEND}")
 
     def has_frame(self, index: int) -> bool:
         """Say whether a frame can be read."""
@@ -118,7 +126,14 @@ class VideoReader(ClosedAfterUse):
 
         Returns:
             float64 [num_frames], ascending; None where the packets' times do not tell.
+
+        Raises:
+            DataError: The file cannot be read on.
         """
+        with understanding(self.path, DataError, _WHAT, _MEND):
+            return self._read_times()
+
+    def _read_times(self) -> NDArray[np.float64] | None:
         if self._counting or self._stream.time_base is None:
             return None
         times = np.full(self.num_frames, np.nan)
@@ -153,7 +168,9 @@ class VideoReader(ClosedAfterUse):
                     f"{self.path}: frame {index} is asked for, the video has {self.num_frames} frames "
                     f"(0 to {self.num_frames - 1}); if it was cut short, download it again"
                 )
-            yield index, self._to_rgb(self._find(index, wanted))
+            with understanding(self.path, DataError, _WHAT, _MEND, but=(OrderError,)):
+                image = self._to_rgb(self._find(index, wanted))
+            yield index, image
 
     def close(self) -> None:
         """Let go of the file and the decoder."""
@@ -161,21 +178,29 @@ class VideoReader(ClosedAfterUse):
         self._container.close()
 
     def _open(self, threads: int) -> None:
-        if not self.path.is_file():
-            raise DataError(f"{self.path}: there is no such file")
         try:
             self._container = self._open_on_gpu() or av.open(str(self.path), options=_OPTIONS)
         except (av.FFmpegError, ValueError) as error:
+            said = in_short(getattr(error, "strerror", None) or str(error))
             raise DataError(
-                f"{self.path}: is not a video that can be read ({getattr(error, 'strerror', error)}). A download "
-                "that was cut short may have lost the index at its end; download it again"
+                f"{self.path}: is not a video that can be read ({said}). A download that was cut short may have lost "
+                "the index at its end; download it again"
             ) from error
-        if not self._container.streams.video:
+        try:
+            self._stream = self._video_stream()
+            self._stream.thread_type = "AUTO"
+            self._stream.codec_context.thread_count = self._threads_now = threads
+        except BaseException:
             self._container.close()
-            raise DataError(f"{self.path}: holds no video, only other streams; download it again")
-        self._stream = self._container.streams.video[0]
-        self._stream.thread_type = "AUTO"
-        self._stream.codec_context.thread_count = self._threads_now = threads
+            raise
+
+    def _video_stream(self) -> VideoStream:
+        if not self._container.streams.video:
+            raise DataError(f"{self.path}: holds no video, only other streams; {_MEND}")
+        stream = self._container.streams.video[0]
+        if not can_decode(stream):
+            raise DataError(f"{self.path}: its video is of a codec that is not known here, or damaged; {_MEND}")
+        return stream
 
     def _open_on_gpu(self) -> InputContainer | None:
         if not self._gpu:

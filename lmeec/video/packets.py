@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import av
 import numpy as np
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from av.container import InputContainer
     from av.packet import Packet
+    from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
 _REORDER_LIMIT = 32  # packets; no codec shows a frame more than 16 frames after its turn in the file
@@ -95,6 +96,11 @@ class PacketIndex:
         if found.size > 1:
             found = found[self.times[found] == time]
         return int(found[0]) if found.size == 1 else None
+
+
+def can_decode(stream: VideoStream) -> bool:
+    """Whether FFmpeg knows the codec of a stream; of one that it does not, PyAV gives a stream without a decoder."""
+    return cast("VideoCodecContext | None", stream.codec_context) is not None
 
 
 def index_packets(container: InputContainer, stream: VideoStream, path: Path) -> PacketIndex:
