@@ -11,6 +11,8 @@ import dataclasses
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
+import msgspec
+
 from lmeec.errors import ConfigError, require
 
 if TYPE_CHECKING:
@@ -61,9 +63,12 @@ class TrunkConfig:
     window_pos_embed_bkg_spatial_size: tuple[int, int] = (14, 14)
 
     def __post_init__(self) -> None:
-        require(self.embed_dim > 0, "trunk.embed_dim", self.embed_dim, "positive")
+        _require_size(self.embed_dim, "trunk.embed_dim", 1024)
         require(len(self.stages) == 4, "trunk.stages", self.stages, "four numbers of blocks")
-        require(all(n > 0 for n in self.stages), "trunk.stages", self.stages, "four positive numbers of blocks")
+        require(all(0 < n <= 128 for n in self.stages), "trunk.stages", self.stages, "four positive numbers up to 128")
+        require(all(0 <= n <= 256 for n in self.window_spec), "trunk.window_spec", self.window_spec, "from 0 to 256")
+        for side in self.window_pos_embed_bkg_spatial_size:
+            _require_size(side, "trunk.window_pos_embed_bkg_spatial_size", 256)
         require(
             self.num_heads > 0 and self.embed_dim % self.num_heads == 0,
             "trunk.num_heads",
@@ -96,7 +101,9 @@ class MemoryAttentionConfig:
     rope_theta: float = 10000.0
 
     def __post_init__(self) -> None:
-        require(self.num_layers > 0, "memory_attention.num_layers", self.num_layers, "positive")
+        _require_size(self.num_layers, "memory_attention.num_layers", 64)
+        _require_size(self.dim_feedforward, "memory_attention.dim_feedforward", 65_536)
+        require(self.rope_theta > 0, "memory_attention.rope_theta", self.rope_theta, "positive")
         require(0 <= self.dropout < 1, "memory_attention.dropout", self.dropout, "in [0, 1)")
 
 
@@ -108,6 +115,10 @@ class MemoryEncoderConfig:
     fuser_layers: int = 2
     sigmoid_scale: float = 20.0
     sigmoid_bias: float = -10.0
+
+    def __post_init__(self) -> None:
+        _require_size(self.out_dim, "memory_encoder.out_dim", 4096)
+        _require_size(self.fuser_layers, "memory_encoder.fuser_layers", 64)
 
 
 @dataclass(frozen=True)
@@ -126,7 +137,11 @@ class MaskDecoderConfig:
     pixel_channels: int = 0
 
     def __post_init__(self) -> None:
-        require(self.pixel_channels >= 0, "mask_decoder.pixel_channels", self.pixel_channels, "zero or more")
+        _require_size(self.depth, "mask_decoder.depth", 64)
+        _require_size(self.num_heads, "mask_decoder.num_heads", 256)
+        _require_size(self.mlp_dim, "mask_decoder.mlp_dim", 65_536)
+        _require_size(self.iou_head_hidden_dim, "mask_decoder.iou_head_hidden_dim", 65_536)
+        _require_size(self.pixel_channels, "mask_decoder.pixel_channels", 4096, least=0)
 
 
 @dataclass(frozen=True)
@@ -151,12 +166,14 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         require(
-            self.image_size > 0 and self.image_size % 32 == 0,
+            0 < self.image_size <= 4096 and self.image_size % 32 == 0,
             "image_size",
             self.image_size,
-            "a multiple of 32",
+            "a multiple of 32, up to 4,096",
         )
-        require(self.num_maskmem >= 2, "num_maskmem", self.num_maskmem, "at least 2")
+        require(2 <= self.num_maskmem <= 1024, "num_maskmem", self.num_maskmem, "at least 2, and at most 1,024")
+        _require_size(self.hidden_dim, "hidden_dim", 4096)
+        _require_size(self.max_object_pointers, "max_object_pointers", 4096)
         require(
             self.hidden_dim % self.memory_dim == 0,
             "memory_encoder.out_dim",
@@ -228,23 +245,23 @@ class ModelConfig:
         Raises:
             ConfigError: an unknown setting, or a value out of range.
         """
-        parts: dict[str, type] = {
-            "trunk": TrunkConfig,
-            "memory_attention": MemoryAttentionConfig,
-            "memory_encoder": MemoryEncoderConfig,
-            "mask_decoder": MaskDecoderConfig,
-        }
         try:
-            built: dict[str, Any] = {
-                name: _part_from_dict(parts[name], value) if name in parts else value for name, value in values.items()
-            }
-            return cls(**built)
-        except TypeError as error:
+            config = msgspec.convert(values, cls)
+        except (msgspec.ValidationError, ArithmeticError, RecursionError) as error:
             raise ConfigError(f"this is not a model configuration of lmeec: {error}") from error
+        for part, given in ((config, values), *((getattr(config, name), values.get(name, {})) for name in _PARTS)):
+            unknown = [name for name in given if name not in {one.name for one in dataclasses.fields(part)}]
+            if unknown:
+                raise ConfigError(f"this is not a model configuration of lmeec: {str(unknown[0])[:80]!r} is not known")
+        return config
 
 
-def _part_from_dict(part: type, values: dict[str, Any]) -> object:
-    return part(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+_PARTS = ("trunk", "memory_attention", "memory_encoder", "mask_decoder")
+
+
+def _require_size(value: int, setting: str, most: int, least: int = 1) -> None:
+    """Bound a size, as configurations come with weights that anybody may have made."""
+    require(least <= value <= most, setting, value, f"from {least} to {most:,}")
 
 
 PRESETS = {"base_plus": ModelConfig.base_plus, "nano": ModelConfig.nano, "nano_fine": ModelConfig.nano_fine}

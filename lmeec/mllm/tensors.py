@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from lmeec.errors import CheckpointError
+from lmeec.files.reading import reading
+from lmeec.model.torch_file import read_torch_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _WHOLE = ("model.safetensors", "pytorch_model.bin")
 _INDICES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+_MEND = "download it again"
 _LISTED = 8
 """At most so many names of each kind are listed in an error."""
 _SAMPLED = 1 << 20
@@ -158,12 +160,9 @@ def _joined(folder: Path, files: Iterable[Path]) -> Tensors:
 
 
 def _safetensors(path: Path) -> Tensors:
-    try:
-        with safe_open(path, framework="pt") as file:
-            # Looked up without a tensor in memory.
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a readable safetensors file ({error}); download it again") from error
+    with reading(path, CheckpointError, "a safetensors file", _MEND), safe_open(path, framework="pt") as file:
+        # Looked up without a tensor in memory.
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no mapping
 
     def read(name: str) -> Tensor:
         with safe_open(path, framework="pt") as file:
@@ -173,15 +172,7 @@ def _safetensors(path: Path) -> Tensors:
 
 
 def _torch(path: Path) -> Tensors:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path}: is damaged, or holds Python objects besides tensors, which are refused because loading them "
-            "could run code"
-        ) from error
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path}: not a readable torch file, perhaps a partial download ({error})") from error
+    state = read_torch_file(path, CheckpointError, "a torch file", _MEND)
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise CheckpointError(f"{path}: holds no state dict")
     return Tensors(path, {name: tuple(value.shape) for name, value in state.items()}, state.__getitem__)

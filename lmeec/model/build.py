@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from lmeec.errors import CheckpointError, ConfigError
-from lmeec.model.checkpoint import config_of, load_weights, read_checkpoint, weights_digest
+from lmeec.model.checkpoint import check_weights, config_of, load_weights, read_checkpoint, weights_digest
 from lmeec.model.compiled import compile_for_gpu
 from lmeec.model.cpu import optimise_for_cpu
 from lmeec.model.lmeec import LMEEC
@@ -116,7 +116,9 @@ def read_model(source: str | Path) -> tuple[LMEEC, str]:
         known = ", ".join(BUILT_IN)
         raise CheckpointError(f"{source}: neither a checkpoint file nor a built-in model ({known})")
     checkpoint = read_checkpoint(path)
-    model = build_model(config_of(checkpoint))
+    config = config_of(checkpoint)
+    check_weights(checkpoint, config)  # before memory is taken for what a file says of itself
+    model = build_model(config)
     load_weights(model, checkpoint)
     return model, str(source) if str(source) in BUILT_IN else path.name
 

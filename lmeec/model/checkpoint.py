@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,18 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from lmeec.config import PRESETS, ModelConfig
-from lmeec.errors import CheckpointError, ConfigError
+from lmeec.errors import CheckpointError
+from lmeec.files.reading import in_short, reading
 from lmeec.files.whole import written_whole
 from lmeec.model.lmeec import LMEEC
+from lmeec.model.torch_file import read_torch_file, without_memory
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
 _CONFIG_KEY = "lmeec.config"
-_LISTED = 8
+_MEND = "download or convert it again"
+_LISTED = 3
 """At most this many names of each kind are listed in an error."""
 
 
@@ -60,63 +61,47 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: the file is missing, damaged, of another kind, or would have to run code to be read.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such checkpoint file")
-    if path.suffix == ".safetensors":
-        return _read_safetensors(path)
-    if path.suffix in SUFFIXES:
-        return _read_torch(path)
-    raise CheckpointError(f"{path}: a checkpoint's name ends in one of {', '.join(SUFFIXES)}")
+    if path.suffix not in SUFFIXES and path.is_file():
+        raise CheckpointError(f"{path}: a checkpoint's name ends in one of {', '.join(SUFFIXES)}")
+    with reading(path, CheckpointError, "a checkpoint", _MEND):
+        return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path}: not a readable safetensors file ({error}); download or convert it again"
-        ) from error
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        metadata = file.metadata() or {}
     config = None
     if _CONFIG_KEY in metadata:
-        try:
-            config = ModelConfig.from_dict(json.loads(metadata[_CONFIG_KEY]))
-        except (json.JSONDecodeError, ConfigError) as error:
-            raise CheckpointError(f"{path}: its stored configuration cannot be used: {error}") from error
+        config = _config_from(path, metadata[_CONFIG_KEY])
     return Checkpoint(path, tensors, config, {k: v for k, v in metadata.items() if k != _CONFIG_KEY})
 
 
-def _read_torch(path: Path) -> Checkpoint:
+def _config_from(path: Path, stored: str | dict[str, Any]) -> ModelConfig:
+    """The configuration that is stored in a file, as JSON or as it was."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path}: not a plain torch checkpoint; it is damaged, or holds Python objects besides tensors, which are "
-            f"refused because loading them could run code ({_first_line(error)})"
-        ) from error
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"{path}: not a readable torch checkpoint, perhaps a partial download ({_first_line(error)})"
-        ) from error
+        return ModelConfig.from_dict(json.loads(stored) if isinstance(stored, str) else stored)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: its stored configuration cannot be used: {in_short(str(error))}") from error
+
+
+def _read_torch(path: Path) -> Checkpoint:
+    content = read_torch_file(path, CheckpointError, "a torch checkpoint", _MEND)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a state dict")
     state = content.get("model", content)
-    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+    if (
+        not isinstance(state, dict)
+        or not state
+        or not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items())
+    ):
         raise CheckpointError(f'{path}: holds no state dict, neither under "model" nor by itself')
     extra = (
         {} if state is content else {str(k): _describe(v) for k, v in content.items() if k not in ("model", "config")}
     )
     stored = content.get("config") if state is not content else None
-    try:
-        config = ModelConfig.from_dict(stored) if isinstance(stored, dict) else None
-    except ConfigError as error:
-        raise CheckpointError(f"{path}: its stored configuration cannot be used: {error}") from error
+    config = _config_from(path, stored) if isinstance(stored, dict) else None
     return Checkpoint(path, dict(state), config, extra)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _describe(value: Any) -> str:
@@ -144,7 +129,8 @@ def config_of(checkpoint: Checkpoint) -> ModelConfig:
 @cache
 def expected_shapes(config: ModelConfig) -> dict[str, torch.Size]:
     """Name and shape of every tensor of a model."""
-    return {name: tensor.shape for name, tensor in LMEEC(config).state_dict().items()}
+    with without_memory():
+        return {name: tensor.shape for name, tensor in LMEEC(config).state_dict().items()}
 
 
 def _compare(expected: Mapping[str, torch.Size], tensors: Mapping[str, Tensor]) -> dict[str, list[str]]:
@@ -177,7 +163,7 @@ def check_weights(checkpoint: Checkpoint, config: ModelConfig) -> None:
     for kind, names in differences.items():
         if names:
             more = f", and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-            lines.append(f"  {len(names)} {kind}: {', '.join(names[:_LISTED])}{more}")
+            lines.append(f"  {len(names)} {kind}: {', '.join(in_short(one, 60) for one in names[:_LISTED])}{more}")
     raise CheckpointError("\n".join(lines))
 
 

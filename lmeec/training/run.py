@@ -8,8 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from lmeec.data.takes import TakeSet, find_takes
 from lmeec.errors import ConfigError, OutputError
+from lmeec.files.reading import understanding
 from lmeec.model.build import resolve_device, resolve_dtype
 from lmeec.training.clips.batches import SharedSource
 from lmeec.training.clips.cache import FrameCache
@@ -19,7 +22,7 @@ from lmeec.training.clips.takes import TakeClips
 from lmeec.training.config import TrainConfig
 from lmeec.training.forward import check_frames
 from lmeec.training.group import Group
-from lmeec.training.output.folder import BEST, CACHE, LAST, TrainingFolder
+from lmeec.training.output.folder import BEST, CACHE, LAST, STATE, TrainingFolder
 from lmeec.training.output.progress import Note, TrainingReporter, TrainingStarted
 from lmeec.training.output.record import Record
 from lmeec.training.prepare import prepare_takes
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from lmeec.model.lmeec import LMEEC
     from lmeec.training.clips.source import Source
     from lmeec.training.loop import Item, Loop, Model, Validator
+
+_ANEW = "begin anew in another folder"
 
 
 @dataclass(frozen=True)
@@ -226,14 +231,17 @@ def go_on(loop: Loop[Model, Item], folder: TrainingFolder, settings: Mapping[str
     state = folder.read_state()
     if state is None:
         return
-    changed = differences(state["settings"], settings)
+    path = folder.path / STATE
+    with understanding(path, OutputError, "a state of a training", _ANEW):
+        changed = differences(state["settings"], settings)
     if changed:
         raise OutputError(
             f"{folder.path} holds a training with other settings: {'; '.join(changed[:8])}. Give the same settings to "
             "go on with it, or name another `out`",
             settings=["out"],
         )
-    loop.restore(state)
+    with understanding(path, OutputError, "a state of a training", _ANEW, but=(torch.OutOfMemoryError,)):
+        loop.restore(state)
 
 
 @dataclass(frozen=True)

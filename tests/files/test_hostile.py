@@ -9,7 +9,7 @@ from lmeec.errors import DataError, LmeecError
 from lmeec.files.reading import LONGEST_MESSAGE, reading
 from tests.support.hostile import READERS
 
-INPUTS = sorted((Path(__file__).parents[1] / "assets" / "hostile").iterdir())
+INPUTS = sorted((Path(__file__).parents[1] / "assets" / "hostile").glob("*.*"))
 
 
 @pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.name)

@@ -169,7 +169,7 @@ def test_damaged_files_and_indices_that_lead_elsewhere_are_refused(tmp_path):
         load_pretrained(TINY, sources)
     index.unlink()
     (folder / "model.safetensors").write_bytes(b"x" * 100)
-    with pytest.raises(CheckpointError, match="not a readable safetensors file"):
+    with pytest.raises(CheckpointError, match="is not a safetensors file that can be read"):
         load_pretrained(TINY, sources)
 
 

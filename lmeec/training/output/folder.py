@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import pickle
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 from lmeec.errors import OutputError
 from lmeec.files.whole import naming_the_file, written_whole
 from lmeec.model.checkpoint import write_safetensors
+from lmeec.model.torch_file import read_torch_file
 from lmeec.version import __version__
 
 if TYPE_CHECKING:
@@ -74,14 +74,13 @@ class TrainingFolder:
         path = self.path / STATE
         if not path.exists():
             return None
+        mend = f"begin anew in another `out`, perhaps with `checkpoint={self.path / LAST}`"
         try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-            raise OutputError(
-                f"{path}: is no state of a training that can be read ({str(error).splitlines()[0]}); begin anew "
-                f"in another `out`, perhaps with `checkpoint={self.path / LAST}`",
-                settings=["out", "checkpoint"],
-            ) from error
+            state: dict[str, Any] | None = read_torch_file(path, OutputError, "a state of a training", mend)
+        except OutputError as error:
+            raise OutputError(str(error), settings=["out", "checkpoint"]) from error.__cause__
+        if not isinstance(state, dict) or not isinstance(state.get("settings"), dict):
+            raise OutputError(f"{path}: is no state of a training; {mend}", settings=["out", "checkpoint"])
         return state
 
     def write_state(self, state: Mapping[str, Any]) -> None:

@@ -1,0 +1,104 @@
+"""Reading files of `torch.save`: no code in them is run, and nothing is loaded that is larger than the file."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from lmeec.files.reading import check_regular, in_short, named, understanding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lmeec.errors import LmeecError
+
+_LARGEST_PICKLE = 2**26  # bytes; the optimiser's state of a thousand tensors takes a hundredth
+_SHARED = 4  # tensors may share what the file holds once, as tied weights do
+_HEADER = 2**16  # bytes; small files hold more zip than tensors
+
+
+def read_torch_file(path: Path, kind: type[LmeecError], what: str, mend: str) -> Any:
+    """Load what `torch.save` wrote, onto the CPU.
+
+    Args:
+        path: The file.
+        kind: What is raised.
+        what: What it should be, in words with an article.
+        mend: What to do about a damaged one.
+
+    Raises:
+        LmeecError: Of the given kind: the file is missing, damaged, would have to run code to be read, or asks for
+            more memory than its size.
+    """
+    size = check_regular(path, kind)
+    with understanding(path, kind, what, mend):
+        zipped = zipfile.is_zipfile(path)
+        if zipped:
+            _check_not_packed(path, size, kind)
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+        except pickle.UnpicklingError as error:
+            said = in_short(next(iter(str(error).splitlines()), ""))
+            raise kind(
+                f"{named(path)}: not a plain torch checkpoint; it is damaged, or holds Python objects besides tensors, "
+                f"which are refused because loading them could run code ({said}); {mend}"
+            ) from error
+        _check_held(path, content, size, kind)
+    return content
+
+
+def _check_not_packed(path: Path, size: int, kind: type[LmeecError]) -> None:
+    """Refuse archives that hold more than their size: torch packs nothing."""
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    if sum(one.file_size for one in members) > size:
+        raise kind(f"{named(path)}: unpacks to more than its {size:,} bytes, which torch never writes; do not trust it")
+    if any(one.file_size > _LARGEST_PICKLE for one in members if one.filename.endswith(".pkl")):
+        raise kind(f"{named(path)}: its list of tensors has more than {_LARGEST_PICKLE:,} bytes; do not trust it")
+
+
+def _check_held(path: Path, content: object, size: int, kind: type[LmeecError]) -> None:
+    """Refuse tensors that repeat a few numbers of the file to a size that would only be taken later."""
+    total = 0
+    for tensor in _tensors(content):
+        needed = tensor.numel() * tensor.element_size()
+        total += needed
+        if needed > tensor.untyped_storage().nbytes():
+            raise kind(f"{named(path)}: a tensor of {list(tensor.shape)[:8]} is larger than what the file holds of it")
+    if total > _SHARED * size + _HEADER:
+        raise kind(f"{named(path)}: its tensors have {total:,} bytes, but the file only {size:,}; do not trust it")
+
+
+def _tensors(content: object) -> Iterator[Tensor]:
+    """Every tensor in nested mappings and sequences; what holds itself is gone through once."""
+    waiting, seen = [content], set[int]()
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Tensor):
+            yield one
+        elif isinstance(one, dict | list | tuple | set | frozenset) and id(one) not in seen:
+            seen.add(id(one))
+            waiting.extend(one.values() if isinstance(one, dict) else one)
+
+
+@contextlib.contextmanager
+def without_memory() -> Iterator[None]:
+    """Make modules in the block whose tensors have shapes alone."""
+    with torch.device("meta"), _StepsInMemory():
+        yield
+
+
+class _StepsInMemory(torch.overrides.TorchFunctionMode):
+    """Lets SAM 2's trunk read its drop rates from `torch.linspace` all the same, and tensors stay where they are."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func is torch.linspace:
+            kwargs["device"] = "cpu"
+        return args[0] if func is torch.Tensor.cpu else func(*args, **kwargs)
