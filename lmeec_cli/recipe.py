@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmeec.errors import ConfigError, OutputError
-from lmeec.files.whole import written_whole
+from lmeec.files.whole import naming_the_file, written_whole
 from lmeec_cli.metric_formats import METRICS, shown
 from lmeec_cli.options import Overwrite
 from lmeec_cli.settings import HoldsSettings
@@ -133,7 +133,8 @@ def _run_ablation(wanted: Ablation) -> None:
 
     folder = location(wanted.predict.out)
     if isinstance(folder, Path):
-        folder.mkdir(parents=True, exist_ok=True)
+        with naming_the_file(folder):
+            folder.mkdir(parents=True, exist_ok=True)
     status = 0
     scores: dict[str, Mapping[str, DirectionScore]] = {}
     for policy in wanted.policies:

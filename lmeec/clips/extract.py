@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import av
 import pyarrow as pa
@@ -31,6 +31,7 @@ from lmeec.files.whole import naming_the_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from io import FileIO
 
     from lmeec.config import ClipFormat
     from lmeec.runs.stop import Stop
@@ -264,7 +265,7 @@ def _claimed(table: Path, folder: Path, config: ExtractConfig, *, overwrite: boo
         folder.mkdir(parents=True, exist_ok=True)
         if not marker.exists() and any(folder.iterdir()):
             raise OutputError(f"{folder} holds other things than clips: name another folder")
-        file = marker.open("a+", encoding="utf-8")
+        file = marker.open("a+b", buffering=0)
     with file:
         _lock(file, folder)
         file.seek(0)
@@ -278,22 +279,31 @@ def _claimed(table: Path, folder: Path, config: ExtractConfig, *, overwrite: boo
                 )
             for name in (VIDEOS_FOLDER, SHARDS_FOLDER, _WORK_FOLDER):
                 shutil.rmtree(folder / name, ignore_errors=True)
-        if there != (said := json.dumps(made_of)):
+        if there != (said := json.dumps(made_of).encode()):
             with naming_the_file(marker):
-                file.truncate(0)
-                file.write(said)
-                file.flush()
+                _mark(file, said)
         yield
 
 
-def _parsed(text: str) -> object:
+def _mark(file: FileIO, said: bytes) -> None:
+    """Fill the marker; half of it would say that the clips are of another table."""
+    file.truncate(0)
+    try:
+        while said:
+            said = said[file.write(said) :]
+    except OSError:
+        file.truncate(0)
+        raise
+
+
+def _parsed(text: bytes) -> object:
     try:
         return json.loads(text)
     except ValueError:
         return None
 
 
-def _lock(file: IO[str], folder: Path) -> None:
+def _lock(file: FileIO, folder: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

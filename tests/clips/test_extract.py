@@ -23,6 +23,7 @@ from lmeec.runs.tasks import TasksInProcess
 from lmeec.video import instants
 from lmeec.video.file import VideoReader
 from tests.support.described import annotation, description, spoken, write_descriptions
+from tests.support.full import little_room
 from tests.support.rates import double_rate
 
 SHARDS = ExtractConfig(("webdataset",))
@@ -296,3 +297,19 @@ def test_impossible_settings_are_named(values):
 def test_the_marker_is_json(table, takes, tmp_path):
     extract_clips(table({takes.uids[0]: [spoken(1.0)]}), tmp_path / "out", SHARDS, TasksInProcess())
     assert json.loads((tmp_path / "out" / "extract.json").read_text())["short_side"] == 256
+
+
+@pytest.mark.parametrize("room", [20, 3000])
+def test_where_there_is_no_room_it_is_told_and_nothing_half_is_left(takes, tmp_path, table, room):
+    """For the marker of the folder, which is written at once, and for clips."""
+    clips, folder = table({takes.uids[0]: [spoken(1.0)]}), tmp_path / "clips"
+    with little_room(room):
+        try:
+            told = "; ".join(extract_clips(clips, folder, ExtractConfig(("mp4",)), TasksInProcess()).failures)
+        except OutputError as error:
+            told = str(error)
+    assert f"cannot write {folder}" in told
+    assert "File too large" in told
+    assert not list(folder.rglob("*.mp4"))
+    assert not extract_clips(clips, folder, ExtractConfig(("mp4",)), TasksInProcess()).failures
+    assert list(folder.rglob("*.mp4"))

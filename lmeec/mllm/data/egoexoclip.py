@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from lmeec.clips.extract import SHARDS_FOLDER
 from lmeec.clips.read import scan_clip_takes
 from lmeec.errors import DataError
+from lmeec.files.whole import naming_the_file
 from lmeec.mllm.data.captions import caption_of
 from lmeec.mllm.data.frames import read_clip
 from lmeec.mllm.data.sample import Clip, Sample
@@ -211,8 +212,10 @@ class ShardClips:
         with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
             with shard.open("rb") as tar:
                 tar.seek(offset)
-                file.write(tar.read(size))
-            file.flush()
+                clip = tar.read(size)
+            with naming_the_file(Path(file.name)):
+                file.write(clip)
+                file.flush()
             try:
                 return read_clip(Path(file.name), self._frames)
             except DataError as error:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from lmeec.files.whole import written_whole
+from lmeec.files.whole import naming_the_file, written_whole
 from lmeec.training.clips.pictures import CAMERAS, ScenePictures
 
 if TYPE_CHECKING:
@@ -37,11 +37,15 @@ class SceneStore:
     Args:
         folder: of the files; is made.
         size: side of the pictures.
+
+    Raises:
+        OutputError: the folder cannot be made.
     """
 
     def __init__(self, folder: Path, size: int) -> None:
         self._folder, self._size = folder, size
-        folder.mkdir(parents=True, exist_ok=True)
+        with naming_the_file(folder):
+            folder.mkdir(parents=True, exist_ok=True)
 
     def read(self, sketch: Sketch, draw: Callable[[], ScenePictures]) -> ScenePictures:
         """The pictures of a scene, the same whether they were there or are drawn now.
