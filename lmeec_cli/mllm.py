@@ -5,9 +5,11 @@ from __future__ import annotations
 import typer
 
 from lmeec_cli.mllm_evaluate import evaluate
+from lmeec_cli.mllm_train import train
 
 mllm = typer.Typer(
     help="Exo2Ego: a language model that answers questions about ego video, and learned from exo video.",
     no_args_is_help=True,
 )
+mllm.command()(train)
 mllm.command()(evaluate)

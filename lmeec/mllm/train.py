@@ -154,7 +154,7 @@ def train_stage(
                 "clips": len(clips),
                 "steps": steps,
             },
-            repeatable={"stage": stage, "model": model.config.to_dict(), "training": values},
+            repeatable={"model": model.config.to_dict(), "training": values},
             parameters=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
             begun_with=f"{about}, begun with {begun.about}",
             about=f"stage {stage} ({NAMES[stage]}), begun with {begun.about}, on {about}, on {device} in {name}",

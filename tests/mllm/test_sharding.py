@@ -1,0 +1,107 @@
+"""A model that is divided among two workers trains as an undivided one does."""
+
+import json
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lmeec.mllm.settings import MllmTrainConfig, StageConfig
+from lmeec.mllm.stages import prepare_stage
+from lmeec.mllm.task import StageTask
+from lmeec.training.group import Group
+from lmeec.training.task import Pass
+from tests.support.mllm import examples, prompter, tiny
+from tests.support.places import ROOT
+
+STEPS = 3
+TRAINING = replace(
+    MllmTrainConfig(),
+    stage2=StageConfig(4, 1e-2, steps=STEPS),
+    stage3=StageConfig(4, 1e-2, steps=STEPS),
+    micro_batch=1,
+    recompute=True,
+)
+
+
+def losses_and_weights(stage, group, *, sharded, state=None):
+    """Some steps of a stage by this process, on its share of a fixed batch."""
+    from lmeec.mllm.sharding import shard_model
+
+    model = tiny(seed=4)
+    prepare_stage(model, stage, TRAINING)
+    model.save_memory()
+    if sharded:
+        shard_model(model, group.workers)
+    task = StageTask(model, prompter().tokenizer, stage, TRAINING, sharded=sharded)
+    if state is not None:
+        task.restore(state)
+    found, own = [], examples(4)[group.rank :: group.workers]
+    for step in range(STEPS):
+        task.optimiser.zero_grad()
+        values = task.gradients(own, Pass(step, group, lambda: False))
+        norm = task.join_gradients(group, 1.0)
+        task.optimiser.step()
+        found.append({**values, "norm": float(norm)})
+    return found, task.state(), task
+
+
+WORKER = """
+    import json, os, sys
+    import torch, torch.distributed as dist
+    from lmeec.training.group import Group
+    from tests.mllm.test_sharding import losses_and_weights
+
+    torch.set_num_threads(1)
+    stage, out = int(sys.argv[1]), sys.argv[2]
+    dist.init_process_group("gloo")
+    group = Group(dist.get_rank(), dist.get_world_size())
+    found, state, task = losses_and_weights(stage, group, sharded=True)
+    # Taken up again from its own state, as after a stop.
+    more, after, again = losses_and_weights(stage, group, sharded=True, state=state)
+    class Folder:
+        from pathlib import Path
+        path = Path(out)
+    if group.leads:
+        task.write(Folder, "last")
+        torch.save({"state": state, "after": after, "losses": json.dumps([found, more])}, out + "/result.pt")
+    dist.barrier()
+    dist.destroy_process_group()
+"""
+
+
+@pytest.mark.parametrize("stage", [2, 3])
+def test_two_workers_with_divided_parameters_equal_one_with_all(tmp_path, stage):
+    call = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    script = tmp_path / "worker.py"
+    script.write_text(textwrap.dedent(WORKER))
+    done = subprocess.run(
+        [*call, str(script), str(stage), str(tmp_path)],
+        cwd=ROOT,
+        env={**__import__("os").environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=250,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    result = torch.load(tmp_path / "result.pt", weights_only=True)
+    found, more = json.loads(result["losses"])
+    expected, state, _ = losses_and_weights(stage, Group(), sharded=False)
+    later, after, _ = losses_and_weights(stage, Group(), sharded=False, state=state)
+    for ours, theirs in zip(found + more, expected + later, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-5)
+    for one, other in ((result["state"], state), (result["after"], after)):
+        assert one["model"].keys() == other["model"].keys()
+        for name, value in one["model"].items():
+            assert torch.allclose(value, other["model"][name], atol=1e-5), name
+    # What the leading worker wrote is the whole model.
+    from lmeec.mllm.checkpoint import load_mllm
+
+    written = load_mllm(tmp_path / "model").model.state_dict()
+    for name, value in state["model"].items():
+        if name in written:
+            assert torch.allclose(written[name], value, atol=1e-5), name
