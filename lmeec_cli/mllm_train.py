@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -147,10 +147,6 @@ def train(
 
         lmeec mllm train --videollama VideoLLaMA2-7B-16F --clip clip-vit-large-patch14-336 \
             --pairs pairs.parquet --questions egoit.json --videos videos --shard --out exo2ego
-
-    What it would need:
-
-        lmeec mllm plan --gpus 8
     """
     from lmeec.cluster.resources import Wanted
     from lmeec.mllm.pretrained import Pretrained
@@ -158,14 +154,9 @@ def train(
     from lmeec_cli.training_jobs import trainer
 
     settings = _settings(config, preset)
-    training = replace(
-        settings.training,
-        **{
-            name: value
-            for name, value in {"seed": seed, "device": device, "dtype": dtype, "shard": shard}.items()
-            if value is not None
-        },
-    )
+    changes: dict[str, Any] = {"seed": seed, "device": device, "dtype": dtype, "shard": shard}
+    given_changes = {name: value for name, value in changes.items() if value is not None}
+    training = replace(settings.training, **given_changes)
     given = any(path is not None for path in (videollama, clip, language)) and begin is None
     weights = Pretrained(*(path and path.absolute() for path in (videollama, clip, language))) if given else None
     stages = _stages(stage, from_nothing=weights is None and begin is None)

@@ -11,6 +11,7 @@ from lmeec.mllm.settings import MllmTrainConfig, StageConfig
 from tests.support.command import lmeec
 from tests.support.mllm import TINY
 
+MODEL = replace(TINY, text_limit=256)
 STAGE = StageConfig(4, 1e-3, steps=2)
 TRAINING = replace(
     MllmTrainConfig.nano(),
@@ -27,7 +28,7 @@ def settings(tmp_path_factory):
     path = tmp_path_factory.mktemp("settings") / "tiny.yaml"
     document = {
         "preset": "nano",
-        "model": json.loads(json.dumps(TINY.to_dict())),
+        "model": json.loads(json.dumps(MODEL.to_dict())),
         "training": TRAINING.to_dict(),
         "data": {"synthetic": True, "takes": 2, "world": {"size": 32, "clips_per_take": 3}},
     }
@@ -46,7 +47,7 @@ def trained(settings, tmp_path_factory):
 
 def test_all_stages_are_trained_in_folders_of_their_own(trained):
     assert sorted(path.name for path in trained.iterdir()) == ["drawn", "stage0", "stage1", "stage2", "stage3"]
-    assert load_mllm(trained / "stage3" / "model").model.config == TINY
+    assert load_mllm(trained / "stage3" / "model").model.config == MODEL
 
 
 def test_a_finished_training_is_left_as_it_is(trained, settings):
