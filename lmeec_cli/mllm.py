@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from lmeec_cli.mllm_answer import answer
 from lmeec_cli.mllm_evaluate import evaluate
 from lmeec_cli.mllm_train import train
 
@@ -12,4 +13,5 @@ mllm = typer.Typer(
     no_args_is_help=True,
 )
 mllm.command()(train)
+mllm.command()(answer)
 mllm.command()(evaluate)

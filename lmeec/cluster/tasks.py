@@ -30,7 +30,7 @@ class RayTasks:
 
     def __init__(self, sizes: Sizes) -> None:
         self.threads = sizes.cpus
-        self._workers = sizes.workers
+        self._workers, self._gpus = sizes.workers, sizes.gpus
 
     def __call__(
         self, work: Callable[[Job], Result], jobs: Iterable[Job], died: Callable[[Job, str], Result]
@@ -50,7 +50,7 @@ class RayTasks:
             return work(job)
 
         node = ThisNode()
-        task: Any = ray.remote(num_cpus=self.threads, max_retries=_RETRIES)(do_job)
+        task: Any = ray.remote(num_cpus=self.threads, num_gpus=self._gpus, max_retries=_RETRIES)(do_job)
         waiting = iter(jobs)
         at_work: dict[Any, Job] = {}
         while True:

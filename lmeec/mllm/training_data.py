@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from lmeec.errors import ConfigError, require
 from lmeec.mllm.data.egoexoclip import PairConfig, ShardClips, read_pairs
 from lmeec.mllm.data.reading import VideoClips
-from lmeec.mllm.data.sets import JoinedClips, Set, read_set
+from lmeec.mllm.data.set_names import Set
+from lmeec.mllm.data.sets import JoinedClips, read_set
 from lmeec.mllm.synthetic.store import drawn_clips
 from lmeec.mllm.synthetic.world import TAKES, World
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate, chain
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,21 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from lmeec.mllm.data.set_names import Set
     from lmeec.mllm.data.source import ClipSource
-
-Set = Literal[
-    "questions",
-    "conversations",
-    "something-something-v2",
-    "egotimeqa",
-    "egoschema",
-    "egotaskqa-direct",
-    "egotaskqa-indirect",
-    "qaego4d-open",
-    "qaego4d-closed",
-    "egomcq",
-]
-"""What a file of questions may be; `questions` is the project's own, for every other data set."""
 
 
 def read_set(kind: Set, path: Path, beside: Path | None = None, seed: int = 0) -> list[Sample]:

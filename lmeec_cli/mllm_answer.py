@@ -1,0 +1,163 @@
+"""`lmeec mllm answer`: a question about a video, or a table of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lmeec.mllm.data.set_names import Set
+from lmeec_cli.options import Arithmetic, ComputeOn, Overwrite, auto_or_number, ray_address_option
+from lmeec_cli.terminal import echo
+
+if TYPE_CHECKING:
+    from lmeec.cluster.resources import Wanted
+    from lmeec.mllm.data.sample import Sample
+    from lmeec.mllm.evaluation.answering import Answering
+
+_CLIP, _TABLE = "One video", "A file of questions"
+
+
+def answer(
+    video: Annotated[
+        Path,
+        typer.Argument(
+            metavar="VIDEO|QUESTIONS",
+            help="An ego video, or a folder of its pictures; without QUESTION, a file of questions.",
+            show_default=False,
+        ),
+    ],
+    question: Annotated[str | None, typer.Argument(help="What is asked.", show_default=False)] = None,
+    *,
+    model: Annotated[
+        Path, typer.Option(help="Folder of a model, as `lmeec mllm train` leaves it.", show_default=False)
+    ],
+    language: Annotated[
+        Path | None,
+        typer.Option(help="Folder of its language model, where it has been moved.", show_default=False),
+    ] = None,
+    start: Annotated[
+        float | None,
+        typer.Option(help="Beginning of the clip, in seconds.", show_default="0", rich_help_panel=_CLIP),
+    ] = None,
+    end: Annotated[
+        float | None,
+        typer.Option(help="End of the clip, in seconds.", show_default="the video's", rich_help_panel=_CLIP),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="An answer to choose from; repeat for each.", show_default="open", rich_help_panel=_CLIP),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Parquet file of answers.", show_default=False, rich_help_panel=_TABLE),
+    ] = None,
+    kind: Annotated[
+        Set, typer.Option(help="Whose file it is; questions is the project's own.", rich_help_panel=_TABLE)
+    ] = "questions",
+    beside: Annotated[
+        Path | None,
+        typer.Option(
+            help="A second file that belongs to it, as EgoSchema's answers.",
+            show_default=False,
+            rich_help_panel=_TABLE,
+        ),
+    ] = None,
+    videos: Annotated[
+        Path | None,
+        typer.Option(help="Folder that its videos are in.", show_default=False, rich_help_panel=_TABLE),
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Clips at once.", rich_help_panel=_TABLE)] = 16,
+    overwrite: Overwrite = False,
+    tokens: Annotated[int, typer.Option(min=1, help="At most so many of an open answer.")] = 128,
+    device: ComputeOn = "auto",
+    dtype: Arithmetic = "auto",
+    workers: Annotated[
+        str,
+        typer.Option(metavar="auto|N", help="Processes, on Ray; 0 works in this one.", rich_help_panel=_TABLE),
+    ] = "auto",
+    ray_address: Annotated[str | None, ray_address_option(_TABLE, more=" It must see model and videos.")] = None,
+) -> None:
+    """Answer questions about ego video, without any exo video.
+
+    One answer is printed; those to a file of questions go to a table, which `lmeec mllm evaluate` judges. A run that
+    was stopped goes on where it was.
+
+    **Examples**
+
+    One question:
+
+        lmeec mllm answer kitchen.mp4 "What do I pick up?" --model exo2ego/stage3/model --start 12 --end 14
+
+    A benchmark:
+
+        lmeec mllm answer questions.json --kind egoschema --videos videos --model stage3/model -o answers.parquet
+    """
+    from lmeec.cluster.resources import Wanted
+    from lmeec.mllm.evaluation.answering import Answering
+    from lmeec.mllm.evaluation.asking import AskConfig
+
+    answering = Answering(
+        model.absolute(),
+        videos and videos.absolute(),
+        language and language.absolute(),
+        AskConfig(batch=batch, open_tokens=tokens),
+        device,
+        dtype,
+    )
+    if question is not None:
+        _answer_one(answering, video, question, start, end, tuple(option or ()))
+        return
+    if out is None:
+        raise typer.BadParameter("answers to a file of questions need a file to go to", param_hint="--out")
+    from lmeec.mllm.data.sets import read_set
+
+    wanted = Wanted(auto_or_number(workers, "--workers"), address=ray_address, device=device)
+    _answer_table(answering, read_set(kind, video, beside), out.absolute(), wanted, overwrite=overwrite)
+
+
+def _answer_one(
+    answering: Answering,
+    video: Path,
+    question: str,
+    start: float | None,
+    end: float | None,
+    options: tuple[str, ...],
+) -> None:
+    from lmeec.errors import DataError
+    from lmeec.mllm.data.sample import Sample
+
+    sample = Sample(
+        "0", str(video.absolute()), video.name, "question", question=question, options=options, start=start, end=end
+    )
+    (row,) = answering.ask([sample])
+    if row.get("failure") is not None:
+        raise DataError(row["failure"])
+    echo(row["reply"])
+
+
+def _answer_table(answering: Answering, samples: list[Sample], out: Path, wanted: Wanted, *, overwrite: bool) -> None:
+    from lmeec.cluster.executors import task_executor
+    from lmeec.mllm.evaluation.answering import answer_table
+    from lmeec.runs.stop import Stop
+    from lmeec_cli.signals import Stopped, stopping
+
+    stop = Stop()
+
+    def told(done: int, total: int) -> None:
+        echo(f"{done:,} of {total:,} questions answered", err=True)
+
+    saying = "stopping when the questions at hand are answered; Ctrl-C again stops at once"
+    try:
+        with (
+            task_executor(wanted, notice=lambda text: echo(text, err=True)) as executor,
+            stopping(stop, saying),
+        ):
+            done = answer_table(answering, samples, out, executor, stop=stop, overwrite=overwrite, on_progress=told)
+    except (Stopped, KeyboardInterrupt):
+        done = False
+    if not done:
+        echo("stopped; run the same command again to go on", err=True)
+        raise typer.Exit(130)
+    echo(str(out))

@@ -1,0 +1,113 @@
+"""`lmeec mllm answer`: one video, tables of questions, and going on where a run was stopped."""
+
+import json
+from dataclasses import replace
+
+import pyarrow.parquet as pq
+import pytest
+
+from lmeec.errors import OutputError
+from lmeec.mllm.answers import read_about, read_answers
+from lmeec.mllm.checkpoint import save_mllm
+from lmeec.mllm.data.sets import read_set
+from lmeec.mllm.evaluation import answering as module
+from lmeec.mllm.evaluation.answering import Answering, answer_table
+from lmeec.mllm.evaluation.asking import AskConfig
+from lmeec.mllm.model import parts_of_inference
+from lmeec.runs.stop import Stop
+from lmeec.runs.tasks import TasksInProcess
+from tests.support.command import lmeec
+from tests.support.mllm import TINY, prompter, tiny
+from tests.support.videos import write_video
+
+QUESTIONS = 5
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A folder of a model with what answers alone: no exo encoder and no G."""
+    folder = tmp_path_factory.mktemp("model") / "model"
+    made = tiny(parts=parts_of_inference(TINY), text_limit=200)
+    save_mllm(folder, made, prompter(replace(TINY, text_limit=200)).tokenizer)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("videos")
+    for number in range(2):
+        write_video(folder / f"{number}.mp4", 12)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def questions(videos):
+    path = videos / "questions.json"
+    rows = [{"video": f"{number % 2}.mp4", "question": f"Which is number {number}?"} for number in range(QUESTIONS - 1)]
+    path.write_text(json.dumps([*rows, {"video": "lost.mp4", "question": "Which?", "answer": "none"}]))
+    return path
+
+
+def test_a_question_about_a_video_is_answered(model, videos):
+    done = lmeec("mllm", "answer", videos / "0.mp4", "What is held?", "--model", model, "--tokens", 4)
+    assert done.status == 0, done.err
+    assert done.out.endswith("\n")
+    lost = lmeec("mllm", "answer", videos / "lost.mp4", "What is held?", "--model", model)
+    assert lost.status == 1
+    assert "lost.mp4: does not exist" in lost.err
+
+
+def test_a_table_has_a_row_a_question_and_tells_clips_that_cannot_be_read(model, videos, questions, tmp_path):
+    out = tmp_path / "answers.parquet"
+    call = ["mllm", "answer", questions, "--videos", videos, "--model", model, "--out", out, "--tokens", 4]
+    done = lmeec(*call, "--workers", 0)
+    assert done.status == 0, done.err
+    rows = read_answers(out).to_pylist()
+    assert [row["question"] for row in rows[:-1]] == [f"Which is number {number}?" for number in range(QUESTIONS - 1)]
+    assert all(row["reply"] is not None for row in rows[:-1])
+    assert "lost.mp4: does not exist" in rows[-1]["failure"]
+    assert [path.name for path in tmp_path.iterdir()] == ["answers.parquet"]
+    again = lmeec(*call, "--workers", 0)
+    assert again.status == 1
+    assert "--overwrite" in again.err
+    alone = lmeec("mllm", "answer", videos / "1.mp4", "Which is number 1?", "--model", model, "--tokens", 4)
+    assert alone.out.strip() == rows[1]["reply"].strip()
+
+
+def test_a_table_needs_a_file_to_go_to(model, questions):
+    assert "--out" in lmeec("mllm", "answer", questions, "--model", model).err
+
+
+class _StopsAfter(TasksInProcess):
+    """Asks to stop when a number of parts is done."""
+
+    def __init__(self, parts, stop):
+        self.parts, self.stop, self.done = parts, stop, 0
+
+    def __call__(self, work, jobs, died):
+        for result in super().__call__(work, jobs, died):
+            self.done += 1
+            if self.done == self.parts:
+                self.stop.request()
+            yield result
+
+
+def test_a_stopped_table_goes_on_where_it_was_and_is_as_if_it_had_not_been_stopped(
+    model, videos, questions, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(module, "_BATCHES_A_PART", 1)
+    answering = Answering(model, videos, config=AskConfig(batch=2, open_tokens=4))
+    samples, whole, out = read_set("questions", questions), tmp_path / "whole.parquet", tmp_path / "out.parquet"
+    assert answer_table(answering, samples, whole, TasksInProcess(), stop=Stop())
+    stop = Stop()
+    assert not answer_table(answering, samples, out, _StopsAfter(1, stop), stop=stop)
+    assert not out.exists()
+    other = replace(answering, config=AskConfig(batch=2, open_tokens=3))
+    with pytest.raises(OutputError, match="other questions"):
+        answer_table(other, samples, out, TasksInProcess(), stop=Stop())
+    counted = _StopsAfter(-1, Stop())
+    assert answer_table(answering, samples, out, counted, stop=Stop())
+    assert counted.done == 2  # of three parts
+    assert pq.read_table(out).equals(pq.read_table(whole))
+    assert read_about(out) == read_about(whole)
+    assert read_about(out)["asked"]["open_tokens"] == 4
