@@ -240,3 +240,11 @@ def test_names_look_the_same_on_a_terminal_and_in_a_pipe(tmp_path):
     assert "\x1b" not in shown
     assert r"\u001b[31mred" in shown
     assert "\x1b" not in run("score", path, "--by", "object").stdout
+
+
+def test_a_pipe_in_place_of_a_calibration_is_refused_at_once(results, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    done = run("score", results, "--calibration", pipe)
+    assert done.returncode == 1
+    assert "is a named pipe" in done.stderr
