@@ -135,5 +135,10 @@ def read_about(path: Path) -> dict[str, Any]:
         metadata = pq.read_schema(path).metadata or {}
     except (pa.ArrowException, OSError) as error:
         raise OutputError(f"{path} is not a whole Parquet file: it is damaged or of another kind ({error})") from error
-    about: dict[str, Any] = json.loads(metadata.get(METADATA_KEY, b"{}"))
+    try:
+        about = json.loads(metadata.get(METADATA_KEY, b"{}"))
+    except (ValueError, RecursionError):
+        about = None
+    if not isinstance(about, dict):
+        raise OutputError(f"{path} holds damaged notes of what answered: answer anew")
     return about

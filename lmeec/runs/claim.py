@@ -98,7 +98,7 @@ def find_owner(directory: Location) -> Found | None:
         raise OutputError(f"{path} cannot be read: {error.strerror or error}") from error
     try:
         owner = decoder_of(Owner).decode(content)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         owner = None
     return Found(path, _number(names[-1]), content, owner)
 

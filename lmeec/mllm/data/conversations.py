@@ -16,7 +16,7 @@ from lmeec.clips.read import scan_clip_takes
 from lmeec.errors import DataError
 from lmeec.mllm.data.captions import caption_of
 from lmeec.mllm.data.questions_file import unique
-from lmeec.mllm.data.records import read_records
+from lmeec.mllm.data.records import placed, read_records
 from lmeec.mllm.data.sample import Sample
 
 if TYPE_CHECKING:
@@ -87,18 +87,19 @@ def read_conversations(path: Path, clips: Path | None = None, *, ego_only: bool 
             )
         if ego_only and stretch is not None and not stretch.ego:
             continue
-        samples.append(
-            Sample(
-                id=record.id,
-                video=record.video if stretch is None else stretch.video,
-                source=SOURCE,
-                task=record.task,
-                question=asked,
-                answer=caption_of(answer) if record.task in _SENTENCES else answer,
-                frames=None if stretch is None else stretch.frames,
-                frame_rate=None if stretch is None else stretch.rate,
+        with placed(where, _SHAPE):
+            samples.append(
+                Sample(
+                    id=record.id,
+                    video=record.video if stretch is None else stretch.video,
+                    source=SOURCE,
+                    task=record.task,
+                    question=asked,
+                    answer=caption_of(answer) if record.task in _SENTENCES else answer,
+                    frames=None if stretch is None else stretch.frames,
+                    frame_rate=None if stretch is None else stretch.rate,
+                )
             )
-        )
     return unique(samples, path)
 
 

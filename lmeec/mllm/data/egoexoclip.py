@@ -7,14 +7,14 @@ it is what the wearer does and the ego camera shows. (`lmeec clips` leaves out t
 
 from __future__ import annotations
 
-import json
 import tarfile
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Annotated, Any, Literal, overload
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from lmeec.clips.extract import SHARDS_FOLDER
 from lmeec.clips.read import scan_clip_takes
 from lmeec.errors import DataError
+from lmeec.files.names import show
 from lmeec.files.whole import naming_the_file
 from lmeec.mllm.data.captions import caption_of
 from lmeec.mllm.data.frames import read_clip
@@ -149,6 +150,22 @@ def _wanted(rows: pa.Table, config: PairConfig) -> pa.Table:
     return rows.filter(keep)
 
 
+class _Row(msgspec.Struct):
+    """What is read of a sample's JSON."""
+
+    take_uid: str
+    clip_id: str
+    text: str
+    start_frame: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+    end_frame: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+    frame_rate: float
+    exo_cam: str
+    subject: str | None = None
+    ego_visible: bool | None = None
+    ego_video: str | None = None
+    exo_video: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """Where a clip is in a shard: the shard, and offset and bytes of either view."""
@@ -183,11 +200,11 @@ class ShardClips:
         rows: list[dict[str, Any]] = []
         for shard in shards:
             for row, place in _members(shard):
-                hidden = config.ego_visible_only and row.get("ego_visible") is not True
-                if hidden or (config.wearer_only and row.get("subject") != "C"):
+                hidden = config.ego_visible_only and row["ego_visible"] is not True
+                if hidden or (config.wearer_only and row["subject"] != "C"):
                     continue
                 self._places.append(place)
-                rows.append({name: row.get(name) for name in _COLUMNS})
+                rows.append(row)
         if not rows:
             raise DataError(
                 f"{home}: none of its pairs is to be taken, see `wearer_only` and `ego_visible_only`", settings=_CHOICES
@@ -232,16 +249,16 @@ def _members(shard: Path) -> list[tuple[dict[str, Any], _Place]]:
             for member in tar:
                 key, _, ending = member.name.partition(".")
                 found.setdefault(key, {})[ending] = member
-                if ending == "json":
-                    file = tar.extractfile(member)
-                    told[key] = json.loads(file.read()) if file is not None else {}
-    except (OSError, tarfile.TarError, ValueError) as error:
-        raise DataError(f"{shard}: is not a whole shard ({error}); remove it, and cut the clips again") from error
+                if ending == "json" and (file := tar.extractfile(member)) is not None:
+                    told[key] = msgspec.structs.asdict(msgspec.json.decode(file.read(), type=_Row))
+    except (OSError, tarfile.TarError, ValueError, RecursionError) as error:
+        said = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise DataError(f"{shard}: is not a whole shard ({said}); remove it, and cut the clips again") from error
     pairs = []
     for key, row in told.items():
         parts = found[key]
-        if "ego.mp4" not in parts or "exo.mp4" not in parts or "text" not in row:
-            raise DataError(f"{shard}: sample {key} lacks ego.mp4, exo.mp4 or its text; cut the clips again")
+        if "ego.mp4" not in parts or "exo.mp4" not in parts:
+            raise DataError(f"{shard}: sample {show(key[:60])} lacks ego.mp4 or exo.mp4; cut the clips again")
         ego, exo = ((parts[name].offset_data, parts[name].size) for name in ("ego.mp4", "exo.mp4"))
         pairs.append((row, _Place(shard, ego, exo)))
     return pairs

@@ -9,6 +9,7 @@ words mean: the five clips of an intra-video question are of one video.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,6 +18,7 @@ from lmeec.errors import DataError
 from lmeec.files.json import decode_file, decoder_of
 from lmeec.mllm.data.captions import caption_of
 from lmeec.mllm.data.questions_file import unique
+from lmeec.mllm.data.records import placed
 from lmeec.mllm.data.sample import Sample
 
 if TYPE_CHECKING:
@@ -66,19 +68,20 @@ def read_egomcq(path: Path) -> list[Sample]:
         one_video = len({choice.video_uid for choice in record.choices.values()}) == 1
         for place, choice in record.choices.items():
             start, end = bounds[place]
-            samples.append(
-                Sample(
-                    id=f"{number}/{place}",
-                    video=f"{choice.video_uid}.mp4",
-                    source=SOURCE,
-                    task=INTRA if one_video else INTER,
-                    answer=caption_of(_sentence(record.query.clip_text)),
-                    start=start,
-                    end=end,
-                    group=number,
-                    right=place == str(record.answer),
+            with placed(partial("{}: question {}".format, path, number), _SHAPE):
+                samples.append(
+                    Sample(
+                        id=f"{number}/{place}",
+                        video=f"{choice.video_uid}.mp4",
+                        source=SOURCE,
+                        task=INTRA if one_video else INTER,
+                        answer=caption_of(_sentence(record.query.clip_text)),
+                        start=start,
+                        end=end,
+                        group=number,
+                        right=place == str(record.answer),
+                    )
                 )
-            )
     return unique(samples, path)
 
 

@@ -15,7 +15,7 @@ import msgspec
 from lmeec.errors import DataError
 from lmeec.files.json import decode_file
 from lmeec.mllm.data.questions_file import unique
-from lmeec.mllm.data.records import read_records
+from lmeec.mllm.data.records import placed, read_records
 from lmeec.mllm.data.sample import Sample
 
 if TYPE_CHECKING:
@@ -60,17 +60,18 @@ def read_egoschema(path: Path, answers: Path | None = None, *, answered_only: bo
             raise DataError(f"{where()}: two options of question {record.q_uid} are equal; {_SHAPE}")
         if number is None and answered_only:
             continue
-        samples.append(
-            Sample(
-                id=record.q_uid,
-                video=f"{record.q_uid}.mp4",
-                source=SOURCE,
-                task=SOURCE,
-                question=record.question,
-                answer=None if number is None else record.options[number],
-                options=record.options,
+        with placed(where, _SHAPE):
+            samples.append(
+                Sample(
+                    id=record.q_uid,
+                    video=f"{record.q_uid}.mp4",
+                    source=SOURCE,
+                    task=SOURCE,
+                    question=record.question,
+                    answer=None if number is None else record.options[number],
+                    options=record.options,
+                )
             )
-        )
     if known and not any(sample.answer for sample in samples):
         raise DataError(f"{answers}: answers none of the questions in {path}; name the answers that belong to it")
     return unique(samples, path)

@@ -16,7 +16,7 @@ import msgspec
 
 from lmeec.errors import DataError
 from lmeec.mllm.data.questions_file import unique
-from lmeec.mllm.data.records import read_records
+from lmeec.mllm.data.records import placed, read_records
 from lmeec.mllm.data.sample import Sample
 from lmeec.mllm.data.templates import SHORT_ANSWER
 
@@ -50,18 +50,19 @@ def read_egotaskqa(path: Path, form: Form) -> list[Sample]:
     samples = []
     for where, record in read_records(path, _Record, _SHAPE):
         video, first, past = _interval(record.interval, where)
-        samples.append(
-            Sample(
-                id=str(record.question_id),
-                video=video,
-                source=SOURCE,
-                task=f"{SOURCE}/{form}",
-                instruction=SHORT_ANSWER,
-                question=record.question,
-                answer=record.answer,
-                frames=(first, past),
+        with placed(where, _SHAPE):
+            samples.append(
+                Sample(
+                    id=str(record.question_id),
+                    video=video,
+                    source=SOURCE,
+                    task=f"{SOURCE}/{form}",
+                    instruction=SHORT_ANSWER,
+                    question=record.question,
+                    answer=record.answer,
+                    frames=(first, past),
+                )
             )
-        )
     return unique(samples, path)
 
 

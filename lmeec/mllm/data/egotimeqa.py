@@ -15,7 +15,7 @@ import msgspec
 
 from lmeec.errors import DataError
 from lmeec.mllm.data.questions_file import unique
-from lmeec.mllm.data.records import read_records
+from lmeec.mllm.data.records import placed, read_records
 from lmeec.mllm.data.sample import Sample
 from lmeec.mllm.data.templates import instructions
 
@@ -69,19 +69,20 @@ def read_egotimeqa(
             raise DataError(f"{where()}: key {'answer' if record.question.strip() else 'question'}: is empty; {_SHAPE}")
         if end <= max(start, 0.0):
             raise DataError(f"{where()}: key moment_end_frame: the moment ends before it begins; {_SHAPE}")
-        samples.append(
-            Sample(
-                id=str(place),
-                video=f"{record.video_id}.mp4",
-                source=SOURCE,
-                task="question_answering",
-                instruction=instruction,
-                question=record.question.strip(),
-                answer=record.answer.strip(),
-                start=max(start, 0.0),
-                end=end,
+        with placed(where, _SHAPE):
+            samples.append(
+                Sample(
+                    id=str(place),
+                    video=f"{record.video_id}.mp4",
+                    source=SOURCE,
+                    task="question_answering",
+                    instruction=instruction,
+                    question=record.question.strip(),
+                    answer=record.answer.strip(),
+                    start=max(start, 0.0),
+                    end=end,
+                )
             )
-        )
     return unique(samples, path)
 
 

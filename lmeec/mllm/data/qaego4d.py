@@ -16,7 +16,7 @@ import numpy as np
 
 from lmeec.errors import DataError
 from lmeec.mllm.data.questions_file import unique
-from lmeec.mllm.data.records import read_records
+from lmeec.mllm.data.records import placed, read_records
 from lmeec.mllm.data.sample import Sample
 from lmeec.mllm.data.templates import SHORT_ANSWER
 
@@ -57,16 +57,17 @@ def read_qaego4d(path: Path, *, closed: bool = False, seed: int = 0) -> list[Sam
             others = [answer for answer in dict.fromkeys(record.wrong_answers) if answer != record.answer]
             random = np.random.default_rng([seed, *record.sample_id.encode()])
             options = tuple(str(answer) for answer in random.permutation([record.answer, *others]))
-        samples.append(
-            Sample(
-                id=record.sample_id,
-                video=f"{record.video_id}.mp4",
-                source=SOURCE,
-                task="qaego4d/closed" if closed else "qaego4d/open",
-                instruction="" if closed else SHORT_ANSWER,
-                question=record.question,
-                answer=record.answer,
-                options=options,
+        with placed(where, _SHAPE):
+            samples.append(
+                Sample(
+                    id=record.sample_id,
+                    video=f"{record.video_id}.mp4",
+                    source=SOURCE,
+                    task="qaego4d/closed" if closed else "qaego4d/open",
+                    instruction="" if closed else SHORT_ANSWER,
+                    question=record.question,
+                    answer=record.answer,
+                    options=options,
+                )
             )
-        )
     return unique(samples, path)

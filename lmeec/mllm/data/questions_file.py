@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from lmeec.errors import DataError
-from lmeec.mllm.data.records import read_records
+from lmeec.mllm.data.records import placed, read_records
 from lmeec.mllm.data.sample import Sample
 from lmeec.mllm.data.templates import INSTRUCTIONS, instructions
 
@@ -86,7 +86,7 @@ def read_questions(path: Path, *, seed: int = 0) -> list[Sample]:
             frames = (record.start_frame, record.end_frame)
         if frames is not None and (record.start is not None or record.end is not None):
             raise DataError(f"{where()}: give seconds or frames, not both; {SHAPE}")
-        try:
+        with placed(where, SHAPE):
             samples.append(
                 Sample(
                     id=str(len(samples) if record.id is None else record.id),
@@ -105,8 +105,6 @@ def read_questions(path: Path, *, seed: int = 0) -> list[Sample]:
                     right=record.right,
                 )
             )
-        except DataError as error:
-            raise DataError(f"{where()}: {error}; {SHAPE}") from error
     return unique(samples, path)
 
 

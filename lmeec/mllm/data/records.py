@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -39,6 +40,20 @@ def read_records(path: Path, kind: type[T], shape: str) -> Iterator[tuple[Callab
             yield where, decoder_of(kind).decode(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise DataError(f"{where()}: {_in_words(error)}; {shape}") from error
+
+
+@contextmanager
+def placed(where: Callable[[], str], shape: str) -> Iterator[None]:
+    """Say of which record something is wrong, where what is made of it is refused in the block.
+
+    Args:
+        where: As `read_records` gives it.
+        shape: As for `read_records`.
+    """
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{where()}: {error}; {shape}") from error
 
 
 def _lines(path: Path) -> Iterator[tuple[Callable[[], str], bytes]]:

@@ -15,7 +15,7 @@ import msgspec
 
 from lmeec.errors import DataError
 from lmeec.mllm.data.questions_file import unique
-from lmeec.mllm.data.records import read_records
+from lmeec.mllm.data.records import placed, read_records
 from lmeec.mllm.data.sample import Sample
 from lmeec.mllm.data.templates import instructions
 
@@ -53,5 +53,8 @@ def read_something(path: Path, *, answer: Answer = "class", seed: int = 0) -> li
         name = record.template.replace("[", "").replace("]", "") if answer == "class" else record.label
         if not name:
             raise DataError(f"{where()}: key {'template' if answer == 'class' else 'label'}: is empty; {_SHAPE}")
-        samples.append(Sample(record.id, f"{record.id}.webm", SOURCE, "action_recognition", instruction, answer=name))
+        with placed(where, _SHAPE):
+            samples.append(
+                Sample(record.id, f"{record.id}.webm", SOURCE, "action_recognition", instruction, answer=name)
+            )
     return unique(samples, path)

@@ -36,7 +36,7 @@ def mutate(data: bytes, random: Random) -> bytes:
     for _ in range(random.randint(1, 3)):
         try:
             table = random.choice(_CHANGES)(table, random)
-        except (pa.ArrowException, OverflowError, TypeError, ValueError, UnicodeError):
+        except (pa.ArrowException, OverflowError, TypeError, ValueError, RecursionError):
             continue  # a change that this table cannot have
     return _written(table, random) or octets.mutate(data, random)
 
