@@ -403,7 +403,7 @@ READERS = {
         Reader("egomcq", "egomcq.json", _made(seeds.CHOICES), JSON, partial(_set, "egomcq"), 10_000),
         Reader("marks", "marks.jsonl", _lines(seeds.MARKS), LINES, _marks, 10_000),
         Reader("answers", "answers.parquet", seeds.answers, tables.mutate, _answers, 5_000),
-        Reader("shards", "shard-0.tar", seeds.shards, shards.mutate, _shards, 5_000, named=("shards: ",)),
+        Reader("shards", "cut/shard-0.tar", seeds.shards, shards.mutate, _shards, 5_000, named=("/cut: ",)),
     )
 }  # fmt: skip
 """All of them, by name."""

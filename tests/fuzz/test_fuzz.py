@@ -24,7 +24,8 @@ SLOW = {"mllm-settings", "recipe", "train-config", "checkpoint", "weights", "cli
 IN_A_WORKER = {"video"}
 
 OPEN = {
-    "about-table", "answers", "calibration", "checkpoint", "clips-table", "egomcq", "failures", "mllm-settings", "part", "plan",
+    "about-table", "answers", "calibration", "checkpoint", "clips-table", "egomcq", "failures", "mllm-settings",
+    "part", "plan",
     "processed", "progress", "question-lines", "questions", "recipe", "relations", "results-table", "train-config",
     "training-state", "truth", "video", "weights",
 }  # fmt: skip
