@@ -8,13 +8,14 @@ import pytest
 from PIL import Image
 
 from lmeec.data.takes import find_takes
-from lmeec.errors import DataError
+from lmeec.errors import DataError, OutputError
 from lmeec.render import render
 from lmeec.render.mosaic import Mosaic
 from lmeec.render.text import shortened, text_width
 from lmeec.render.tracks import Selection
 from lmeec.tables import read_results
 from tests.support.command import lmeec
+from tests.support.full import little_room
 from tests.support.predictions import predict_fairly
 from tests.support.rates import double_rate
 from tests.support.rendered import EGO
@@ -54,6 +55,16 @@ def test_stills_are_pictures_of_frames_spread_over_the_track(results, rendered_t
         assert orange(np.asarray(Image.open(path))).sum() > 20
     assert all(len(list(path.parent.glob("*.png"))) == 4 for path in done.files)
     assert not list(tmp_path.rglob("*.mp4"))
+
+
+@pytest.mark.parametrize("stills", [None, 2])
+def test_pictures_and_videos_that_find_no_room_are_named_and_leave_nothing(results, rendered_takes, tmp_path, stills):
+    found, chosen = find_takes(rendered_takes.root), one_object(rendered_takes)
+    with little_room(500), pytest.raises(OutputError, match=r"cannot write .*: File too large") as raised:
+        render(results, found, tmp_path, selection=chosen, mosaic=True, height=120, stills=stills)
+    assert f"cannot write {tmp_path}/" in str(raised.value)
+    assert ".tmp" not in str(raised.value)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_a_camera_of_another_frame_rate_is_drawn_at_the_same_instants(results, takes, tmp_path):
