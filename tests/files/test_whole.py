@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import json
 import os
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from lmeec.training.output.folder import TrainingFolder
 from lmeec.training.output.log import TrainingLog, read_log
 from lmeec.video.encoding import video_writer
 from tests.support.full import little_room
+from tests.support.places import ROOT
 from tests.support.rows import RUN, row, write_part, write_results
 
 NOISE = np.random.default_rng(1).integers(0, 255, (8, 64, 64, 3), dtype=np.uint8)
@@ -154,3 +157,40 @@ def test_a_part_that_finds_no_room_is_no_part(tmp_path):
     with pytest.raises(OutputError), little_room(2000):
         write_part_of_many(tmp_path, None)
     assert list_parts(tmp_path) == []
+
+
+def opens_to_write(call):
+    """Whether a call in the code makes or fills a file by itself."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if name == "open":
+        said = [*call.args, *(word.value for word in call.keywords if word.arg == "mode")]
+        return any(
+            isinstance(one, ast.Constant) and isinstance(one.value, str) and re.fullmatch("[wax][bt+]*", one.value)
+            for one in said
+        )
+    return name in {"write_text", "write_bytes", "NamedTemporaryFile", "TemporaryFile", "mkstemp", "savefig"}
+
+
+BY_THEMSELVES = {
+    "lmeec/files/whole.py",
+    "lmeec/clips/extract.py",  # the lock of a folder, which says whose it is
+    "lmeec/clips/shards.py",  # a tar, into a file of the boundary
+    "lmeec/mllm/checkpoint.py",  # in a folder that appears when whole
+    "lmeec/mllm/data/egoexoclip.py",  # a clip out of a shard, for as long as it is read
+    "lmeec/report/charts.py",  # to memory
+    "lmeec/training/output/folder.py",  # a lock
+    "lmeec/training/output/log.py",  # grows by whole lines
+    "lmeec/video/encoding.py",  # through FFmpeg
+    "lmeec_cli/failure.py",  # where all else has failed
+    "lmeec_cli/terminal.py",
+}
+
+
+def test_nothing_is_written_past_the_boundary():
+    found = {
+        str(path.relative_to(ROOT))
+        for folder in ("lmeec", "lmeec_cli")
+        for path in (ROOT / folder).rglob("*.py")
+        if any(isinstance(node, ast.Call) and opens_to_write(node) for node in ast.walk(ast.parse(path.read_text())))
+    }
+    assert found == BY_THEMSELVES
