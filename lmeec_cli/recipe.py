@@ -83,7 +83,7 @@ def run(
 
         lmeec recipe run ablation --set predict.takes=/data/egoexo4d --set 'policies=[drop, fifo]'
     """
-    from lmeec_cli.recipe_file import Ablation, Overnight, Training, read_recipe
+    from lmeec_cli.recipe_file import Ablation, Exo2Ego, Overnight, Training, read_recipe
 
     path = Path(file) if Path(file).is_file() else _find(file)
     if path.suffix != ".yaml":
@@ -95,6 +95,10 @@ def run(
         _run_ablation(wanted)
     elif isinstance(wanted, Training):
         _run_training(wanted)
+    elif isinstance(wanted, Exo2Ego):
+        from lmeec_cli.recipe_exo2ego import run_exo2ego
+
+        run_exo2ego(wanted)
     else:
         _run_ego_exoclip(wanted)
 

@@ -12,7 +12,11 @@ from ruamel.yaml.error import YAMLError
 
 from lmeec.config import DEFAULT_POLICY, ClipRule, Device, Duplicates, Pixels, Policy, Precision, Video
 from lmeec.errors import ConfigError
+from lmeec.mllm.settings import STAGES, Stage
+from lmeec.mllm.training_data import QuestionSet
+from lmeec.mllm.variants import VariantName
 from lmeec.training.config import TrainConfig
+from lmeec_cli.mllm_file import Exo2EgoSettings
 from lmeec_cli.options import LogFormat, WhichDirections, WhichFormats
 from lmeec_cli.train_file import Settings
 from lmeec_cli.yaml_file import messages, read_yaml
@@ -131,10 +135,35 @@ class Training(_Strict):
     settings: Settings = TrainConfig()
 
 
-Recipe = Annotated[Overnight | Ablation | EgoExoClip | Training, Field(discriminator="kind")]
+class Weights(_Strict):
+    """Folders of others' weights that Exo2Ego begins with."""
+
+    videollama: Path | None = None
+    clip: Path | None = None
+    language: Path | None = None
 
 
-def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Overnight | Ablation | EgoExoClip | Training:
+class Exo2Ego(Exo2EgoSettings):
+    """Train stages of Exo2Ego, ask about what was held out, judge, and compare variants."""
+
+    kind: Literal["exo2ego"]
+    out: Path
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = STAGES
+    weights: Weights | None = None
+    judged: tuple[QuestionSet, ...] = ()
+    variants: Annotated[tuple[VariantName, ...], Field(min_length=1)] = ("full",)
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    held_out: Annotated[int, Field(ge=1)] | None = None
+    answer_tokens: Annotated[int, Field(ge=1)] = 128
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    ray_address: str | None = None
+    log_format: Literal["auto", "text", "json"] = "auto"
+
+
+Recipe = Annotated[Overnight | Ablation | EgoExoClip | Training | Exo2Ego, Field(discriminator="kind")]
+
+
+def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Overnight | Ablation | EgoExoClip | Training | Exo2Ego:
     """Read a recipe.
 
     Args:
@@ -147,8 +176,8 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Overnight | Ablati
     document = read_yaml(path)
     if not isinstance(document, dict) or "kind" not in document:
         raise ConfigError(
-            f"{path}: this is no recipe that lmeec runs: it has no key `kind` (overnight, ablation, ego-exoclip or "
-            "train)"
+            f"{path}: this is no recipe that lmeec runs: it has no key `kind` (overnight, ablation, ego-exoclip, "
+            "train or exo2ego)"
         )
     changed = dict(_override(document, text) for text in overrides)
     try:
