@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,8 +14,11 @@ import pytest
 import webdataset
 from ruamel.yaml import YAML
 
+from lmeec.mllm.settings import MllmTrainConfig
 from lmeec.tables import read_metadata, read_results
+from lmeec_cli.recipe_file import read_recipe
 from tests.support.command import lmeec
+from tests.support.mllm import TINY
 from tests.support.places import ROOT
 
 RECIPES = ROOT / "recipes"
@@ -107,6 +111,44 @@ def test_ego_exoclip_makes_clips_and_conversations_about_them(takes, tmp_path):
     again = lmeec("recipe", "run", "ego-exoclip", *small)
     assert again.status == 0
     assert "0 clips cut" in again.err
+
+
+def test_exo2ego_nano_trains_its_stages_asks_about_what_was_held_out_and_compares_variants(tmp_path):
+    """On four takes, with two steps a stage and a tiny model."""
+    stage = {"batch": 4, "lr": 1.0e-3, "steps": 2}
+    begins = {**stage, "train_connector": True, "train_all": True}
+    tiny_model = json.loads(json.dumps(replace(TINY, text_limit=256).to_dict()))
+    settings = {
+        "out": tmp_path,
+        "model": json.dumps(tiny_model),
+        "training": json.dumps({"stage0": begins, **dict.fromkeys(("stage1", "stage2", "stage3"), stage)}),
+        "data": json.dumps({"synthetic": True, "takes": 2, "world": {"size": 32, "clips_per_take": 2}}),
+        "held_out": 2,
+        "answer_tokens": 3,
+        "variants": "[full, alone]",
+        "log_format": "json",
+    }
+    small = [argument for key, value in settings.items() for argument in ("--set", f"{key}={value}")]
+    done = lmeec("recipe", "run", "exo2ego-nano", *small)
+    assert done.status == 0, done.err
+    document = json.loads((tmp_path / "scores.json").read_text())
+    assert set(document["scores"]) == {"full", "alone"}
+    assert {one["task"] for one in document["blank"]} == {one["task"] for one in document["scores"]["full"]}
+    assert list(document["over"]) == ["alone"]
+    assert done.out.strip() == (tmp_path / "scores.md").read_text().strip()
+    assert "| full | alone | blank clips | full over alone |" in done.out
+    before = (tmp_path / "full-0" / "answers.parquet").stat().st_mtime_ns
+    assert lmeec("recipe", "run", "exo2ego-nano", *small).status == 0
+    assert (tmp_path / "full-0" / "answers.parquet").stat().st_mtime_ns == before
+
+
+def test_exo2ego_is_read_with_the_papers_numbers_and_misses_the_weights(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    training = read_recipe(RECIPES / "exo2ego.yaml").training
+    assert training == replace(MllmTrainConfig(), dtype="bfloat16", shard=True)
+    done = lmeec("recipe", "run", "exo2ego", "--set", "workers=1")
+    assert done.status == 1
+    assert "VideoLLaMA2-7B-16F" in done.err
 
 
 def lines(path):
