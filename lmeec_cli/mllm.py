@@ -6,6 +6,7 @@ import typer
 
 from lmeec_cli.mllm_answer import answer
 from lmeec_cli.mllm_evaluate import evaluate
+from lmeec_cli.mllm_plan import plan
 from lmeec_cli.mllm_train import train
 
 mllm = typer.Typer(
@@ -13,5 +14,6 @@ mllm = typer.Typer(
     no_args_is_help=True,
 )
 mllm.command()(train)
+mllm.command()(plan)
 mllm.command()(answer)
 mllm.command()(evaluate)

@@ -90,3 +90,16 @@ def read_mllm_settings(path: Path) -> Exo2EgoSettings:
         return TypeAdapter(Exo2EgoSettings).validate_python(document)
     except ValidationError as error:
         raise ConfigError("\n".join(messages(path, document, error, {}))) from error
+
+
+def read_preset_or_file(path: Path | None, preset: Preset | None) -> Exo2EgoSettings:
+    """Settings of a file, or those of a preset; the paper's with neither.
+
+    Raises:
+        ConfigError: as `read_mllm_settings`, or both are given.
+    """
+    if path is None:
+        return Exo2EgoSettings.model_validate({"preset": preset or "paper"})
+    if preset is not None:
+        raise ConfigError(f"{path} names its preset itself: leave out `preset`", settings=["preset"])
+    return read_mllm_settings(path)

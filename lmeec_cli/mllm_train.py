@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from lmeec.mllm.config import MllmConfig
     from lmeec.mllm.settings import Stage
     from lmeec.mllm.training_data import TrainingData
-    from lmeec_cli.mllm_file import Exo2EgoSettings
 
 WhichStage = Literal["0", "1", "2", "3", "all"]
 
@@ -147,13 +146,16 @@ def train(
 
         lmeec mllm train --videollama VideoLLaMA2-7B-16F --clip clip-vit-large-patch14-336 \
             --pairs pairs.parquet --questions egoit.json --videos videos --shard --out exo2ego
+
+    `lmeec mllm plan` tells the memory and the steps that it takes.
     """
     from lmeec.cluster.resources import Wanted
     from lmeec.mllm.pretrained import Pretrained
     from lmeec.mllm.train import MllmTrainJob, jobs_of
+    from lmeec_cli.mllm_file import read_preset_or_file
     from lmeec_cli.training_jobs import trainer
 
-    settings = _settings(config, preset)
+    settings = read_preset_or_file(config, preset)
     changes: dict[str, Any] = {"seed": seed, "device": device, "dtype": dtype, "shard": shard}
     given_changes = {name: value for name, value in changes.items() if value is not None}
     training = replace(settings.training, **given_changes)
@@ -178,17 +180,6 @@ def train(
             if not train_job(one):
                 echo(f"stopped and saved in {one.out}; run the same command again to go on", err=True)
                 raise typer.Exit(130)
-
-
-def _settings(config: Path | None, preset: Preset | None) -> Exo2EgoSettings:
-    """Settings of a file, over those of the preset that an option or the file names."""
-    from lmeec_cli.mllm_file import Exo2EgoSettings, read_mllm_settings
-
-    if config is None:
-        return Exo2EgoSettings.model_validate({"preset": preset or "paper"})
-    if preset is not None:
-        raise typer.BadParameter("the file of --config names its preset itself", param_hint="--preset")
-    return read_mllm_settings(config)
 
 
 def _model(model: MllmConfig, begun: Path | None, join: Join | None, *, from_file: bool) -> MllmConfig | None:
