@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from lmeec.errors import ConfigError
+from lmeec.files.reading import in_short, reading
+
+_LARGEST = 2**20  # bytes; recipes have a few thousand
+_DEEPEST = 50
 
 
 def read_yaml(path: Path) -> Any:
@@ -20,15 +25,26 @@ def read_yaml(path: Path) -> Any:
     Raises:
         ConfigError: the file cannot be read, or is not YAML.
     """
-    try:
-        return YAML().load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError(f"{path}{line}: this is not YAML: {error.problem}") from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: this is not YAML: {error}") from error
+    with reading(path, ConfigError, "a YAML file", "correct it", most=_LARGEST):
+        text = path.read_text(encoding="utf-8")
+        try:
+            _check_depth(path, text)
+            return YAML().load(text)
+        except MarkedYAMLError as error:
+            line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+            raise ConfigError(f"{path}{line}: this is not YAML: {in_short(str(error.problem))}") from error
+        except YAMLError as error:
+            raise ConfigError(f"{path}: this is not YAML: {in_short(str(error))}") from error
+
+
+def _check_depth(path: Path, text: str) -> None:
+    """Refuse deep brackets before they are parsed, which takes a time that grows with the square of the depth."""
+    deep = 0
+    for token in re.finditer(r"[\[{\]}]", text):
+        deep = max(0, deep + (1 if token[0] in "[{" else -1))
+        if deep > _DEEPEST:
+            line = text.count("\n", 0, token.start()) + 1
+            raise ConfigError(f"{path}, line {line}: brackets are nested more than {_DEEPEST} deep; correct it")
 
 
 def messages(path: Path, document: Any, error: ValidationError, changed: dict[tuple[str, ...], str]) -> Iterable[str]:

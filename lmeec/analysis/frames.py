@@ -15,6 +15,7 @@ from lmeec.analysis.areas import mask_areas
 from lmeec.analysis.calibration import CALIBRATION_COLUMNS, Calibration
 from lmeec.analysis.protocols import PAPER_COLUMNS, as_paper_counts, check_protocol
 from lmeec.errors import ConfigError, DataError
+from lmeec.files.reading import understanding
 from lmeec.metrics import METRICS
 from lmeec.tables.read import scan_results, with_all_columns
 from lmeec.tables.schema import ADDED_COLUMNS, SCHEMA, Missing
@@ -172,9 +173,16 @@ def load_frames(
     wanted += PAPER_COLUMNS if protocol == "paper" else []
     columns = [name for name in SCHEMA.names if name in wanted]
     reader = _Reader(columns, calibration)
-    for batch in _batches(results, columns):
-        reader.add(as_paper_counts(batch) if protocol == "paper" else batch)
-    return reader.finish(source, by)
+    batches = _batches(results, columns)
+    while True:
+        # What is wrong with the values of a table, which others may have written, is said with the table's name.
+        batch = next(batches, None)
+        if batch is None:
+            break
+        with understanding(source, DataError, "a results table", "predict again"):
+            reader.add(as_paper_counts(batch) if protocol == "paper" else batch)
+    with understanding(source, DataError, "a results table", "predict again"):
+        return reader.finish(source, by)
 
 
 def check_groupings(by: Iterable[str]) -> tuple[Grouping, ...]:
@@ -255,6 +263,8 @@ class _Reader:
         self._metrics.append(np.where(visible, metrics, np.nan))
         self._predicted.append(self._is_predicted(batch))
         if "frame" in self._columns:
+            if batch["frame"].null_count or (batch.num_rows and pc.min(batch["frame"]).as_py() < 0):
+                raise DataError("the table has rows without a frame number from 0 on: predict again")
             self._frame.append(np.asarray(batch["frame"]))
         if "gt_rle" in self._columns:
             self._size.append(_size_codes(batch, visible))

@@ -22,6 +22,7 @@ from lmeec.clips.mentions import spoken_name
 from lmeec.clips.read import scan_clip_takes
 from lmeec.clips.templates import BEST_IS_ANOTHER, BEST_IS_SHOWN, QUESTIONS, TASKS, Task, enumeration
 from lmeec.errors import DataError, OutputError, require
+from lmeec.files.reading import understanding
 from lmeec.files.whole import naming_the_file, written_whole
 
 if TYPE_CHECKING:
@@ -197,7 +198,9 @@ def _sides(uids: Iterable[str], config: InstructConfig) -> dict[str, Side]:
 
 def _takes(table: Path) -> Iterator[tuple[str, list[_Moment]]]:
     for rows in scan_clip_takes(table, _COLUMNS):
-        yield rows["take_uid"][0].as_py(), _moments(rows)
+        with understanding(table, OutputError, "a clips table", "make it again with `lmeec clips`"):
+            of_take = rows["take_uid"][0].as_py(), _moments(rows)
+        yield of_take
 
 
 def _moments(rows: pa.Table) -> list[_Moment]:

@@ -6,13 +6,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lmeec.clips.schema import SCHEMA_VERSION
+from lmeec.clips.schema import SCHEMA, SCHEMA_VERSION
 from lmeec.clips.summary import ClipsSummary
 from lmeec.errors import OutputError
+from lmeec.files.reading import check_regular, in_short, understanding
 from lmeec.version import __version__
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ VERSION_KEY = b"lmeec.clips.schema_version"
 SUMMARY_KEY = b"lmeec.clips.summary"
 
 _BATCH_ROWS = 65_536
+_WHAT, _MEND = "a clips table", "make it again with `lmeec clips`"
+_ALWAYS = frozenset(field.name for field in SCHEMA if not field.nullable) - {"mean_confidence"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +49,15 @@ def read_clips_metadata(path: Path) -> ClipsMetadata:
     Raises:
         OutputError: The file is missing, damaged, no clips table, or of another version.
     """
+    if not path.exists():
+        raise OutputError(f"{path} does not exist: check the name, or make it with `lmeec clips`")
+    check_regular(path, OutputError)
     try:
         metadata = pq.read_metadata(path).metadata or {}
-    except FileNotFoundError:
-        raise OutputError(f"{path} does not exist: check the name, or make it with `lmeec clips`") from None
-    except (pa.ArrowException, OSError) as error:
-        raise OutputError(f"{path} is not a whole Parquet file: it is damaged or of another kind ({error})") from error
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise OutputError(
+            f"{path} is not a whole Parquet file: it is damaged or of another kind ({in_short(str(error))})"
+        ) from error
     if METADATA_KEY not in metadata:
         raise OutputError(f"{path} is a Parquet file, but not a clips table: give a file that `lmeec clips` wrote")
     version = metadata.get(VERSION_KEY, b"").decode(errors="replace")
@@ -59,7 +66,9 @@ def read_clips_metadata(path: Path) -> ClipsMetadata:
             f"{path} has columns of version {version or 'unknown'}, this lmeec ({__version__}) reads version "
             f"{SCHEMA_VERSION}: make it again"
         )
-    return ClipsMetadata(json.loads(metadata[METADATA_KEY]), ClipsSummary.from_dict(json.loads(metadata[SUMMARY_KEY])))
+    with understanding(path, OutputError, _WHAT, _MEND):
+        settings, summary = json.loads(metadata[METADATA_KEY]), json.loads(metadata[SUMMARY_KEY])
+        return ClipsMetadata(msgspec.convert(settings, dict[str, Any]), ClipsSummary.from_dict(summary))
 
 
 def check_replaceable(path: Path) -> None:
@@ -70,7 +79,7 @@ def check_replaceable(path: Path) -> None:
     """
     try:
         metadata = pq.read_metadata(path).metadata or {}
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
         return
     if METADATA_KEY not in metadata:
         raise OutputError(f"{path} is a Parquet file, but not a clips table: it is not replaced; name another file")
@@ -88,6 +97,7 @@ def scan_clip_takes(path: Path, columns: Sequence[str] | None = None) -> Iterato
     """
     read_clips_metadata(path)
     held: list[pa.RecordBatch] = []
+    _check_columns(path, columns)
     for batch in _batches(path, columns):
         for run in _takes(batch):
             if held and held[0]["take_uid"][0] != run["take_uid"][0]:
@@ -98,14 +108,54 @@ def scan_clip_takes(path: Path, columns: Sequence[str] | None = None) -> Iterato
         yield pa.Table.from_batches(held)
 
 
+def _check_columns(path: Path, columns: Sequence[str] | None) -> None:
+    """Refuse a table whose columns another program has changed."""
+    with understanding(path, OutputError, _WHAT, _MEND):
+        stored = pq.read_schema(path)
+        for name in columns or SCHEMA.names:
+            expected = SCHEMA.field(name).type
+            found = stored.field(name).type if name in stored.names else None
+            if found is None or not _holds(found, expected):
+                said = "lacks" if found is None else f"has {in_short(str(found), 60)} in"
+                raise OutputError(f"{path} {said} the column {name}: it was changed after it was written; {_MEND}")
+
+
+def _holds(found: pa.DataType, expected: pa.DataType) -> bool:
+    """Whether values of one type are what another's are read as; programs differ in how they write lists and text."""
+    if pa.types.is_struct(expected):
+        return pa.types.is_struct(found) and all(
+            found.get_field_index(part.name) >= 0 and _holds(found.field(part.name).type, part.type)
+            for part in expected
+        )
+    if pa.types.is_list(expected):
+        return (pa.types.is_list(found) or pa.types.is_large_list(found)) and _holds(
+            found.value_type, expected.value_type
+        )
+    if pa.types.is_string(expected):
+        return bool(pa.types.is_string(found) or pa.types.is_large_string(found))
+    if pa.types.is_floating(expected):
+        return bool(pa.types.is_floating(found))
+    if pa.types.is_integer(expected):
+        return bool(pa.types.is_integer(found))
+    return bool(found == expected)
+
+
 def _batches(path: Path, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
     try:
-        yield from pq.ParquetFile(path).iter_batches(_BATCH_ROWS, columns=columns)
-    except (pa.ArrowException, OSError) as error:
+        for batch in pq.ParquetFile(path).iter_batches(_BATCH_ROWS, columns=columns):
+            _check_filled(path, batch)
+            yield batch
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise OutputError(
-            f"{path} is damaged: make it again with `lmeec clips` and `overwrite=True` ({error})",
+            f"{path} is damaged: make it again with `lmeec clips` and `overwrite=True` ({in_short(str(error))})",
             settings=["overwrite"],
         ) from error
+
+
+def _check_filled(path: Path, batch: pa.RecordBatch) -> None:
+    for name in batch.schema.names:
+        if name in SCHEMA.names and batch[name].null_count and name in _ALWAYS:
+            raise OutputError(f"{path} has rows without {name}: it was changed after it was written; {_MEND}")
 
 
 def _takes(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

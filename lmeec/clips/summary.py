@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -57,8 +58,12 @@ class ClipsSummary:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ClipsSummary:
-        """Read what `to_dict` gave."""
-        return cls(**(values | {"problems": tuple(values["problems"])}))
+        """Read what `to_dict` gave.
+
+        Raises:
+            ValueError: They are no such values.
+        """
+        return msgspec.convert(values, cls)
 
 
 @dataclass(slots=True)

@@ -44,7 +44,7 @@ def read_torch_file(path: Path, kind: type[LmeecError], what: str, mend: str) ->
         try:
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
         except pickle.UnpicklingError as error:
-            said = in_short(next(iter(str(error).splitlines()), ""))
+            said = in_short(next(iter(str(error).splitlines()), ""), 60)
             raise kind(
                 f"{named(path)}: not a plain torch checkpoint; it is damaged, or holds Python objects besides tensors, "
                 f"which are refused because loading them could run code ({said}); {mend}"

@@ -72,7 +72,7 @@ def read_status(out: Location | str, watching: Callable[[str], None] = lambda _t
         return _of_table(output)
     owner = find_owner(output.parts)
     alive = owner is not None and is_alive(output.parts, owner, watching)
-    heartbeat = read_heartbeat(output.parts)
+    heartbeat = _heartbeat(output.parts)
     done = _done(output.parts, plan.jobs)
     failures = tuple(heartbeat.failures) if heartbeat else tuple(read_failures(output))
     failed = {(failure.take_uid, failure.direction) for failure in failures}
@@ -91,6 +91,14 @@ def read_status(out: Location | str, watching: Callable[[str], None] = lambda _t
         heartbeat=heartbeat,
         silent_s=time.time() - heartbeat.time if heartbeat and heartbeat.host == socket.gethostname() else None,
     )
+
+
+def _heartbeat(parts: Location) -> Heartbeat | None:
+    """What the driver said last; None if that is damaged: parts and the list of failures tell enough without it."""
+    try:
+        return read_heartbeat(parts)
+    except OutputError:
+        return None
 
 
 def _done(parts: Location, jobs: Iterable[Job]) -> dict[tuple[str, str], frozenset[Pair]]:

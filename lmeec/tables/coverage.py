@@ -10,6 +10,7 @@ import msgspec
 from lmeec.config import Direction
 from lmeec.errors import OutputError
 from lmeec.files.json import decoder_of
+from lmeec.files.reading import in_short
 
 Pair: TypeAlias = tuple[str, str]
 """Query camera and target camera."""
@@ -109,6 +110,7 @@ def coverage_in(metadata: Mapping[bytes, bytes] | None, name: str) -> dict[tuple
     """
     try:
         entries = decoder_of(list[Entry]).decode((metadata or {}).get(COVERAGE_KEY, b"[]"))
-    except msgspec.DecodeError as error:
-        raise OutputError(f"{name} holds damaged notes of what its rows are of ({error}): predict again") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        said = in_short(str(error))
+        raise OutputError(f"{name} holds damaged notes of what its rows are of ({said}): predict again") from error
     return {(entry.take_uid, entry.direction): entry.coverage for entry in entries}

@@ -8,7 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from lmeec.errors import OutputError
+from lmeec.files.reading import in_short
 from lmeec.tables.schema import SCHEMA_VERSION
 from lmeec.version import __version__
 
@@ -72,9 +75,9 @@ class RunMetadata:
             ValueError: the text is no JSON or not of this shape.
         """
         try:
-            return cls(**json.loads(text))
-        except TypeError as error:
-            raise ValueError(str(error)) from error
+            return msgspec.convert(json.loads(text), cls)
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
 
     def differences(self, other: RunMetadata) -> Iterator[str]:
         """Yield a line for every value in which the runs differ."""
@@ -114,8 +117,8 @@ def contents_of(metadata: Mapping[bytes, bytes] | None, name: str) -> Contents:
         OutputError: they are not there or damaged.
     """
     try:
-        return Contents(**json.loads((metadata or {})[CONTENTS_KEY]))
-    except (KeyError, ValueError, TypeError) as error:
+        return msgspec.convert(json.loads((metadata or {})[CONTENTS_KEY]), Contents)
+    except (KeyError, ValueError, RecursionError) as error:
         raise OutputError(f"{name} does not say which takes it holds: it is not a whole results table") from error
 
 
@@ -154,7 +157,7 @@ def run_of(metadata: Mapping[bytes, bytes] | None, name: str) -> RunMetadata:
     try:
         return RunMetadata.from_json(metadata[METADATA_KEY])
     except ValueError as error:
-        raise OutputError(f"{name} holds damaged run settings ({error}): predict again") from error
+        raise OutputError(f"{name} holds damaged run settings ({in_short(str(error))}): predict again") from error
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lmeec.config import Direction
-from lmeec.errors import OutputError
+from lmeec.errors import OutputError, require
 from lmeec.files.locations import is_local, names_in
 from lmeec.files.names import safe_name
 from lmeec.files.whole import TEMPORARY_SUFFIX, written_whole
@@ -200,8 +200,9 @@ def read_part_info(path: Location) -> PartInfo:
         metadata = file.schema_arrow.metadata
         try:
             part = json.loads(metadata[PART_KEY])
-            take_uid, direction = part["take_uid"], part["direction"]
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            take_uid, direction = str(part["take_uid"]), part["direction"]
+            require(direction in get_args(Direction), "direction", direction, "a direction")
+        except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise OutputError(f"{path} is a results table, but not a part of one: move it to another folder") from error
         run = run_of(metadata, str(path))
         coverage = coverage_in(metadata, str(path)).get((take_uid, direction), Coverage())

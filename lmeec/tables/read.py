@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lmeec.errors import OutputError
+from lmeec.errors import LmeecError, OutputError
 from lmeec.files.locations import is_local, names_in
+from lmeec.files.reading import in_short
 from lmeec.tables.coverage import Coverage, coverage_in
 from lmeec.tables.metadata import METADATA_KEY, VERSION_KEY, Contents, RunMetadata, contents_of, run_of
 from lmeec.tables.output import Output
@@ -191,11 +192,13 @@ def _added(schema: pa.Schema) -> tuple[str, ...]:
 def _explaining(path: Location) -> Iterator[None]:
     try:
         yield
+    except LmeecError:
+        raise
     except PermissionError as error:
         raise OutputError(f"{path} cannot be read: {error.strerror}") from error
-    except (pa.ArrowException, OSError) as error:
+    except Exception as error:  # Arrow's own, and what comes of text in it that is none
         raise OutputError(
-            f"{path} is not a whole Parquet file; it is truncated, damaged or of another kind ({error})"
+            f"{path} is not a whole Parquet file; it is truncated, damaged or of another kind ({in_short(str(error))})"
         ) from error
 
 
