@@ -37,6 +37,10 @@ _LABEL = Fraction(2, 1000)
 """How far a rate may be from a whole number that it stands for, relatively, as 60000/1001 does for 60."""
 
 
+_MOST_FRAMES = 10_000_000
+"""Of a video at its take's rate, almost four days of 30 a second; an array has a number for each."""
+
+
 def open_video(
     path: Path, rate: Fraction, size: tuple[int, int] | None = None, threads: int = 0, *, gpu: bool = False
 ) -> VideoReader | VideoAtRate:
@@ -153,7 +157,7 @@ def _nearest_frames(video: VideoReader, rate: Fraction) -> NDArray[np.int64]:
     own = _known_rate(video)
     if video.has_constant_rate:
         step = _meant(own) / _meant(rate)
-        count = math.floor((video.num_frames - Fraction(1, 2)) / step) + 1
+        count = _countable(video, rate, math.floor((video.num_frames - Fraction(1, 2)) / step) + 1)
         instants = np.arange(count, dtype=np.int64)
         return -((step.denominator - 2 * step.numerator * instants) // (2 * step.denominator))
     times = video.frame_times()
@@ -163,8 +167,17 @@ def _nearest_frames(video: VideoReader, rate: Fraction) -> NDArray[np.int64]:
             f"frames have no place among the take's {float(rate):.5g} a second; encode it anew at that rate"
         )
     between = (times[1:] + times[:-1]) / 2
-    count = math.floor((times[-1] + 1 / (2 * own)) * rate) + 1
+    count = _countable(video, rate, math.floor((times[-1] + 1 / (2 * own)) * rate) + 1)
     return np.searchsorted(between, np.arange(count) / float(rate))
+
+
+def _countable(video: VideoReader, rate: Fraction, count: int) -> int:
+    if count > _MOST_FRAMES:
+        raise DataError(
+            f"{video.path}: its time stamps make it more than {_MOST_FRAMES:,} frames at the take's {float(rate):.5g} "
+            f"a second; it is damaged: download it again, or encode it anew"
+        )
+    return count
 
 
 def _meant(rate: Fraction) -> Fraction:

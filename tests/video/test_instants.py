@@ -139,6 +139,13 @@ def test_a_varying_rate_without_time_stamps_is_refused(tmp_path):
     VideoReader(path).close()  # by its own numbers it can be read
 
 
+@pytest.mark.parametrize("instants", [None, EVERY_TENTH_MISSING], ids=["constant", "varying"])
+def test_what_a_video_says_of_its_frames_does_not_say_how_much_memory_is_taken(tmp_path, instants):
+    path = timed(tmp_path / "a.mp4", instants) if instants else write_video(tmp_path / "a.mp4", 6)
+    with pytest.raises(DataError, match=r"a\.mp4: its time stamps make it .* frames .* damaged"):
+        open_video(path, Fraction(10**15))
+
+
 def test_frames_past_the_end_are_named_as_the_take_counts_them(tmp_path):
     with open_video(video_of(tmp_path / "a.mp4", 60), Fraction(30)) as video:
         assert [video.has_frame(index) for index in (-1, 0, 59, 60)] == [False, True, True, False]
