@@ -111,3 +111,20 @@ def test_a_stopped_table_goes_on_where_it_was_and_is_as_if_it_had_not_been_stopp
     assert pq.read_table(out).equals(pq.read_table(whole))
     assert read_about(out) == read_about(whole)
     assert read_about(out)["asked"]["open_tokens"] == 4
+
+
+def test_a_model_answers_in_bfloat16(model, videos):
+    done = lmeec("mllm", "answer", videos / "0.mp4", "Which?", "--model", model, "--tokens", 4, "--dtype", "bfloat16")
+    assert done.status == 0, done.err
+
+
+def test_workers_on_ray_answer_as_this_process_does(model, videos, questions, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_BATCHES_A_PART", 1)
+    tables = []
+    for workers in (0, 2):
+        out = tmp_path / f"{workers}.parquet"
+        call = ["mllm", "answer", questions, "--videos", videos, "--model", model, "--out", out, "--tokens", 4]
+        done = lmeec(*call, "--batch", 2, "--workers", workers)
+        assert done.status == 0, done.err
+        tables.append(read_answers(out))
+    assert tables[0].equals(tables[1])
