@@ -168,7 +168,12 @@ def read_release(folder: Path, annotations: Path | None, video: Video, wanted: f
             elif take_folder is None:
                 inventory.missing.append(name)
             else:
-                cameras = _release_cameras(take_folder, head.cameras, video, record.rate)
+                try:
+                    cameras = _release_cameras(take_folder, head.cameras, video, record.rate)
+                except OSError as error:
+                    problem = _unreadable(take_folder, error)
+                    inventory.takes.append(FoundTake(uid, name, head.scenario, {}, (problem,), dict, str))
+                    continue
                 inventory.takes.append(
                     FoundTake(
                         uid,
@@ -185,6 +190,10 @@ def read_release(folder: Path, annotations: Path | None, video: Video, wanted: f
     if video == "full":
         _refuse_small_only(folder, inventory)
     return inventory
+
+
+def _unreadable(folder: Path, error: OSError) -> str:
+    return f"{folder}: cannot be read: {error.strerror or error}; give yourself the right to, or leave the take out"
 
 
 def _refuse_small_only(folder: Path, inventory: Inventory) -> None:
@@ -265,7 +274,12 @@ def read_processed_by_relations(root: Path, annotations: Path, wanted: frozenset
         elif uid not in on_disk:
             inventory.missing.append(name)
         else:
-            cameras = _processed_cameras(on_disk[uid], head.cameras)
+            try:
+                cameras = _processed_cameras(on_disk[uid], head.cameras)
+            except OSError as error:
+                problem = _unreadable(on_disk[uid], error)
+                inventory.takes.append(FoundTake(uid, name, head.scenario, {}, (problem,), dict, str))
+                continue
             problems = tuple(check_views(cameras))
             tracks, digest = partial(relations.tracks, uid), partial(relations.digest, uid)
             inventory.takes.append(FoundTake(uid, name, head.scenario, cameras, problems, tracks, digest))

@@ -110,7 +110,8 @@ def find_recordings(folder: Path, uids: Collection[str], video: Video = "auto") 
             videos = dict(sorted(camera_videos(folder / place, video).items()))
             found[uid] = Recording(uid, name, place, record.parent_task_name, videos, record.rate)
     except OSError as error:
-        raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from error
+        unread = error.filename or folder  # the take's own, where that is what cannot be read
+        raise DataError(f"{unread}: cannot be read: {error.strerror or error}") from error
     return found
 
 

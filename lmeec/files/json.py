@@ -101,7 +101,7 @@ def read_record(path: Location, kind: type[T]) -> T | None:
         with reading(path, OutputError, "a file of lmeec", "remove it", most=_LARGEST_RECORD):
             return decoder_of(kind).decode(path.read_bytes())
     except OutputError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
+        if isinstance(error.__cause__ or error.__context__, FileNotFoundError):
             return None
         raise
 

@@ -120,8 +120,8 @@ def check_regular(path: Path, kind: type[LmeecError], *, most: int | None = None
     """
     try:
         found = path.stat()
-    except FileNotFoundError as error:
-        raise kind(f"{named(path)}: there is no such file") from error
+    except FileNotFoundError:
+        raise kind(f"{named(path)}: there is no such file") from None  # no cause: trying again does not help
     except (OSError, ValueError) as error:  # ValueError of a NUL in the name
         raise kind(f"{named(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if not stat.S_ISREG(found.st_mode):
