@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lmeec.errors import OutputError
+from lmeec.files.reading import in_short, understanding
 from lmeec.version import __version__
 
 if TYPE_CHECKING:
@@ -101,17 +102,24 @@ def read_answers(path: Path) -> pa.Table:
     Raises:
         OutputError: The file is missing, damaged, of another version, or lacks a column, as the question.
     """
+    with understanding(path, OutputError, "a table of answers", "answer anew"):
+        return _read_answers(path)
+
+
+def _read_answers(path: Path) -> pa.Table:
     try:
         table = pq.read_table(path)
     except FileNotFoundError:
         raise OutputError(f"{path} does not exist: check the name, or make it with `lmeec mllm answer`") from None
     except (pa.ArrowException, OSError) as error:
-        raise OutputError(f"{path} is not a whole Parquet file: it is damaged or of another kind ({error})") from error
+        raise OutputError(
+            f"{path} is not a whole Parquet file: it is damaged or of another kind ({in_short(str(error))})"
+        ) from error
     version = (table.schema.metadata or {}).get(VERSION_KEY)
     if version is not None and version != str(SCHEMA_VERSION).encode():
         raise OutputError(
-            f"{path} has answers of version {version.decode(errors='replace')}, this lmeec ({__version__}) reads "
-            f"version {SCHEMA_VERSION}: answer anew"
+            f"{path} has answers of version {in_short(version.decode(errors='replace'), 40)}, this lmeec "
+            f"({__version__}) reads version {SCHEMA_VERSION}: answer anew"
         )
     missing = [name for name in SCHEMA.names if name not in table.column_names]
     if missing:
@@ -122,7 +130,9 @@ def read_answers(path: Path) -> pa.Table:
     try:
         return table.select(SCHEMA.names).cast(SCHEMA)
     except (pa.ArrowException, ValueError) as error:
-        raise OutputError(f"{path} has a column of another type than answers have ({error}); answer anew") from error
+        raise OutputError(
+            f"{path} has a column of another type than answers have ({in_short(str(error))}); answer anew"
+        ) from error
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -133,8 +143,10 @@ def read_about(path: Path) -> dict[str, Any]:
     """
     try:
         metadata = pq.read_schema(path).metadata or {}
-    except (pa.ArrowException, OSError) as error:
-        raise OutputError(f"{path} is not a whole Parquet file: it is damaged or of another kind ({error})") from error
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise OutputError(
+            f"{path} is not a whole Parquet file: it is damaged or of another kind ({in_short(str(error))})"
+        ) from error
     try:
         about = json.loads(metadata.get(METADATA_KEY, b"{}"))
     except (ValueError, RecursionError):

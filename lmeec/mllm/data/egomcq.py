@@ -16,6 +16,7 @@ import msgspec
 
 from lmeec.errors import DataError
 from lmeec.files.json import decode_file, decoder_of
+from lmeec.files.reading import in_short
 from lmeec.mllm.data.captions import caption_of
 from lmeec.mllm.data.questions_file import unique
 from lmeec.mllm.data.records import placed
@@ -62,13 +63,15 @@ def read_egomcq(path: Path) -> list[Sample]:
                 for place, choice in record.choices.items()
             }
         except (msgspec.MsgspecError, ValueError) as error:
-            raise DataError(f"{path}: question {number}: {error}; {_SHAPE}") from error
+            raise DataError(f"{path}: question {in_short(number, 40)}: {in_short(str(error))}; {_SHAPE}") from error
         if str(record.answer) not in record.choices:
-            raise DataError(f"{path}: question {number}: key answer: {record.answer} is none of its choices; {_SHAPE}")
+            raise DataError(
+                f"{path}: question {in_short(number, 40)}: key answer: {record.answer} is none of its choices; {_SHAPE}"
+            )
         one_video = len({choice.video_uid for choice in record.choices.values()}) == 1
         for place, choice in record.choices.items():
             start, end = bounds[place]
-            with placed(partial("{}: question {}".format, path, number), _SHAPE):
+            with placed(partial("{}: question {}".format, path, in_short(number, 40)), _SHAPE):
                 samples.append(
                     Sample(
                         id=f"{number}/{place}",

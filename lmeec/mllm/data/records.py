@@ -10,6 +10,7 @@ import msgspec
 
 from lmeec.errors import DataError
 from lmeec.files.json import decode_file, decoder_of
+from lmeec.files.reading import in_short
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LINES = (".jsonl", ".ndjson")
+_LONGEST = 200
+"""Characters of what is wrong, which may quote the record; the file and the shape belong to the message too."""
 
 
 def read_records(path: Path, kind: type[T], shape: str) -> Iterator[tuple[Callable[[], str], T]]:
@@ -39,7 +42,7 @@ def read_records(path: Path, kind: type[T], shape: str) -> Iterator[tuple[Callab
         try:
             yield where, decoder_of(kind).decode(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise DataError(f"{where()}: {_in_words(error)}; {shape}") from error
+            raise DataError(f"{where()}: {in_short(_in_words(error), _LONGEST)}; {shape}") from error
 
 
 @contextmanager
@@ -53,7 +56,7 @@ def placed(where: Callable[[], str], shape: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise DataError(f"{where()}: {error}; {shape}") from error
+        raise DataError(f"{where()}: {in_short(str(error), _LONGEST)}; {shape}") from error
 
 
 def _lines(path: Path) -> Iterator[tuple[Callable[[], str], bytes]]:
