@@ -34,7 +34,7 @@ def over_preset(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     named = settings.get("preset")
     # One that there is not is told by what reads the settings.
-    return over(plain(DEFAULTS[named]()) if named in DEFAULTS else {}, settings)
+    return over(plain(DEFAULTS[named]()) if isinstance(named, str) and named in DEFAULTS else {}, settings)
 
 
 def over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
