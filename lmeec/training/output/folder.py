@@ -91,7 +91,7 @@ class TrainingFolder:
             OutputError: it cannot be written.
         """
         path = self.path / STATE
-        with written_whole(path) as file:
+        with naming_the_file(path), written_whole(path) as file:
             torch.save(dict(state), file)
 
     def write_weights(self, name: str, tensors: Mapping[str, Tensor], config: ModelConfig) -> None:
