@@ -20,6 +20,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from lmeec.errors import DataError
 from lmeec.files.reading import check_regular, in_short, understanding
 from lmeec.masks import MAX_PIXELS
+from lmeec.video.boxes import check_samples
 from lmeec.video.decoding import DecodingRun, OrderError, UndecodableError, Wanted
 from lmeec.video.frames import ClosedAfterUse, check_frame_size
 from lmeec.video.h264 import DisposablePictures
@@ -178,6 +179,7 @@ class VideoReader(ClosedAfterUse):
         self._container.close()
 
     def _open(self, threads: int) -> None:
+        check_samples(self.path)
         try:
             self._container = self._open_on_gpu() or av.open(str(self.path), options=_OPTIONS)
         except (av.FFmpegError, ValueError) as error:
