@@ -277,11 +277,17 @@ def _checked_size(height: int, width: int) -> tuple[int, int]:
         height, width = operator.index(height), operator.index(width)
     except TypeError:
         raise DataError(f"a mask's height and width are whole numbers, not {height!r} and {width!r}") from None
+    size = f"{_in_short(height)}x{_in_short(width)} (height x width)"
     if height < 1 or width < 1:
-        raise DataError(f"a mask is at least one pixel high and wide, not {height}x{width} (height x width)")
+        raise DataError(f"a mask is at least one pixel high and wide, not {size}")
     if height * width > MAX_PIXELS:
-        raise DataError(f"a mask of {height}x{width} (height x width) is over the limit of {MAX_PIXELS} pixels")
+        raise DataError(f"a mask of {size} is over the limit of {MAX_PIXELS} pixels")
     return height, width
+
+
+def _in_short(number: int) -> str:
+    """A number of a file, which may have thousands of digits; Python writes none of over 4,300."""
+    return str(number) if abs(number) < 10**12 else f"10^{int(abs(number).bit_length() * 0.30103)}"
 
 
 def _merge_equal(positions: NDArray[np.int64], end: int) -> NDArray[np.int64]:

@@ -183,3 +183,9 @@ def test_evaluation_size(size, expected):
 def test_evaluation_size_refuses_nothing_to_scale():
     with pytest.raises(DataError):
         evaluation_size(0, 10)
+
+
+@pytest.mark.parametrize("digits", [20, 400, 5000])
+def test_sizes_of_thousands_of_digits_are_not_quoted_whole(digits):
+    with pytest.raises(DataError, match=rf"a mask of 24x10\^{digits} \(height x width\) is over the limit"):
+        RunLengthMask.from_counts(b"0", 24, 10**digits)

@@ -151,8 +151,8 @@ def run_of(metadata: Mapping[bytes, bytes] | None, name: str) -> RunMetadata:
     version = metadata.get(VERSION_KEY, b"").decode(errors="replace")
     if version not in _READABLE_VERSIONS:
         raise OutputError(
-            f"{name} has columns of version {version or 'unknown'}, this lmeec ({__version__}) reads versions "
-            f"{' and '.join(_READABLE_VERSIONS)}: read it with the lmeec that wrote it, or predict again"
+            f"{name} has columns of version {in_short(version, 20) or 'unknown'}, this lmeec ({__version__}) reads "
+            f"versions {' and '.join(_READABLE_VERSIONS)}: read it with the lmeec that wrote it, or predict again"
         )
     try:
         return RunMetadata.from_json(metadata[METADATA_KEY])
