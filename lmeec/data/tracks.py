@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from lmeec.errors import DataError
 from lmeec.files.names import show
+from lmeec.files.reading import in_short, understanding
 from lmeec.masks import RunLengthMask
 
 
@@ -79,7 +81,7 @@ class MaskTrack:
         encoded = self.encoded.get(frame)
         if encoded is None:
             return None
-        try:
+        with understanding(self.source, DataError, "a file of masks", "download it again"), self._placing(frame):
             if (encoded.height, encoded.width) != self.size:
                 height, width = self.size or (0, 0)
                 raise DataError(
@@ -87,10 +89,16 @@ class MaskTrack:
                     f"and camera as {height}x{width}"
                 )
             return RunLengthMask.from_counts(self.read_counts(encoded.text), encoded.height, encoded.width)
+
+    @contextmanager
+    def _placing(self, frame: int) -> Iterator[None]:
+        """Say of which mask something is wrong."""
+        try:
+            yield
         except DataError as error:
             raise DataError(
                 f"{self.source}: take {show(self.take)}, object {show(self.object)}, camera "
-                f"{show(self.camera)}, frame {frame}: the mask cannot be used: {error}"
+                f"{show(self.camera)}, frame {frame}: the mask cannot be used: {in_short(str(error))}"
             ) from error
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from lmeec.config import PRESETS, ModelConfig
 from lmeec.errors import CheckpointError
-from lmeec.files.reading import in_short, reading
+from lmeec.files.reading import in_short, make_presentable, reading
 from lmeec.files.whole import written_whole
 from lmeec.model.lmeec import LMEEC
 from lmeec.model.torch_file import read_torch_file, without_memory
@@ -164,7 +164,9 @@ def check_weights(checkpoint: Checkpoint, config: ModelConfig) -> None:
         if names:
             more = f", and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
             lines.append(f"  {len(names)} {kind}: {', '.join(in_short(one, 60) for one in names[:_LISTED])}{more}")
-    raise CheckpointError("\n".join(lines))
+    error = CheckpointError("\n".join(lines))
+    make_presentable(error, checkpoint.path)
+    raise error
 
 
 def load_weights(model: LMEEC, checkpoint: Checkpoint) -> None:

@@ -307,22 +307,18 @@ def _video(path: Path) -> None:
             pass
 
 
-def _set(kind: str, path: Path) -> None:
+def _set(kind: str, path: Path, beside: Path | None = None) -> None:
     from lmeec.mllm.data.sets import read_set
 
-    read_set(kind, path)
+    read_set(kind, path, beside)
 
 
 def _conversations(path: Path) -> None:
-    from lmeec.mllm.data.conversations import read_conversations
-
-    read_conversations(path, ego_only=False)
+    _set("conversations", path)
 
 
 def _known_answers(path: Path) -> None:
-    from lmeec.mllm.data.egoschema import read_egoschema
-
-    read_egoschema(path.with_name("questions.json"), path)
+    _set("egoschema", path.with_name("questions.json"), path)
 
 
 def _marks(path: Path) -> None:

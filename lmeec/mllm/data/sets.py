@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lmeec.errors import DataError
+from lmeec.files.reading import understanding
 from lmeec.mllm.colours import MEAN_COLOUR
 from lmeec.mllm.data.conversations import read_conversations
 from lmeec.mllm.data.egomcq import read_egomcq
@@ -57,7 +59,8 @@ def read_set(kind: Set, path: Path, beside: Path | None = None, seed: int = 0) -
         "qaego4d-closed": lambda: read_qaego4d(path, closed=True, seed=seed),
         "egomcq": lambda: read_egomcq(path),
     }
-    return readers[kind]()
+    with understanding(path, DataError, f"a file of {kind}", "name the file that belongs to it"):
+        return readers[kind]()
 
 
 @dataclass(frozen=True)
