@@ -24,7 +24,7 @@ from lmeec.mllm.settings import TRAINING, LossConfig, MllmTrainConfig, StageConf
 from lmeec.mllm.synthetic.world import World
 from lmeec.mllm.training_data import QuestionSet, TrainingData
 from lmeec.training.settings import over
-from lmeec_cli.yaml_file import messages, read_yaml
+from lmeec_cli.yaml_file import read_yaml, refusal
 
 for _part in (
     MllmConfig,
@@ -62,7 +62,7 @@ class Exo2EgoSettings(BaseModel):
         if not isinstance(document, Mapping):
             return document
         name = document.get("preset", "paper")
-        if name not in PRESETS:
+        if not isinstance(name, str) or name not in PRESETS:
             return document
         presets = {"model": PRESETS[name]().to_dict(), "training": TRAINING[name]().to_dict()}
         return {**document, **{key: _over_part(preset, document.get(key)) for key, preset in presets.items()}}
@@ -89,7 +89,7 @@ def read_mllm_settings(path: Path) -> Exo2EgoSettings:
     try:
         return TypeAdapter(Exo2EgoSettings).validate_python(document)
     except ValidationError as error:
-        raise ConfigError("\n".join(messages(path, document, error, {}))) from error
+        raise refusal(path, document, error) from error
 
 
 def read_preset_or_file(path: Path | None, preset: Preset | None) -> Exo2EgoSettings:

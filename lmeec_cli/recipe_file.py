@@ -19,7 +19,7 @@ from lmeec.training.config import TrainConfig
 from lmeec_cli.mllm_file import Exo2EgoSettings
 from lmeec_cli.options import LogFormat, WhichDirections, WhichFormats
 from lmeec_cli.train_file import Settings
-from lmeec_cli.yaml_file import messages, read_yaml
+from lmeec_cli.yaml_file import read_yaml, refusal
 
 
 class _Strict(BaseModel):
@@ -183,7 +183,7 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Overnight | Ablati
     try:
         return TypeAdapter(Recipe).validate_python(document)
     except ValidationError as error:
-        raise ConfigError("\n".join(messages(path, document, error, changed))) from error
+        raise refusal(path, document, error, changed) from error
 
 
 def _override(document: Any, text: str) -> tuple[tuple[str, ...], str]:

@@ -14,7 +14,7 @@ from lmeec.training.clips.synthetic import Phase, SyntheticConfig
 from lmeec.training.config import OptimiserConfig, ScratchConfig, TrainConfig, ValidationConfig
 from lmeec.training.losses import LossWeights
 from lmeec.training.settings import over_preset
-from lmeec_cli.yaml_file import messages, read_yaml
+from lmeec_cli.yaml_file import read_yaml, refusal
 
 for _part in (
     TrainConfig,
@@ -53,5 +53,5 @@ def read_settings(path: Path) -> TrainConfig:
     try:
         settings: TrainConfig = TypeAdapter(Settings).validate_python(document)
     except ValidationError as error:
-        raise ConfigError("\n".join(messages(path, document, error, {}))) from error
+        raise refusal(path, document, error) from error
     return settings

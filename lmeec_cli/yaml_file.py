@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,10 +15,11 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from lmeec.errors import ConfigError
-from lmeec.files.reading import in_short, reading
+from lmeec.files.reading import LONGEST_MESSAGE, in_short, make_presentable, reading
 
 _LARGEST = 2**20  # bytes; recipes have a few thousand
 _DEEPEST = 50
+_LONGEST_KEY = 120
 
 
 def read_yaml(path: Path) -> Any:
@@ -47,7 +50,30 @@ def _check_depth(path: Path, text: str) -> None:
             raise ConfigError(f"{path}, line {line}: brackets are nested more than {_DEEPEST} deep; correct it")
 
 
-def messages(path: Path, document: Any, error: ValidationError, changed: dict[tuple[str, ...], str]) -> Iterable[str]:
+def refusal(
+    path: Path, document: Any, error: ValidationError, changed: Mapping[tuple[str, ...], str] = MappingProxyType({})
+) -> ConfigError:
+    """An error that tells the first mistakes of a document, as many as it has room for.
+
+    Args:
+        path: the file.
+        document: what it says.
+        error: what pydantic finds wrong with that.
+        changed: keys that were overridden, with the override in the user's words.
+    """
+    lines = list(_mistakes(path, document, error, changed))
+    room = LONGEST_MESSAGE - len("and 999 more mistakes\n")
+    ends = accumulate(len(line) + 1 for line in lines)
+    shown = max(sum(end <= room for end in ends), 1)
+    more = [f"and {len(lines) - shown} more mistakes"] if shown < len(lines) else []
+    said = ConfigError("\n".join([*lines[:shown], *more]))
+    make_presentable(said, path)
+    return said
+
+
+def _mistakes(
+    path: Path, document: Any, error: ValidationError, changed: Mapping[tuple[str, ...], str]
+) -> Iterable[str]:
     """What pydantic finds wrong with a document, with the key and the line, or the override, of each."""
     seen = set()
     for problem in error.errors():
@@ -58,7 +84,8 @@ def messages(path: Path, document: Any, error: ValidationError, changed: dict[tu
         where = origin or f"{path}, line {_line(document, keys)}"
         if (where, keys) not in seen:
             seen.add((where, keys))
-            yield ": ".join([where, *([".".join(map(str, keys))] if keys else []), said])
+            name = [in_short(".".join(map(str, keys)), _LONGEST_KEY)] if keys else []
+            yield ": ".join([where, *name, in_short(said)])
 
 
 def _keys(document: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:

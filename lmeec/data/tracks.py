@@ -13,6 +13,8 @@ from lmeec.files.names import show
 from lmeec.files.reading import in_short, understanding
 from lmeec.masks import RunLengthMask
 
+_LONGEST_REASON = 240
+
 
 class EncodedMask(NamedTuple):
     """A mask as its file has it.
@@ -98,7 +100,7 @@ class MaskTrack:
         except DataError as error:
             raise DataError(
                 f"{self.source}: take {show(self.take)}, object {show(self.object)}, camera "
-                f"{show(self.camera)}, frame {frame}: the mask cannot be used: {in_short(str(error))}"
+                f"{show(self.camera)}, frame {frame}: the mask cannot be used: {in_short(str(error), _LONGEST_REASON)}"
             ) from error
 
 

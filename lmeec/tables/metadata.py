@@ -22,6 +22,7 @@ METADATA_KEY = b"lmeec"
 VERSION_KEY = b"lmeec.schema_version"
 CONTENTS_KEY = b"lmeec.contents"
 
+_DEEPEST = 20
 _READABLE_VERSIONS = ("1", str(SCHEMA_VERSION))
 
 
@@ -75,7 +76,9 @@ class RunMetadata:
             ValueError: the text is no JSON or not of this shape.
         """
         try:
-            return msgspec.convert(json.loads(text), cls)
+            values = json.loads(text)
+            _check_depth(values)
+            return msgspec.convert(values, cls)
         except RecursionError as error:
             raise ValueError("it is nested too deeply") from error
 
@@ -158,6 +161,15 @@ def run_of(metadata: Mapping[bytes, bytes] | None, name: str) -> RunMetadata:
         return RunMetadata.from_json(metadata[METADATA_KEY])
     except ValueError as error:
         raise OutputError(f"{name} holds damaged run settings ({in_short(str(error))}): predict again") from error
+
+
+def _check_depth(value: Any, left: int = _DEEPEST) -> None:
+    """Refuse values that no recursion comes through."""
+    if isinstance(value, dict | list):
+        if not left:
+            raise ValueError("it is nested too deeply")
+        for part in value.values() if isinstance(value, dict) else value:
+            _check_depth(part, left - 1)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
