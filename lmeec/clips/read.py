@@ -63,8 +63,8 @@ def read_clips_metadata(path: Path) -> ClipsMetadata:
     version = metadata.get(VERSION_KEY, b"").decode(errors="replace")
     if version != str(SCHEMA_VERSION):
         raise OutputError(
-            f"{path} has columns of version {version or 'unknown'}, this lmeec ({__version__}) reads version "
-            f"{SCHEMA_VERSION}: make it again"
+            f"{path} has columns of version {in_short(version, 20) or 'unknown'}, this lmeec ({__version__}) reads "
+            f"version {SCHEMA_VERSION}: make it again"
         )
     with understanding(path, OutputError, _WHAT, _MEND):
         settings, summary = json.loads(metadata[METADATA_KEY]), json.loads(metadata[SUMMARY_KEY])

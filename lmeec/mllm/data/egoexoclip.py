@@ -23,6 +23,7 @@ from lmeec.clips.extract import SHARDS_FOLDER
 from lmeec.clips.read import scan_clip_takes
 from lmeec.errors import DataError
 from lmeec.files.names import show
+from lmeec.files.reading import understanding
 from lmeec.files.whole import naming_the_file
 from lmeec.mllm.data.captions import caption_of
 from lmeec.mllm.data.frames import read_clip
@@ -79,10 +80,11 @@ class PairSamples(Sequence[Sample]):
         rows: Of a clips table.
         media: Which videos they name.
         seed: Of the drawing of instructions.
+        source: The table or the folder of shards, for messages.
     """
 
-    def __init__(self, rows: pa.Table, media: Media, seed: int) -> None:
-        self._rows, self._media = rows.combine_chunks(), media
+    def __init__(self, rows: pa.Table, media: Media, seed: int, source: Path) -> None:
+        self._rows, self._media, self._source = rows.combine_chunks(), media, source
         self._told = even_places(len(INSTRUCTIONS["description"]), len(rows), seed, SOURCE).astype(np.int8)
 
     def __len__(self) -> int:
@@ -103,17 +105,18 @@ class PairSamples(Sequence[Sample]):
         (row,) = self._rows.slice(place, 1).to_pylist()
         cut = self._media == "mp4"
         first, past = row["start_frame"], max(row["end_frame"], row["start_frame"] + _SHORTEST)
-        return Sample(
-            id=f"{row['clip_id']}_{row['exo_cam']}",
-            video=row["ego_clip" if cut else "ego_video"],
-            exo_video=row["exo_clip" if cut else "exo_video"],
-            source=SOURCE,
-            task=TASK,
-            instruction=INSTRUCTIONS["description"][int(self._told[place])],
-            answer=caption_of(row["text"]),
-            frames=None if cut else (first, past),
-            frame_rate=None if cut else row["frame_rate"],
-        )
+        with understanding(self._source, DataError, "a source of pairs", "make it again with `lmeec clips`"):
+            return Sample(
+                id=f"{row['clip_id']}_{row['exo_cam']}",
+                video=row["ego_clip" if cut else "ego_video"],
+                exo_video=row["exo_clip" if cut else "exo_video"],
+                source=SOURCE,
+                task=TASK,
+                instruction=INSTRUCTIONS["description"][int(self._told[place])],
+                answer=caption_of(row["text"]),
+                frames=None if cut else (first, past),
+                frame_rate=None if cut else row["frame_rate"],
+            )
 
 
 def read_pairs(table: Path, config: PairConfig | None = None, *, media: Media = "takes") -> PairSamples:
@@ -138,7 +141,7 @@ def read_pairs(table: Path, config: PairConfig | None = None, *, media: Media = 
             "(`wearer_only=False`) and what the ego camera does not show (`ego_visible_only=False`)",
             settings=_CHOICES,
         )
-    return PairSamples(rows, media, config.seed)
+    return PairSamples(rows, media, config.seed, table)
 
 
 def _wanted(rows: pa.Table, config: PairConfig) -> pa.Table:
@@ -210,7 +213,7 @@ class ShardClips:
                 f"{home}: none of its pairs is to be taken, see `wearer_only` and `ego_visible_only`", settings=_CHOICES
             )
         names = {"ego_clip": "ego.mp4", "exo_clip": "exo.mp4"}
-        self.samples = PairSamples(pa.Table.from_pylist([row | names for row in rows]), "mp4", config.seed)
+        self.samples = PairSamples(pa.Table.from_pylist([row | names for row in rows]), "mp4", config.seed, home)
 
     def __len__(self) -> int:
         return len(self._places)
