@@ -14,7 +14,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from lmeec.errors import DataError
 from lmeec.files.names import show
+from lmeec.files.reading import in_short
 from lmeec.masks import SQUARE_SIZE, evaluation_size, resize_nearest
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 State = Literal["visible", "absent", "unannotated"]
 
+_LONGEST_NAME = 80
 _USUAL_SIZES = {True: (1408, 1408), False: (2160, 3840)}  # of ego and exo frames
 
 
@@ -119,13 +122,22 @@ class EvaluationSizes:
     def __init__(
         self, tracks: Mapping[tuple[str, str], MaskTrack], frames: Mapping[str, tuple[int, int]] | None = None
     ) -> None:
+        self._source = next((track.source for track in tracks.values()), None)
         self._own = {key: track.size for key, track in tracks.items() if track.size is not None}
         self._cameras = dict(frames or {}) | {camera: size for (_, camera), size in reversed(self._own.items())}
 
     def of(self, name: str, camera: str, *, is_ego: bool) -> tuple[int, int]:
-        """Height and width for an object in a camera."""
+        """Height and width for an object in a camera.
+
+        Raises:
+            DataError: its masks are declared with a side that is not positive; the message names the annotations.
+        """
         known = self._own.get((name, camera)) or self._cameras.get(camera)
-        return evaluation_size(*(known or _USUAL_SIZES[is_ego]))
+        try:
+            return evaluation_size(*(known or _USUAL_SIZES[is_ego]))
+        except DataError as error:
+            place = f"object {in_short(name, _LONGEST_NAME)}, camera {in_short(camera, _LONGEST_NAME)}"
+            raise DataError(f"{self._source}: {place}: {in_short(str(error))}; download it again") from error
 
 
 class TargetTruth:

@@ -9,7 +9,9 @@ import pytest
 
 from lmeec.data.processed import read_tracks
 from lmeec.data.relations import RelationsFile
+from lmeec.data.tracks import EncodedMask, MaskTrack
 from lmeec.data.truth import EvaluationSizes, UncountedMasks, frame_truth, state_of
+from lmeec.errors import DataError
 from lmeec.importing.truth import TruthFile
 from lmeec.masks import RunLengthMask
 from tests.support.trees import SIZE, annotated, encoded_mask, take_annotations, write_processed, write_relations
@@ -106,3 +108,9 @@ def test_masks_are_compared_at_the_size_of_the_objects_own_or_else_of_the_camera
     assert sizes.of("pan", "cam02", is_ego=False) == (480, 480)
     assert sizes.of("pan", "cam03", is_ego=False) == (270, 480)
     assert sizes.of("pan", "aria01", is_ego=True) == (480, 480)
+
+
+def test_a_size_that_is_none_names_the_annotations_object_and_camera(tmp_path):
+    track = MaskTrack("cup_0", "cam01", None, {0: EncodedMask(24, -32, "")}, "take", tmp_path / "relations.json", str)
+    with pytest.raises(DataError, match=r"relations\.json: object cup_0, camera cam01: .* not 24x-32"):
+        EvaluationSizes({("cup_0", "cam01"): track}).of("cup_0", "cam01", is_ego=False)
