@@ -157,7 +157,7 @@ class Exo2Ego(Exo2EgoSettings):
     answer_tokens: Annotated[int, Field(ge=1)] = 128
     workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     ray_address: str | None = None
-    log_format: Literal["auto", "text", "json"] = "auto"
+    log_format: LogFormat = "auto"
 
 
 Recipe = Annotated[Overnight | Ablation | EgoExoClip | Training | Exo2Ego, Field(discriminator="kind")]

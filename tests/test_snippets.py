@@ -29,6 +29,9 @@ LEFT_OUT = {
     r"egoexo ": "downloads, under a licence",
     r"lmeec checkpoint convert weights/EgoExo_checkpoint.pt ": "the released weights are a download",
     r"lmeec predict /shared/.* --ray-address ": "needs a cluster and a bucket",
+    r"lmeec mllm train .*--synthetic ": "trains for half an hour; tests/cli/test_mllm_train.py trains at a small size",
+    r"lmeec mllm train --videollama ": "VideoLLaMA2's weights are a download, and train on GPUs",
+    r"lmeec mllm answer ": "needs the model of that training; tests/mllm has small ones that answer",
     r"lmeec train .*sam2.1_hiera_base_plus.pt": "SAM 2.1's weights are a download; base_plus trains on a GPU",
 }
 """How commands begin that do not run here, and why."""
