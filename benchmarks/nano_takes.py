@@ -21,7 +21,7 @@ from lmeec.synthetic.scene_builder import make_scene
 from lmeec.synthetic.writer import MIN_VISIBLE_PIXELS, frame_size, take_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 SECONDS = (6, 16, 26)
@@ -35,22 +35,32 @@ SEEDS: dict[Split, int] = {"validation": 10260, "test": 20260}
 
 
 def held_out_takes(root: Path, each: int, split: Split) -> TakeSet:
-    """Takes of all lengths, `each` of every length; those that are there already are kept.
+    """Takes of all lengths, `each` of every length; those that are there already are kept."""
+    scenes = {
+        f"held-out-{seconds:02d}s-{number:03d}": _scene(take_seed(SEEDS[split] + length, number), seconds)
+        for length, seconds in enumerate(SECONDS)
+        for number in range(each)
+    }
+    return annotated_takes(root, scenes)
+
+
+def annotated_takes(root: Path, scenes: Mapping[str, Callable[[], Scene]]) -> TakeSet:
+    """Takes by name, of the scenes that are made for them; those that are there already are kept.
 
     Every frame is annotated for every object in every view, which the takes' own files cannot say: a relations file
     does, so that an object that is not visible is absent instead of unannotated.
     """
-    folders = []
-    for length, seconds in enumerate(SECONDS):
-        for number in range(each):
-            folder = root / f"held-out-{seconds:02d}s-{number:03d}"
-            folders.append(folder)
-            if not (folder / "annotation.json").exists():
-                seed = take_seed(SEEDS[split] + length, number)
-                write_take(folder, make_scene(seed, SceneConfig(seconds=float(seconds), exo_cameras=(2, 2))))
+    folders = [root / name for name in scenes]
+    for folder, scene in zip(folders, scenes.values(), strict=True):
+        if not (folder / "annotation.json").exists():
+            write_take(folder, scene())
     relations = root / "relations.json"
     relations.write_text(json.dumps({"annotations": {folder.name: _relation(folder) for folder in folders}}))
     return find_takes(root, annotations=relations)
+
+
+def _scene(seed: int, seconds: int) -> Callable[[], Scene]:
+    return lambda: make_scene(seed, SceneConfig(seconds=float(seconds), exo_cameras=(2, 2)))
 
 
 def write_take(folder: Path, scene: Scene) -> None:
