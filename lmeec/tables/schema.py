@@ -57,7 +57,12 @@ SCHEMA = pa.schema(
         _column("object_score", pa.float32(), "logit of the object being visible", nullable=True),
         _column("confidence", pa.float64(), "probability of being visible; over 0.5 means visible"),
         _column("predicted_iou", pa.float32(), "IoU as the model estimates it", nullable=True),
-        _column("cycle_iou", pa.float32(), "IoU of the query mask with the prediction predicted back", nullable=True),
+        _column(
+            "cycle_iou",
+            pa.float32(),
+            "IoU of the query mask with what the prediction gives back in its view",
+            nullable=True,
+        ),
         _column("cycle_score", pa.float32(), "logit of the object being visible on the way back", nullable=True),
         _column("gt_state", pa.string(), "visible, absent (looked at, not there) or unannotated"),
         _column("gt_rle", pa.string(), "mask of the annotations where visible", nullable=True),
@@ -99,6 +104,9 @@ class ResultRow:
             is no such frame.
         missing: why there is no prediction; None where there is one.
         size: height and width of the masks at the evaluation size; given exactly where there is no prediction.
+        cycle_iou: IoU of the query mask with the mask that comes back, where the prediction was the query for the query
+            view; 0 where the prediction is empty, None where nobody asked.
+        cycle_score: logit of the object being visible on that way back; None also where the prediction is empty.
 
     Raises:
         DataError: an unknown direction, state or reason, ground truth that does not go with its state or with the size
@@ -123,6 +131,8 @@ class ResultRow:
     target_frame: int | None = None
     missing: Missing | None = None
     size: tuple[int, int] | None = None
+    cycle_iou: float | None = None
+    cycle_score: float | None = None
 
     def __post_init__(self) -> None:
         if self.direction not in get_args(Direction):
@@ -148,11 +158,16 @@ class ResultRow:
             raise DataError("a prediction has a mask, which gives its size, and a step; else say why it is missing")
         if (self.object_score is None) == (self.confidence is None):
             raise DataError("a prediction has either an object score or a confidence")
+        if self.cycle_iou is not None and not 0 <= self.cycle_iou <= 1:
+            raise DataError(f"cycle_iou {self.cycle_iou} is not in [0, 1]")
 
     def _check_missing(self) -> None:
         if self.missing not in get_args(Missing):
             raise DataError(f"missing {self.missing!r} is not one of {', '.join(get_args(Missing))}")
-        predicted = (self.mask, self.step, self.object_score, self.predicted_iou, self.confidence)
+        predicted = (
+            *(self.mask, self.step, self.object_score, self.predicted_iou, self.confidence),
+            *(self.cycle_iou, self.cycle_score),
+        )
         if self.size is None or any(value is not None for value in predicted):
             raise DataError("a row without a prediction has a size, and neither mask, step, scores nor confidence")
 
@@ -201,6 +216,8 @@ def rows_to_batch(rows: Sequence[ResultRow]) -> pa.RecordBatch:
             "target_frame",
             "missing",
             "predicted_iou",
+            "cycle_iou",
+            "cycle_score",
             "gt_state",
         )
     } | {

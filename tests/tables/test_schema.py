@@ -19,7 +19,7 @@ from tests.support.rows import MISSING, missing_row, row, square, write_results
 
 
 def test_columns_follow_from_the_row():
-    one = row(frame=60, gt_state="visible", gt=square(10, 40))
+    one = row(frame=60, gt_state="visible", gt=square(10, 40), cycle_iou=0.5, cycle_score=-1.5)
     (values,) = rows_to_batch([one]).to_pylist()
     metrics = frame_metrics(one.mask, one.gt)
     assert values == {
@@ -42,8 +42,8 @@ def test_columns_follow_from_the_row():
         "object_score": 2.5,
         "confidence": pytest.approx(1 / (1 + math.exp(-2.5)), abs=1e-15),
         "predicted_iou": 0.75,
-        "cycle_iou": None,
-        "cycle_score": None,
+        "cycle_iou": 0.5,
+        "cycle_score": -1.5,
         "gt_state": "visible",
         "gt_rle": one.gt.counts,
         "iou": metrics.iou,
@@ -58,7 +58,7 @@ def test_columns_follow_from_the_row():
 def test_a_missing_prediction_has_what_an_empty_mask_gets(why):
     one = missing_row(60, missing=why, gt_state="visible", gt=square(10, 40))
     (values,) = rows_to_batch([one]).to_pylist()
-    for name in ("step", "mask_rle", "area", "bbox", "object_score", "predicted_iou"):
+    for name in ("step", "mask_rle", "area", "bbox", "object_score", "predicted_iou", "cycle_iou"):
         assert values[name] is None, name
     assert (values["missing"], values["confidence"], values["height"], values["width"]) == (why, 0, 270, 480)
     assert (values["gt_state"], values["gt_rle"]) == ("visible", one.gt.counts)
@@ -73,6 +73,11 @@ def test_frames_without_visible_ground_truth_have_no_metrics(state):
     for name in ("scenario", "gt_rle", "iou", "location_error", "contour_accuracy"):
         assert values[name] is None
     assert values["gt_state"] == state
+
+
+def test_without_a_round_trip_nothing_is_said_of_it():
+    values = rows_to_batch([row(), row(cycle_iou=0.0), missing_row(60)]).to_pylist()
+    assert [(one["cycle_iou"], one["cycle_score"]) for one in values] == [(None, None), (0, None), (None, None)]
 
 
 def test_confidence_passes_one_half_exactly_where_the_score_passes_zero():
@@ -103,6 +108,8 @@ def test_no_rows_are_a_batch_of_none():
         (MISSING | {"missing": "lost"}, "'lost' is not one of empty_query, video, camera, failed"),
         (MISSING | {"size": None}, "without a prediction has a size"),
         (MISSING | {"confidence": 0.0}, "nor confidence"),
+        (MISSING | {"cycle_iou": 0.0}, "neither mask, step, scores nor confidence"),
+        ({"cycle_iou": 1.5}, "cycle_iou 1.5 is not in"),
         (MISSING | {"gt_state": "visible", "gt": RunLengthMask.empty(480, 480)}, "480x480 does not go"),
     ],
 )
