@@ -31,7 +31,7 @@ from lmeec.data.layouts import (
 )
 from lmeec.data.take import Camera, Take
 from lmeec.errors import DataError
-from lmeec.files.names import first_few, show
+from lmeec.files.names import and_nearest, first_few, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -121,8 +121,8 @@ def find_takes(
     unknown = [name for name in names if name not in inventory.names]
     if unknown:
         raise DataError(
-            f"{_places(inventory.sources) or root}: there is no take {first_few(unknown)}; "
-            f"there are {first_few(sorted(inventory.names))}"
+            f"{_places(inventory.sources) or root}: there is no take {and_nearest(unknown, inventory.names)}; "
+            f"`lmeec takes` lists all"
         )
     if not inventory.takes:
         raise DataError(

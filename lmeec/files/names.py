@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import re
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LONGEST = 250  # bytes; file systems take 255 for a file with its ending
 
 
@@ -86,3 +88,23 @@ def first_few(names: Iterable[str], limit: int = 3) -> str:
     names = list(names)
     shown = ", ".join(show(name) for name in names[:limit])
     return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
+
+
+def and_nearest(unknown: Iterable[str], known: Iterable[str]) -> str:
+    """List unknown names for a message, each with the known one that is most like it, by letters without case.
+
+    Args:
+        unknown: Names that were asked for.
+        known: Those that there are; uids among them are not proposed.
+
+    Example:
+        >>> print(and_nearest(["grey jar"], ["grey jar_0", "mug_1"]))
+        'grey jar' (the nearest name is 'grey jar_0')
+    """
+    by_letters = {name.casefold(): name for name in sorted(known, reverse=True) if not _UID.fullmatch(name)}
+    unknown = list(unknown)
+    shown = []
+    for name in unknown[:3]:
+        near = difflib.get_close_matches(name.casefold(), by_letters, n=1)
+        shown.append(f"{show(name)} (the nearest name is {show(by_letters[near[0]])})" if near else show(name))
+    return ", ".join(shown) + (f" and {len(unknown) - 3} more" if len(unknown) > 3 else "")

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from lmeec.errors import DataError
-from lmeec.files.names import first_few, safe_name, show
+from lmeec.files.names import safe_name, show
 from lmeec.files.png import png_of
 from lmeec.files.whole import written_whole
 from lmeec.render.mosaic import Mosaic
 from lmeec.render.panels import panels_of, pictures
-from lmeec.render.tracks import PredictedTrack, Selection, scan_tracks
+from lmeec.render.tracks import PredictedTrack, Selection, check_names, scan_tracks
 from lmeec.video.encoding import video_writer
 
 if TYPE_CHECKING:
@@ -73,9 +73,10 @@ def render(
 
     Raises:
         OutputError: the table cannot be read, or a file not be written.
-        DataError: nothing is selected.
+        DataError: nothing is selected, or a take or object that the table does not hold.
     """
     selection = selection or Selection()
+    check_names(results, selection)
     summary = RenderSummary()
     on_disk = {take.uid: take for take in takes}
     matched = False
@@ -100,8 +101,7 @@ def render(
                 for file in files:
                     on_file(file)
     if not matched:
-        wanted = first_few([*selection.takes, *selection.objects])
-        raise DataError(f"{results} holds no such track{f' ({wanted})' if wanted else ''}: see `lmeec takes` for names")
+        raise DataError(f"{results} holds no such track: no take that was asked for has such an object and direction")
     return summary
 
 

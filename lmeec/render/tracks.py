@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lmeec.errors import DataError
+from lmeec.files.names import and_nearest
 from lmeec.masks import RunLengthMask
 from lmeec.tables.masks import predicted_mask
+from lmeec.tables.read import scan_results
 from lmeec.tables.takes import scan_takes
 
 if TYPE_CHECKING:
@@ -90,6 +93,27 @@ class Selection:
         if self.direction is not None:
             conditions.append(pc.field("direction") == self.direction)
         return reduce(lambda one, other: one & other, conditions) if conditions else None
+
+
+def check_names(results: Location | str, selection: Selection) -> None:
+    """Refuse a selection of takes or objects that a table does not hold.
+
+    Raises:
+        DataError: names what is unknown, and the names that are most like it.
+        OutputError: the table cannot be read.
+    """
+    if not selection.takes and not selection.objects:
+        return
+    held: dict[str, set[str]] = {"take_uid": set(), "take_name": set(), "object": set()}
+    for batch in scan_results(results, tuple(held)):
+        for column, values in held.items():
+            values.update(pc.unique(batch[column]).drop_null().to_pylist())
+    for what, wanted, known in (
+        ("take", selection.takes, held["take_uid"] | held["take_name"]),
+        ("object", selection.objects, held["object"]),
+    ):
+        if unknown := [name for name in wanted if name not in known]:
+            raise DataError(f"{results} holds no {what} {and_nearest(unknown, known)}")
 
 
 def scan_tracks(results: Location | str, keep: pc.Expression | None = None) -> Iterator[list[PredictedTrack]]:

@@ -12,7 +12,7 @@ from lmeec.config import ExecutionConfig, PredictConfig
 from lmeec.data.takes import find_takes
 from lmeec.data.truth import UncountedMasks
 from lmeec.errors import DataError, DiskFullError, OutputError
-from lmeec.files.names import first_few
+from lmeec.files.names import and_nearest, first_few
 from lmeec.inference.missing import missing_rows
 from lmeec.inference.pipeline import Profile
 from lmeec.model.sources import checkpoint_sources
@@ -306,17 +306,20 @@ def _nothing_to_do(inventory: Inventory, out: Output, notice: Callable[[str], No
 
 
 def _checked_jobs(takes: TakeSet, config: PredictConfig, uncounted: UncountedMasks) -> Iterator[Job]:
-    unknown = set(config.objects)
+    known: set[str] = set()
 
     def seen() -> Iterator[Take]:
         for take in takes:
-            unknown.difference_update(take.objects)
+            known.update(take.objects)
             uncounted.add(take.tracks.values())
             yield take
 
     yield from jobs_of(seen(), config.directions, config.objects)
+    unknown = set(config.objects) - known
     if unknown:
-        raise DataError(f"no take has an object named {first_few(sorted(unknown))}; `lmeec takes` lists the objects")
+        raise DataError(
+            f"no take has an object named {and_nearest(sorted(unknown), known)}; `lmeec takes` lists the objects"
+        )
 
 
 def _discard(out: Output) -> None:

@@ -127,7 +127,7 @@ def test_takes_are_chosen_by_name_or_uid(release, video, name):
     put_video(release, "cooking_02", EGO, video)
     rewrite(release, {f"uid-{n}": take_annotations(f"cooking_0{n}", OBJECTS) for n in (1, 2)})
     assert one_take(release, names=[name]).name == "cooking_01"
-    with pytest.raises(DataError, match="no take 'cooking_03'"):
+    with pytest.raises(DataError, match=r"no take 'cooking_03' \(the nearest name is 'cooking_0\d'\)"):
         find_takes(release, names=[name, "cooking_03"])
 
 

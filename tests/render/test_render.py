@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import av
 import numpy as np
 import pytest
@@ -152,8 +154,14 @@ def test_names_never_become_paths(rendered_takes, tmp_path):
 
 
 def test_unknown_names_are_an_error(results, rendered_takes, tmp_path):
-    with pytest.raises(DataError, match="no such track \\('teapot'\\)"):
-        render(results, find_takes(rendered_takes.root), tmp_path, selection=Selection(objects=["teapot"]))
+    takes, name = find_takes(rendered_takes.root), next(iter(read_results(results, ["object"])["object"].to_pylist()))
+    with pytest.raises(DataError, match="holds no object 'teapot'"):
+        render(results, takes, tmp_path, selection=Selection(objects=[name, "teapot"]))
+    nearest = re.escape(f"{name[:-1].upper()!r} (the nearest name is {name!r})")
+    with pytest.raises(DataError, match=nearest):
+        render(results, takes, tmp_path, selection=Selection(objects=[name[:-1].upper()]))
+    with pytest.raises(DataError, match="holds no take 'elsewhere'"):
+        render(results, takes, tmp_path, selection=Selection(takes=["elsewhere"]))
 
 
 def test_long_names_are_cut_to_fit():
