@@ -80,6 +80,15 @@ class Exo2Ego(nn.Module):
         return cast("MistralForCausalLM", llm.get_base_model()) if isinstance(llm, PeftModel) else llm
 
     @property
+    def layers(self) -> list[nn.Module]:
+        """The layers of the encoders, a shared one once, and of the language model: what is divided and gathered."""
+        encoders = {id(one): one for one in (self.ego_encoder, self.exo_encoder) if one is not None}
+        return [
+            *(layer for encoder in encoders.values() for layer in encoder.encoder.layers),
+            *self.language.model.layers,
+        ]
+
+    @property
     def device(self) -> torch.device:
         """Where it computes."""
         return next(self.connector.parameters()).device

@@ -116,15 +116,9 @@ def _bytes(module: nn.Module, width: int) -> int:
     )
 
 
-def _layers(model: Exo2Ego) -> list[nn.Module]:
-    encoders = {id(one): one for one in (model.ego_encoder, model.exo_encoder) if one is not None}
-    layers = [layer for encoder in encoders.values() for layer in encoder.encoder.layers]
-    return [*layers, *model.language.model.layers]
-
-
 def _gathered(model: Exo2Ego, width: int) -> int:
     """What is no layer, which is gathered for a whole pass, and the largest layers."""
-    each = [_bytes(layer, width) for layer in _layers(model)]
+    each = [_bytes(layer, width) for layer in model.layers]
     return _bytes(model, width) - sum(each) + _PREFETCHED * max(each)
 
 

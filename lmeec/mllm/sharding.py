@@ -16,7 +16,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from lmeec.mllm.model import Exo2Ego
 
@@ -29,16 +29,9 @@ def shard_model(model: Exo2Ego, workers: int) -> None:
         workers: processes of the group.
     """
     mesh = init_device_mesh(model.device.type, (workers,))
-    for layer in _layers(model):
+    for layer in model.layers:
         fully_shard(layer, mesh=mesh)
     fully_shard(model, mesh=mesh)
-
-
-def _layers(model: Exo2Ego) -> Iterator[nn.Module]:
-    encoders = {id(one): one for one in (model.ego_encoder, model.exo_encoder) if one is not None}
-    for encoder in encoders.values():
-        yield from encoder.encoder.layers
-    yield from model.language.model.layers
 
 
 def gathered(value: Tensor) -> Tensor:
