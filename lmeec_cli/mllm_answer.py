@@ -13,7 +13,7 @@ from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
     from lmeec.cluster.resources import Wanted
-    from lmeec.mllm.data.sample import Sample
+    from lmeec.mllm.data.source import AskedClips
     from lmeec.mllm.evaluation.answering import Answering
 
 _CLIP, _TABLE = "One video", "A file of questions"
@@ -100,7 +100,6 @@ def answer(
 
     answering = Answering(
         model.absolute(),
-        videos and videos.absolute(),
         language and language.absolute(),
         AskConfig(batch=batch, open_tokens=tokens),
         device,
@@ -111,10 +110,13 @@ def answer(
         return
     if out is None:
         raise typer.BadParameter("answers to a file of questions need a file to go to", param_hint="--out")
+    from lmeec.mllm.data.reading import VideoClips
     from lmeec.mllm.data.sets import read_set
 
     wanted = Wanted(auto_or_number(workers, "--workers"), address=ray_address, device=device)
-    _answer_table(answering, read_set(kind, video, beside), out.absolute(), wanted, overwrite=overwrite)
+    samples = read_set(kind, video, beside)
+    clips = VideoClips(samples, videos and videos.absolute(), answering.model_config.frames)
+    _answer_table(answering, clips, out.absolute(), wanted, overwrite=overwrite)
 
 
 def _answer_one(
@@ -126,37 +128,23 @@ def _answer_one(
     options: tuple[str, ...],
 ) -> None:
     from lmeec.errors import DataError
+    from lmeec.mllm.data.reading import VideoClips
     from lmeec.mllm.data.sample import Sample
 
     sample = Sample(
         "0", str(video.absolute()), video.name, "question", question=question, options=options, start=start, end=end
     )
-    (row,) = answering.ask([sample])
+    (row,) = answering.ask(VideoClips([sample], None, answering.model_config.frames))
     if row.get("failure") is not None:
         raise DataError(row["failure"])
     echo(row["reply"])
 
 
-def _answer_table(answering: Answering, samples: list[Sample], out: Path, wanted: Wanted, *, overwrite: bool) -> None:
-    from lmeec.cluster.executors import task_executor
-    from lmeec.mllm.evaluation.answering import answer_table
-    from lmeec.runs.stop import Stop
-    from lmeec_cli.signals import Stopped, stopping
+def _answer_table(answering: Answering, clips: AskedClips, out: Path, wanted: Wanted, *, overwrite: bool) -> None:
+    from lmeec_cli.answering_jobs import answerer
 
-    stop = Stop()
-
-    def told(done: int, total: int) -> None:
-        echo(f"{done:,} of {total:,} questions answered", err=True)
-
-    saying = "stopping when the questions at hand are answered; Ctrl-C again stops at once"
-    try:
-        with (
-            task_executor(wanted, notice=lambda text: echo(text, err=True)) as executor,
-            stopping(stop, saying),
-        ):
-            done = answer_table(answering, samples, out, executor, stop=stop, overwrite=overwrite, on_progress=told)
-    except (Stopped, KeyboardInterrupt):
-        done = False
+    with answerer(wanted) as answer_into:
+        done = answer_into(answering, clips, out, overwrite=overwrite)
     if not done:
         echo("stopped; run the same command again to go on", err=True)
         raise typer.Exit(130)

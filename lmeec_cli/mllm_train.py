@@ -160,13 +160,13 @@ def train(
     given_changes = {name: value for name, value in changes.items() if value is not None}
     training = replace(settings.training, **given_changes)
     given = any(path is not None for path in (videollama, clip, language)) and begin is None
-    weights = Pretrained(*(path and path.absolute() for path in (videollama, clip, language))) if given else None
+    weights = Pretrained(videollama, clip, language).absolute() if given else None
     stages = _stages(stage, from_nothing=weights is None and begin is None)
     begun = begin or _before(out, stages[0])
     job = MllmTrainJob(
         stage=stages[0],
         out=out.absolute(),
-        data=_data(settings.data, synthetic, pairs, questions, videos),
+        data=_data(settings.data, synthetic, pairs, questions, videos).absolute(),
         training=training,
         model=_model(settings.model, begun, join, from_file=config is not None),
         begin=begun and begun.absolute(),
@@ -215,7 +215,7 @@ def _data(
     if synthetic:
         data = replace(data, synthetic=True)
     if pairs is not None:
-        data = replace(data, pairs=pairs.absolute())
+        data = replace(data, pairs=pairs)
     if questions is not None:
-        data = replace(data, questions=(QuestionSet(questions.absolute(), videos and videos.absolute()),))
+        data = replace(data, questions=(QuestionSet(questions, videos),))
     return data

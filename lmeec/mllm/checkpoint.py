@@ -152,16 +152,9 @@ def load_mllm(
     Raises:
         CheckpointError: it is no model of ours, lacks a part, or its language model is another one.
     """
-    said = read_json(folder / CONFIG)
-    config = config or _config(folder, said)
-    wanted = parts_of_inference(config) if parts is None else tuple(parts)
-    missing = [part for part in wanted if part not in said.get("parts", ())]
-    if missing:
-        raise CheckpointError(f"{folder}: has no {', '.join(missing)}: later stages and answering do without them")
-    source = _language_source(folder, said, language)
+    looked = look_at(folder, parts=parts, config=config, language=language)
+    config, source, tokenizer, wanted = looked.config, looked.language, looked.tokenizer, looked.parts
     weights = folder / "llm" if source is None else source.path
-    # Read before gigabytes are, as it tells soonest that the folder is another one.
-    tokenizer = read_vocabulary(folder / _TOKENIZER, config.language)
     made: dict[Part, nn.Module] = {}
     for part in wanted:
         if part == "llm":
@@ -172,12 +165,56 @@ def load_mllm(
             made[part] = _blank(part, config)
             load_module(made[part], read_file(folder / f"{part}.safetensors"), part, dtype)
     model = assemble(config, made)
-    if said.get("adapters"):
+    if looked.adapters:
         model.add_adapters()
         _load_adapters(model, folder / _LORA)
         if merge:
             model.merge_adapters()
-    return LoadedMllm(model.eval(), tokenizer, folder_digest(folder), source)
+    return LoadedMllm(model.eval(), tokenizer, looked.digest, source)
+
+
+@dataclass(frozen=True)
+class LookedAt:
+    """What is known of a model before its weights are read.
+
+    Attributes:
+        config: sizes and choices.
+        parts: those that are to be read.
+        tokenizer: of its language model.
+        digest: of the folder's weights.
+        language: where its language model is; None if that is in the folder.
+        adapters: whether its language model has adapters.
+    """
+
+    config: MllmConfig
+    parts: tuple[Part, ...]
+    tokenizer: PreTrainedTokenizerBase
+    digest: str
+    language: LanguageSource | None
+    adapters: bool
+
+
+def look_at(
+    folder: Path,
+    *,
+    parts: Iterable[Part] | None = None,
+    config: MllmConfig | None = None,
+    language: Path | None = None,
+) -> LookedAt:
+    """See what a model is, and that nothing of it is missing, before gigabytes are read; arguments as `load_mllm`.
+
+    Raises:
+        CheckpointError: it is no model of ours, lacks a part, or its language model is another one.
+    """
+    said = read_json(folder / CONFIG)
+    config = config or _config(folder, said)
+    wanted = parts_of_inference(config) if parts is None else tuple(parts)
+    missing = [part for part in wanted if part not in said.get("parts", ())]
+    if missing:
+        raise CheckpointError(f"{folder}: has no {', '.join(missing)}: later stages and answering do without them")
+    source = _language_source(folder, said, language)
+    tokenizer = read_vocabulary(folder / _TOKENIZER, config.language)
+    return LookedAt(config, wanted, tokenizer, folder_digest(folder), source, bool(said.get("adapters")))
 
 
 def _by_part(model: Exo2Ego, state: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[str, dict[str, Tensor]]:

@@ -15,11 +15,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from lmeec.files.whole import naming_the_file, written_whole
-from lmeec.mllm.answers import read_about, read_answers, schema_with
+from lmeec.mllm.answers import read_answers
 from lmeec.mllm.config import MllmConfig
 from lmeec.mllm.data.reading import VideoClips
 from lmeec.mllm.data.sets import BlankClips, JoinedClips, read_set
@@ -33,7 +30,8 @@ from lmeec.mllm.variants import VARIANTS, VariantName
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from lmeec.mllm.data.source import ClipSource
+    from lmeec.mllm.data.source import AskedClips
+    from lmeec.mllm.evaluation.answering import Answering
     from lmeec.mllm.evaluation.marks import TaskMarks
     from lmeec.mllm.pretrained import Pretrained
     from lmeec.mllm.train import MllmTrainJob
@@ -80,6 +78,11 @@ class Experiment:
         """Folder of synthetic clips."""
         return self.out / "drawn"
 
+    @property
+    def judges(self) -> bool:
+        """Whether there is something to ask, and a model that answers: one of stage 2 or 3."""
+        return self.stages[-1] not in SHARED and bool(self.data.synthetic or self.judged)
+
     def folder(self, variant: VariantName, seed: int) -> Path:
         """Of a variant trained with a seed."""
         return self.out / f"{variant}-{seed}"
@@ -100,10 +103,10 @@ class Outcome:
     over: dict[VariantName, list[TaskScore]] = field(default_factory=dict)
 
 
-def run_experiment(
+def train_experiment(
     experiment: Experiment, train: Callable[[MllmTrainJob], bool], tell: Callable[[str], None] = lambda _: None
-) -> Outcome | None:
-    """Train, ask, judge and compare.
+) -> bool:
+    """Train all stages of all variants.
 
     Args:
         experiment: What to do.
@@ -111,21 +114,55 @@ def run_experiment(
         tell: Is told what comes next.
 
     Returns:
-        What came out, which is in `scores.json` and `scores.md` as well; None if a training was stopped.
+        False if a training was stopped.
     """
     for told, job in _jobs(experiment):
         tell(told)
         if not train(job):
-            return None
+            return False
+    return True
+
+
+def ask_experiment(
+    experiment: Experiment,
+    ask: Callable[[Answering, AskedClips, Path], bool],
+    tell: Callable[[str], None] = lambda _: None,
+) -> bool:
+    """Ask all trained models about what is judged.
+
+    Args:
+        experiment: What to do.
+        ask: Answers into a file, as `lmeec.mllm.evaluation.answering.answer_table` does where it is to keep what is
+            there; returns False if it was stopped.
+        tell: Is told what comes next.
+
+    Returns:
+        False if it was stopped.
+    """
+    if not experiment.judges:
+        return True
     clips = _judged(experiment)
-    if clips is None:
-        return Outcome()
     for variant in experiment.variants:
         for seed in experiment.seeds:
             folder = experiment.folder(variant, seed)
-            _ask(experiment, folder, clips, ANSWERS, tell)
+            asked: list[tuple[str, AskedClips]] = [(ANSWERS, clips)]
             if variant == _REFERENCE and experiment.data.synthetic:
-                _ask(experiment, folder, BlankClips(clips), BLANK, tell)
+                asked.append((BLANK, BlankClips(clips)))
+            for name, source in asked:
+                tell(f"{folder.name}: {len(source):,} questions, answers to {name}")
+                if not ask(_answering(experiment, folder), source, folder / name):
+                    return False
+    return True
+
+
+def judge_experiment(experiment: Experiment) -> Outcome:
+    """Judge and compare the answers of all trained models.
+
+    Returns:
+        What came out, which is in `scores.json` and `scores.md` as well; nothing where nothing is judged.
+    """
+    if not experiment.judges:
+        return Outcome()
     outcome = _outcome(experiment)
     _write(experiment, outcome)
     return outcome
@@ -157,36 +194,27 @@ def _jobs(experiment: Experiment) -> Iterator[tuple[str, MllmTrainJob]]:
             yield from ((f"{variant}, seed {seed}: stage {job.stage}", job) for job in jobs_of(begun, own))
 
 
-def _judged(experiment: Experiment) -> ClipSource | None:
+def _judged(experiment: Experiment) -> AskedClips:
     """What is asked about: the synthetic takes held out, and files of questions."""
-    sources: list[ClipSource] = []
+    sources: list[AskedClips] = []
     if experiment.data.synthetic:
         drawn = drawn_clips(experiment.drawn, experiment.data.world, "held_out", experiment.held_out)
         sources += [drawn.captions(), drawn.questions()]
     for one in experiment.judged:
         sources.append(VideoClips(read_set(one.kind, one.file, one.beside), one.videos, experiment.model.frames))
-    return JoinedClips(tuple(sources)) if sources else None
+    return JoinedClips(tuple(sources))
 
 
-def _ask(experiment: Experiment, folder: Path, clips: ClipSource, name: str, tell: Callable[[str], None]) -> None:
-    """Ask a trained model, unless the very same one has answered."""
-    from lmeec.mllm.checkpoint import load_mllm
-    from lmeec.mllm.evaluation.asking import AskConfig, Asker
-    from lmeec.mllm.prompt import Prompter
+def _answering(experiment: Experiment, folder: Path) -> Answering:
+    from lmeec.mllm.evaluation.answering import Answering
+    from lmeec.mllm.evaluation.asking import AskConfig
     from lmeec.mllm.task import MODEL
-    from lmeec.model.build import resolve_device
 
-    loaded = load_mllm(folder / f"stage{experiment.stages[-1]}" / MODEL, parts=None, merge=True)
-    path = folder / name
-    if path.exists() and read_about(path).get("digest") == loaded.digest:
-        return
-    tell(f"{folder.name}: asking about {len(clips):,} clips ({path.stem})")
-    model = loaded.model.to(resolve_device(experiment.training.device))
-    asker = Asker(model, Prompter(loaded.tokenizer, model.config), AskConfig(open_tokens=experiment.answer_tokens))
-    rows = [row for batch in asker.ask(clips) for row in batch]
-    schema = schema_with({"model": str(folder), "digest": loaded.digest, "config": model.config.to_dict()})
-    with naming_the_file(path), written_whole(path) as file:
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), file)
+    return Answering(
+        folder / f"stage{experiment.stages[-1]}" / MODEL,
+        config=AskConfig(open_tokens=experiment.answer_tokens),
+        device=experiment.training.device,
+    )
 
 
 def _outcome(experiment: Experiment) -> Outcome:

@@ -62,6 +62,10 @@ class Pretrained:
     clip: Path | None = None
     language: Path | None = None
 
+    def absolute(self) -> Pretrained:
+        """The same, as workers in other folders find them."""
+        return Pretrained(*(path and path.absolute() for path in (self.videollama, self.clip, self.language)))
+
     @property
     def language_folder(self) -> Path:
         """The folder that the language model and its tokenizer are in."""

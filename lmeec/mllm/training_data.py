@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -41,6 +41,15 @@ class QuestionSet:
     videos: Path | None = None
     kind: Set = "questions"
     beside: Path | None = None
+
+    def absolute(self) -> QuestionSet:
+        """The same, as workers in other folders find it."""
+        return replace(
+            self,
+            file=self.file.absolute(),
+            videos=self.videos and self.videos.absolute(),
+            beside=self.beside and self.beside.absolute(),
+        )
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,15 @@ class TrainingData:
                 settings=["data.media", "data.clips"],
             )
 
+    def absolute(self) -> TrainingData:
+        """The same, as workers in other folders find it."""
+        return replace(
+            self,
+            pairs=self.pairs and self.pairs.absolute(),
+            clips=self.clips and self.clips.absolute(),
+            questions=tuple(one.absolute() for one in self.questions),
+        )
+
 
 def clips_of_stage(
     data: TrainingData,
@@ -124,7 +142,7 @@ def clips_of_stage(
     return _pairs(data, stage, frames, seed)
 
 
-def _questions(one: QuestionSet, frames: int, seed: int) -> ClipSource:
+def _questions(one: QuestionSet, frames: int, seed: int) -> VideoClips:
     return VideoClips(read_set(one.kind, one.file, one.beside, seed), one.videos, frames)
 
 

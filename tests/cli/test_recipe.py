@@ -137,9 +137,26 @@ def test_exo2ego_nano_trains_its_stages_asks_about_what_was_held_out_and_compare
     assert list(document["over"]) == ["alone"]
     assert done.out.strip() == (tmp_path / "scores.md").read_text().strip()
     assert "| full | alone | blank clips | full over alone |" in done.out
-    before = (tmp_path / "full-0" / "answers.parquet").stat().st_mtime_ns
+    answers = {path: path.stat().st_mtime_ns for path in sorted(tmp_path.glob("*-0/*.parquet"))}
+    assert [path.name for path in answers] == ["answers.parquet", "answers.parquet", "blank.parquet"]
+    lost = next(iter(answers))
+    lost.unlink()
     assert lmeec("recipe", "run", "exo2ego-nano", *small).status == 0
-    assert (tmp_path / "full-0" / "answers.parquet").stat().st_mtime_ns == before
+    assert {path for path, at in answers.items() if path.stat().st_mtime_ns != at} == {lost}
+
+
+def test_exo2ego_finds_weights_and_what_is_judged_from_where_it_is_run(tmp_path, monkeypatch):
+    """Workers are in other folders."""
+    begun = []
+    monkeypatch.setattr("lmeec.mllm.experiment.train_experiment", lambda experiment, *_: begun.append(experiment))
+    monkeypatch.chdir(tmp_path)
+    assert lmeec("recipe", "run", "exo2ego", "--set", "workers=1").status == 130
+    (experiment,) = begun
+    assert experiment.weights.videollama == tmp_path / "VideoLLaMA2-7B-16F"
+    sets = [*experiment.judged, *experiment.data.questions]
+    paths = [path for one in sets for path in (one.file, one.beside, one.videos) if path is not None]
+    assert len(paths) > 10
+    assert all(path.is_relative_to(tmp_path) for path in paths)
 
 
 def test_exo2ego_is_read_with_the_papers_numbers_and_misses_the_weights(tmp_path, monkeypatch):

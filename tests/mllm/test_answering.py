@@ -1,14 +1,17 @@
 """`lmeec mllm answer`: one video, tables of questions, and going on where a run was stopped."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
 
-from lmeec.errors import OutputError
+from lmeec.errors import CheckpointError, OutputError
 from lmeec.mllm.answers import read_about, read_answers
 from lmeec.mllm.checkpoint import save_mllm
+from lmeec.mllm.data.reading import VideoClips
+from lmeec.mllm.data.sample import Sample
 from lmeec.mllm.data.sets import read_set
 from lmeec.mllm.evaluation import answering as module
 from lmeec.mllm.evaluation.answering import Answering, answer_table
@@ -96,21 +99,51 @@ def test_a_stopped_table_goes_on_where_it_was_and_is_as_if_it_had_not_been_stopp
     model, videos, questions, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(module, "_BATCHES_A_PART", 1)
-    answering = Answering(model, videos, config=AskConfig(batch=2, open_tokens=4))
-    samples, whole, out = read_set("questions", questions), tmp_path / "whole.parquet", tmp_path / "out.parquet"
-    assert answer_table(answering, samples, whole, TasksInProcess(), stop=Stop())
+    answering = Answering(model, config=AskConfig(batch=2, open_tokens=4))
+    clips, whole, out = (
+        VideoClips(read_set("questions", questions), videos, 4),
+        tmp_path / "whole.parquet",
+        tmp_path / "out.parquet",
+    )
+    assert answer_table(answering, clips, whole, TasksInProcess(), stop=Stop())
     stop = Stop()
-    assert not answer_table(answering, samples, out, _StopsAfter(1, stop), stop=stop)
+    assert not answer_table(answering, clips, out, _StopsAfter(1, stop), stop=stop)
     assert not out.exists()
     other = replace(answering, config=AskConfig(batch=2, open_tokens=3))
     with pytest.raises(OutputError, match="other questions"):
-        answer_table(other, samples, out, TasksInProcess(), stop=Stop())
+        answer_table(other, clips, out, TasksInProcess(), stop=Stop())
     counted = _StopsAfter(-1, Stop())
-    assert answer_table(answering, samples, out, counted, stop=Stop())
+    assert answer_table(answering, clips, out, counted, stop=Stop())
     assert counted.done == 2  # of three parts
     assert pq.read_table(out).equals(pq.read_table(whole))
     assert read_about(out) == read_about(whole)
     assert read_about(out)["asked"]["open_tokens"] == 4
+
+
+def test_the_very_same_answers_are_kept_where_that_is_wanted_and_others_replaced(model, videos, questions, tmp_path):
+    answering = Answering(model, config=AskConfig(batch=2, open_tokens=4))
+    clips, out = VideoClips(read_set("questions", questions), videos, 4), tmp_path / "out.parquet"
+    moved = replace(answering, model=shutil.copytree(model, tmp_path / "moved"))
+
+    def asked(answering, clips):
+        counted = _StopsAfter(-1, Stop())
+        assert answer_table(answering, clips, out, counted, stop=Stop(), keep=True, overwrite=True)
+        return counted.done > 0
+
+    assert asked(answering, clips)
+    assert not asked(answering, clips)
+    assert not asked(moved, clips)
+    assert asked(answering, clips.part(0, 2))
+    assert asked(replace(answering, dtype="bfloat16"), clips.part(0, 2))
+    assert read_about(out)["dtype"] == "bfloat16"
+
+
+def test_a_model_that_cannot_be_used_is_told_before_anything_is_asked(model, videos, tmp_path):
+    broken = shutil.copytree(model, tmp_path / "broken")
+    shutil.rmtree(broken / "tokenizer")
+    clips = VideoClips([Sample("0", "0.mp4", "mine", "t", question="?")], videos, 4)
+    with pytest.raises(CheckpointError, match="holds no tokenizer"):
+        answer_table(Answering(broken), clips, tmp_path / "out.parquet", TasksInProcess(), stop=Stop())
 
 
 def test_a_model_answers_in_bfloat16(model, videos):

@@ -270,3 +270,14 @@ def test_joined_and_blank_clips_have_the_samples_of_their_sources(tmp_path):
     blank = BlankClips(joined)
     assert (len(blank), blank.read(2).sample.id) == (3, "2")
     assert np.unique(blank.read(2).ego.reshape(-1, 3), axis=0).tolist() == [[122, 116, 104]]
+
+
+@pytest.mark.parametrize(("first", "past"), [(0, 3), (0, 1), (0, 2), (1, 3), (2, 3)])
+def test_a_part_of_joined_and_blank_clips_is_that_of_their_sources(first, past):
+    def of(*names):
+        return VideoClips([Sample(name, "a", "mine", "t", question="?") for name in names], None, 2)
+
+    for whole in (JoinedClips((of("0"), of("1", "2"))), BlankClips(of("0", "1", "2"))):
+        part = whole.part(first, past)
+        assert [sample.id for sample in part.samples] == ["0", "1", "2"][first:past]
+        assert len(part) == past - first

@@ -1,5 +1,6 @@
 """Nano's clips: that views show one instant, that sentences are true, and that questions cannot be guessed."""
 
+import pickle
 from collections import Counter
 from dataclasses import replace
 
@@ -154,6 +155,15 @@ def test_a_sample_is_read_with_the_pictures_of_its_clip(folder):
     assert answer_of(drawn.facts[place], clip.sample.task) == clip.sample.answer
     np.testing.assert_array_equal(clip.ego, drawn.pictures[place, 0])
     np.testing.assert_array_equal(clip.exo, drawn.pictures[place, 1])
+
+
+def test_clips_are_sent_to_other_processes_without_their_pictures(folder):
+    asked = drawn_clips(folder, WORLD, "val", 3).questions()
+    sent = pickle.dumps(asked.part(0, 2))
+    assert len(sent) < 5_000
+    there = pickle.loads(sent)
+    assert list(there.samples) == list(asked.samples[:2])
+    np.testing.assert_array_equal(there.read(1).ego, asked.read(1).ego)
 
 
 def test_pictures_that_were_cut_short_are_told_from_whole_ones(folder, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VideoClips:
-    """Samples whose videos are files, or folders of pictures; a `ClipSource`.
+    """Samples whose videos are files, or folders of pictures; `AskedClips`.
 
     Attributes:
         samples: What is asked of each clip.
@@ -34,6 +34,10 @@ class VideoClips:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def part(self, first: int, past: int) -> VideoClips:
+        """Some of them; see `AskedClips`."""
+        return replace(self, samples=self.samples[first:past])
 
     def read(self, place: int) -> Clip:
         """Give a sample with its pictures.

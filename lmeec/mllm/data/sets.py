@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lmeec.mllm.data.set_names import Set
-    from lmeec.mllm.data.source import ClipSource
+    from lmeec.mllm.data.source import AskedClips
 
 
 def read_set(kind: Set, path: Path, beside: Path | None = None, seed: int = 0) -> list[Sample]:
@@ -65,13 +65,13 @@ def read_set(kind: Set, path: Path, beside: Path | None = None, seed: int = 0) -
 
 @dataclass(frozen=True)
 class JoinedClips:
-    """Several sources as one; a `ClipSource`.
+    """Several sources as one; `AskedClips`.
 
     Attributes:
         sources: In their order.
     """
 
-    sources: tuple[ClipSource, ...]
+    sources: tuple[AskedClips, ...]
 
     @property
     def samples(self) -> Sequence[Sample]:
@@ -80,6 +80,15 @@ class JoinedClips:
 
     def __len__(self) -> int:
         return sum(map(len, self.sources))
+
+    def part(self, first: int, past: int) -> JoinedClips:
+        """Some of them; see `AskedClips`."""
+        parts = []
+        for source in self.sources:
+            if first < len(source) and past > 0:
+                parts.append(source.part(max(first, 0), min(past, len(source))))
+            first, past = first - len(source), past - len(source)
+        return JoinedClips(tuple(parts))
 
     def read(self, place: int) -> Clip:
         """Give a sample with its pictures; see `ClipSource`."""
@@ -90,7 +99,7 @@ class JoinedClips:
 
 @dataclass(frozen=True)
 class BlankClips:
-    """A source whose pictures show nothing, for what a model answers without seeing; a `ClipSource`.
+    """A source whose pictures show nothing, for what a model answers without seeing; `AskedClips`.
 
     Every pixel has CLIP's mean colour, which is zero where the model computes.
 
@@ -98,7 +107,7 @@ class BlankClips:
         source: Whose samples are asked.
     """
 
-    source: ClipSource
+    source: AskedClips
 
     @property
     def samples(self) -> Sequence[Sample]:
@@ -107,6 +116,10 @@ class BlankClips:
 
     def __len__(self) -> int:
         return len(self.source)
+
+    def part(self, first: int, past: int) -> BlankClips:
+        """Some of them; see `AskedClips`."""
+        return BlankClips(self.source.part(first, past))
 
     def read(self, place: int) -> Clip:
         """Give a sample with blank pictures; see `ClipSource`."""

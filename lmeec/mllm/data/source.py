@@ -31,3 +31,16 @@ class ClipSource(Protocol):
             DataError: They cannot be read; the message names the file.
         """
         ...
+
+
+class AskedClips(ClipSource, Protocol):
+    """Clips that are asked about part by part; a part can be sent to another process."""
+
+    def part(self, first: int, past: int) -> AskedClips:
+        """Some of them.
+
+        Args:
+            first: Place of the first.
+            past: One past the place of the last.
+        """
+        ...

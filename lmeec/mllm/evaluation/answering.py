@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,7 @@ import pyarrow.parquet as pq
 from lmeec.errors import ClusterError, DataError, OutputError
 from lmeec.files.whole import naming_the_file, written_whole
 from lmeec.mllm.answers import read_about, read_answers, schema_with
-from lmeec.mllm.checkpoint import load_mllm
-from lmeec.mllm.data.reading import VideoClips
+from lmeec.mllm.checkpoint import LookedAt, load_mllm, look_at
 from lmeec.mllm.evaluation.asking import AskConfig, Asker
 from lmeec.mllm.prompt import Prompter
 from lmeec.model.build import resolve_device, resolve_dtype
@@ -26,11 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from lmeec.config import Device, Precision
-    from lmeec.mllm.data.sample import Sample
+    from lmeec.mllm.config import MllmConfig
+    from lmeec.mllm.data.source import AskedClips, ClipSource
     from lmeec.runs.stop import Stop
     from lmeec.runs.tasks import TaskExecutor
 
 _BATCHES_A_PART = 8
+_MODEL = "model"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,6 @@ class Answering:
 
     Attributes:
         model: Folder of a model of ours.
-        videos: Folder that the samples' videos are in; None where they name whole paths.
         language: The language model's folder, where it is no longer where the model says.
         config: How the model is asked.
         device: Where to compute.
@@ -47,17 +47,16 @@ class Answering:
     """
 
     model: Path
-    videos: Path | None = None
     language: Path | None = None
     config: AskConfig = field(default_factory=AskConfig)
     device: Device = "auto"
     dtype: Precision = "auto"
 
-    def ask(self, samples: Sequence[Sample]) -> list[dict[str, Any]]:
+    def ask(self, clips: ClipSource) -> list[dict[str, Any]]:
         """Answer here.
 
         Args:
-            samples: What is asked of which clips.
+            clips: What is asked about, with as many frames as the model looks at.
 
         Returns:
             Rows of the table of answers, one a sample.
@@ -65,66 +64,86 @@ class Answering:
         Raises:
             CheckpointError: The model cannot be used.
         """
-        asker, frames, _ = _loaded(self)
-        return [row for rows in asker.ask(VideoClips(samples, self.videos, frames)) for row in rows]
+        return [row for rows in _asker(self).ask(clips) for row in rows]
+
+    @property
+    def model_config(self) -> MllmConfig:
+        """Sizes and choices of the model.
+
+        Raises:
+            CheckpointError: The model cannot be used.
+        """
+        return self._looked.config
 
     @property
     def about(self) -> dict[str, Any]:
-        """What a table says of who answered; the same where the answers would be the same."""
-        _, _, digest = _loaded(self)
-        return {"model": str(self.model), "digest": digest, "asked": asdict(self.config)}
+        """What a table says of who answered; the same, but for the folder's name, where answers would be the same."""
+        return {
+            _MODEL: str(self.model),
+            "digest": self._looked.digest,
+            "config": self.model_config.to_dict(),
+            "asked": asdict(self.config),
+            "dtype": str(resolve_dtype(self.dtype, resolve_device(self.device))).removeprefix("torch."),
+        }
+
+    @cached_property
+    def _looked(self) -> LookedAt:
+        # Without its weights: where workers answer, they need the memory.
+        return look_at(self.model, language=self.language)
 
 
 @lru_cache(maxsize=1)
-def _loaded(answering: Answering) -> tuple[Asker, int, str]:
-    """The model, which a process reads once, the frames of a clip that it looks at, and the digest of its weights."""
+def _asker(answering: Answering) -> Asker:
+    """Who asks the model, which a process reads once."""
     device = resolve_device(answering.device)
     dtype = resolve_dtype(answering.dtype, device)
     loaded = load_mllm(answering.model, language=answering.language, dtype=dtype, merge=True)
     model = loaded.model.to(device)
-    return Asker(model, Prompter(loaded.tokenizer, model.config), answering.config), model.config.frames, loaded.digest
+    return Asker(model, Prompter(loaded.tokenizer, model.config), answering.config)
 
 
 @dataclass(frozen=True)
 class _Part:
     number: int
-    samples: tuple[Sample, ...]
+    clips: AskedClips
 
 
 @dataclass(frozen=True)
 class _Answered:
-    part: _Part
+    number: int
     rows: list[dict[str, Any]]
     death: str | None = None
 
 
 def _answer(answering: Answering, part: _Part) -> _Answered:
-    return _Answered(part, answering.ask(part.samples))
+    return _Answered(part.number, answering.ask(part.clips))
 
 
 def _died(part: _Part, reason: str) -> _Answered:
-    return _Answered(part, [], reason)
+    return _Answered(part.number, [], reason)
 
 
 def answer_table(
     answering: Answering,
-    samples: Sequence[Sample],
+    clips: AskedClips,
     out: Path,
     executor: TaskExecutor,
     *,
     stop: Stop,
     overwrite: bool = False,
+    keep: bool = False,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> bool:
     """Answer all samples into one file; parts that are there are not asked again.
 
     Args:
         answering: Who answers.
-        samples: What is asked of which clips.
+        clips: What is asked about, with as many frames as the model looks at.
         out: Parquet file to be; parts are in a folder beside it until all are there.
         executor: Does the work.
         stop: Ends it early; what is at hand is finished and kept.
         overwrite: Replace the file, and parts of other answers.
+        keep: Leave a file as it is that has these very answers.
         on_progress: Is told how many samples of how many are answered.
 
     Returns:
@@ -136,57 +155,63 @@ def answer_table(
         ClusterError: Workers died; the others' answers are kept.
         DataError: There is nothing to ask.
     """
-    if not samples:
+    if not len(clips):
         raise DataError("there are no questions to answer")
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out} exists: name another file, or replace it (`overwrite`)", settings=["overwrite"])
+    about = {**answering.about, "questions": _digest(clips)}
+    if out.exists():
+        if keep and _same(read_about(out), about):
+            return True
+        if not overwrite:
+            raise OutputError(f"{out} exists: name another file, or replace it (`overwrite`)", settings=["overwrite"])
     size = answering.config.batch * _BATCHES_A_PART
-    parts = [
-        _Part(number, tuple(samples[first : first + size])) for number, first in enumerate(range(0, len(samples), size))
-    ]
-    asked = hashlib.sha256(json.dumps([asdict(one) for one in samples]).encode()).hexdigest()
-    about = {**answering.about, "questions": asked}
-    folder = out.with_name(f"{out.name}.parts")
-    _check(folder, about, overwrite=overwrite)
-    done = sum(len(part.samples) for part in parts if _path(folder, part).exists())
-    on_progress(done, len(samples))
+    starts = range(0, len(clips), size)
+    paths = [out.with_name(f"{out.name}.parts") / f"{number:06d}.parquet" for number in range(len(starts))]
+    _check(out.with_name(f"{out.name}.parts"), about, overwrite=overwrite)
+    done = sum(min(size, len(clips) - first) for first, path in zip(starts, paths, strict=True) if path.exists())
+    on_progress(done, len(clips))
     deaths: list[str] = []
-    for answered in executor(partial(_answer, answering), _missing(folder, parts, stop), _died):
+    missing = _missing(clips, starts, paths, stop)
+    for answered in executor(partial(_answer, answering), missing, _died):
         if answered.death is not None:
             deaths.append(answered.death)
             continue
-        _write(_path(folder, answered.part), pa.Table.from_pylist(answered.rows, schema=schema_with(about)))
+        _write(paths[answered.number], pa.Table.from_pylist(answered.rows, schema=schema_with(about)))
         done += len(answered.rows)
-        on_progress(done, len(samples))
+        on_progress(done, len(clips))
     if deaths:
         raise ClusterError(
-            f"{len(samples) - done:,} of {len(samples):,} questions have no answer, as workers died: {deaths[-1]}. The "
+            f"{len(clips) - done:,} of {len(clips):,} questions have no answer, as workers died: {deaths[-1]}. The "
             "other answers are kept: run the same again to go on"
         )
-    if done < len(samples):
+    if done < len(clips):
         return False
-    tables = [read_answers(_path(folder, part)) for part in parts]
-    _write(out, pa.concat_tables(tables).replace_schema_metadata(schema_with(about).metadata))
-    shutil.rmtree(folder, ignore_errors=True)
+    _write(out, pa.concat_tables(map(read_answers, paths)).replace_schema_metadata(schema_with(about).metadata))
+    shutil.rmtree(paths[0].parent, ignore_errors=True)
     return True
 
 
-def _missing(folder: Path, parts: Sequence[_Part], stop: Stop) -> Iterator[_Part]:
-    for part in parts:
+def _digest(clips: AskedClips) -> str:
+    """Tells what is asked from other questions."""
+    return hashlib.sha256(json.dumps([asdict(one) for one in clips.samples]).encode()).hexdigest()
+
+
+def _missing(clips: AskedClips, starts: range, paths: Sequence[Path], stop: Stop) -> Iterator[_Part]:
+    for number, (first, path) in enumerate(zip(starts, paths, strict=True)):
         if stop.requested:
             return
-        if not _path(folder, part).exists():
-            yield part
+        if not path.exists():
+            yield _Part(number, clips.part(first, min(first + starts.step, len(clips))))
 
 
-def _path(folder: Path, part: _Part) -> Path:
-    return folder / f"{part.number:06d}.parquet"
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two tables say the same of their answers, wherever the model was."""
+    return {**one, _MODEL: None} == {**other, _MODEL: None}
 
 
 def _check(folder: Path, about: dict[str, Any], *, overwrite: bool) -> None:
     """Leave no parts of other answers."""
     for path in sorted(folder.glob("*.parquet")):
-        if read_about(path) == about:
+        if _same(read_about(path), about):
             continue
         if not overwrite:
             raise OutputError(

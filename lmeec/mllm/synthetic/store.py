@@ -45,11 +45,19 @@ class DrawnClips:
         facts: What is true of each.
         pictures: uint8 [N, 2, T, S, S, 3] RGB, the ego view first; mapped from the file.
         seed: Of the split.
+        home: Folder that they are in.
+        world: Their setting.
     """
 
     facts: tuple[Facts, ...]
     pictures: NDArray[np.uint8]
     seed: int
+    home: Path
+    world: World
+
+    def __reduce__(self) -> tuple[Callable[[Path, World, int], DrawnClips], tuple[Path, World, int]]:
+        """Send where they are to other processes, not hundreds of megabytes of pictures."""
+        return _opened, (self.home, self.world, self.seed)
 
     def captions(self) -> ClipSet:
         """The clips with a sentence each, to be described."""
@@ -62,13 +70,17 @@ class DrawnClips:
 
 @dataclass(frozen=True)
 class ClipSet:
-    """Samples on drawn clips; a `lmeec.mllm.data.source.ClipSource`."""
+    """Samples on drawn clips; `lmeec.mllm.data.source.AskedClips`."""
 
     samples: Sequence[Sample]
     drawn: DrawnClips
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def part(self, first: int, past: int) -> ClipSet:
+        """Some of them; see `AskedClips`."""
+        return ClipSet(self.samples[first:past], self.drawn)
 
     def read(self, place: int) -> Clip:
         """A sample with its pictures."""
@@ -148,4 +160,4 @@ def _opened(home: Path, world: World, seed: int) -> DrawnClips:
         pictures = np.memmap(path, np.uint8, "r", shape=shape) if facts else np.zeros(shape, np.uint8)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: drawn clips are damaged ({error}); remove {home}, and they are drawn anew") from error
-    return DrawnClips(facts, pictures, seed)
+    return DrawnClips(facts, pictures, seed, home, world)
