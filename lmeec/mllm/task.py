@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import clip_grad_norm_
 
 from lmeec.errors import OutputError, TrainingError
@@ -109,7 +110,12 @@ class StageTask:
         return {name: value for name, value in means.items() if name in self._objective.names} | {"tokens": tokens}
 
     def _found(self, part: Batch) -> dict[str, Tensor]:
-        with torch.autocast(self.model.device.type, self._autocast, enabled=self._autocast is not None):
+        here = self.model.device.type
+        with (
+            torch.autocast(here, self._autocast, enabled=self._autocast is not None),
+            # In bfloat16 the CPU's flash attention takes half of a step for its gradients alone.
+            sdpa_kernel(SDPBackend.MATH) if here == "cpu" and self._autocast is not None else nullcontext(),
+        ):
             found: dict[str, Tensor] = self.model(lambda model: self._objective(model, part))
         return found
 

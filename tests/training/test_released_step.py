@@ -154,7 +154,8 @@ def test_gradients(step, released):
     assert all(expected[name] == 0 for name in ours)
     judged = {name: norm for name, norm in expected.items() if norm > SMALLEST}
     assert len(judged) > 200
-    assert {name: found.norms[name] for name in judged} == pytest.approx(judged, rel=1e-3)
+    # In float32, sums in another order, as of another CPU or number of threads, have moved one norm by 1.3e-3.
+    assert {name: found.norms[name] for name in judged} == pytest.approx(judged, rel=2e-3)
     for key in released:
         if key.startswith(f"{group}/grad/"):
             whole = torch.from_numpy(released[key])
