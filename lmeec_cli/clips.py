@@ -244,7 +244,9 @@ def make_table(
         The exit status, 0 only if nothing failed.
     """
     from lmeec.clips import make_clips, read_source
+    from lmeec.files.names import check_parquet_name
 
+    check_parquet_name(out)
     with _progress("opening videos") as show:
         source = read_source(takes.absolute(), config, annotations=annotations, on_progress=show)
     for notice in source.notices:

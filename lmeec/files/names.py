@@ -8,10 +8,17 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from lmeec.errors import OutputError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lmeec.files.locations import Location
+
 _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NO_PARQUET = frozenset(
+    {".csv", ".tsv", ".txt", ".json", ".jsonl", ".xlsx", ".arrow", ".feather", ".html", ".md", ".npz", ".pt", ".mp4"}
+)
 _LONGEST = 250  # bytes; file systems take 255 for a file with its ending
 
 
@@ -53,6 +60,20 @@ def safe_name(name: str, otherwise: str, length: int = 40) -> str:
     """
     shown = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:length] or otherwise
     return f"{shown}.{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:12]}"
+
+
+def check_parquet_name(path: Location) -> None:
+    """Refuse, before any work, a table with a name that says that it is something else than Parquet.
+
+    Raises:
+        OutputError: it has another format's ending.
+    """
+    if path.suffix.lower() in _NO_PARQUET:
+        raise OutputError(
+            f"{path}: the table is written as Parquet, and this name says {path.suffix}; give `out` a name such as "
+            f"{path.stem}.parquet",
+            settings=["out"],
+        )
 
 
 def show(name: str) -> str:

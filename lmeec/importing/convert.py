@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lmeec.data.take import EGO_PREFIX
 from lmeec.data.truth import EvaluationSizes, UncountedMasks, state_of
 from lmeec.errors import DataError
+from lmeec.files.names import check_parquet_name
 from lmeec.importing.pairs import ImportedFrame, ImportTask, task_counts
 from lmeec.importing.predictions import Frames, Prediction, PredictionsFile
 from lmeec.importing.truth import TakeTruth, TruthFile
@@ -88,6 +89,7 @@ def import_predictions(
         OutputError: `out` exists, or cannot be written.
     """
     output = Output.of(out)
+    check_parquet_name(output.path)
     check_free(output, overwrite=overwrite)
     source = _Source(PredictionsFile(predictions), TruthFile(annotations))
     run = RunMetadata(

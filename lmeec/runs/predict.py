@@ -12,7 +12,7 @@ from lmeec.config import ExecutionConfig, PredictConfig
 from lmeec.data.takes import find_takes
 from lmeec.data.truth import UncountedMasks
 from lmeec.errors import DataError, DiskFullError, OutputError
-from lmeec.files.names import and_nearest, first_few
+from lmeec.files.names import and_nearest, check_parquet_name, first_few
 from lmeec.inference.missing import missing_rows
 from lmeec.inference.pipeline import Profile
 from lmeec.model.sources import checkpoint_sources
@@ -108,6 +108,7 @@ def check_output(out: Location | str | Output, *, overwrite: bool) -> None:
         OutputError: what is there and how to go on.
     """
     out = Output.of(out)
+    check_parquet_name(out.path)
     if isinstance(out.path, Path) and not out.path.parent.is_dir():
         raise OutputError(f"{out}: the folder {out.path.parent} does not exist; make it first")
     if overwrite or not out.path.exists():

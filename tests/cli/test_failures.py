@@ -248,3 +248,13 @@ def test_a_pipe_in_place_of_a_calibration_is_refused_at_once(results, tmp_path):
     done = run("score", results, "--calibration", pipe)
     assert done.returncode == 1
     assert "is a named pipe" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["predict takes", "import peers.json --annotations truth.json", "clips takes"])
+def test_a_table_with_the_name_of_another_format_is_refused_before_any_work(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("takes").mkdir()
+    done = lmeec(*command.split(), "--out", "night.CSV")
+    assert done.status == 1
+    assert "night.CSV: the table is written as Parquet" in done.err
+    assert "give --out a name such as night.parquet" in done.err

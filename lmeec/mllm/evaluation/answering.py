@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lmeec.errors import ClusterError, DataError, OutputError
+from lmeec.files.names import check_parquet_name
 from lmeec.files.whole import naming_the_file, written_whole
 from lmeec.mllm.answers import read_about, read_answers, schema_with
 from lmeec.mllm.checkpoint import LookedAt, load_mllm, look_at
@@ -155,6 +156,7 @@ def answer_table(
         ClusterError: Workers died; the others' answers are kept.
         DataError: There is nothing to ask.
     """
+    check_parquet_name(out)
     if not len(clips):
         raise DataError("there are no questions to answer")
     about = {**answering.about, "questions": _digest(clips)}
