@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import signal
 import sys
@@ -13,7 +14,8 @@ from tests.fuzz import campaign
 from tests.fuzz.inputs import Place, make, reader_of
 from tests.fuzz.judging import judge
 from tests.fuzz.readers import READERS
-from tests.fuzz.record import Record, table
+from tests.fuzz.record import KEPT, Record, keep
+from tests.fuzz.table import table
 
 
 def _arguments() -> argparse.Namespace:
@@ -25,6 +27,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--reader", action="append", choices=READERS, help="only this one; may be repeated")
     parser.add_argument("--show", action="store_true", help="only show what was found so far")
     parser.add_argument("--again", action="store_true", help="only try the failing inputs again")
+    parser.add_argument("--keep", action="store_true", help="only merge the record into that of the repository")
     parser.add_argument("--write", nargs=2, metavar=("NUMBER", "FILE"), help="only write one input of a reader")
     return parser.parse_args()
 
@@ -32,29 +35,29 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     """Do what the arguments say."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a folder of its own is removed
+    os.nice(19 - os.nice(0))  # workers inherit it
     told = _arguments()
     readers = told.reader or list(READERS)
     if told.write:
         Path(told.write[1]).write_bytes(make(READERS[readers[0]], told.seed, int(told.write[0])))
         return
-    record = Record(told.state)
-    if told.again:
+    record = Record(told.state, KEPT)
+    if told.keep:
+        keep(record)
+    elif told.again:
         _again(record)
     elif not told.show:
         whole = sum(READERS[name].target for name in readers)
-        for _ in range(told.rounds):
-            each = told.inputs / told.rounds
-            campaign.run(
-                record, told.seed, [(name, max(round(each * READERS[name].target / whole), 1)) for name in readers]
-            )
+        counts = {name: max(round(told.inputs * READERS[name].target / whole), 1) for name in readers}
+        campaign.run(record, told.seed, counts, told.rounds)
     print(table(record.read()))
 
 
 def _again(record: Record) -> None:
     """Try failing inputs again, and note which are mended."""
     for key, entry in record.read()["failures"].items():
-        kept = entry["file"] and Path(entry["file"])
-        if not kept or not kept.exists():
+        kept = record.failing(entry)
+        if not kept.is_file():
             continue
         reader = reader_of(kept)
         folder = Path(tempfile.mkdtemp())

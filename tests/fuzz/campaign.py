@@ -22,13 +22,10 @@ from tests.fuzz.worker import NOW, Now
 from tests.support.places import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tests.fuzz.record import Record
 
 WORKER = "tests.fuzz.worker"
 
-_NICE = 19
 _LOOK_EVERY_S = 1.0
 _STUCK_S = LONGEST_S + 5
 """CPU time on one input after which a worker does not react, as it is in a library."""
@@ -41,18 +38,19 @@ def commit() -> str:
     return told.stdout.strip() or "unknown"
 
 
-def run(record: Record, seed: int, tasks: Iterable[tuple[str, int]]) -> None:
+def run(record: Record, seed: int, counts: dict[str, int], rounds: int = 1) -> None:
     """Try inputs that were not tried.
 
     Args:
         record: What was tried, and what it found.
         seed: Of the inputs.
-        tasks: Readers, and how many inputs of each.
+        counts: How many inputs of each reader.
+        rounds: How often to go through all readers for them.
     """
-    left = dict(tasks)
+    left = dict(counts)
     with tempfile.TemporaryDirectory(prefix="lmeec-fuzz-", dir=_memory_disk()) as folder:
         while left:
-            ended = _work(record, seed, left, Path(folder))
+            ended = _work(record, seed, left, rounds, Path(folder))
             if ended is None:
                 return
             left = {name: count for name, count in left.items() if count > 0}
@@ -62,12 +60,12 @@ def _memory_disk() -> str | None:
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
-def _work(record: Record, seed: int, left: dict[str, int], folder: Path) -> str | None:
+def _work(record: Record, seed: int, left: dict[str, int], rounds: int, folder: Path) -> str | None:
     """One worker until its end; gives the reader that ended it, and takes off what is done."""
     now_at = commit()
     tasks = [f"{name}:{record.next_number(name, seed)}:{count}" for name, count in left.items()]
     worker = subprocess.Popen(
-        ["nice", "-n", str(_NICE), sys.executable, "-m", WORKER, str(folder), str(seed), *tasks],
+        [sys.executable, "-m", WORKER, str(folder), str(seed), str(rounds), *tasks],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
@@ -132,7 +130,7 @@ def _ended(
     record.add_failure(READERS[name], Found(kind, f"signal {-status}", "", seed, number, now_at), data)
     # What is before it was not counted, and is not tried again: it would take as long, and has been judged.
     left[name] -= number + 1 - record.next_number(name, seed)
-    record.skip(name, seed, number + 1)
+    record.skip(name, seed, number + 1, now_at)
 
 
 class _Watch:

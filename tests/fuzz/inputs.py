@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 import tempfile
 from functools import cache
@@ -40,8 +42,13 @@ class Place:
 
     def put(self, data: bytes) -> Path:
         """Write an input."""
-        self.path.unlink(missing_ok=True)
-        self.path.write_bytes(data)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)  # noqa: PTH108 - half the time of pathlib's, and this is done a million times
+        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            os.write(handle, data)
+        finally:
+            os.close(handle)
         return self.path
 
 

@@ -8,7 +8,6 @@ import resource
 import signal
 import threading
 import time
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,6 +29,9 @@ MOST_BYTES = 1 << 30
 LONGEST_MESSAGE = 500
 
 _LOOK_EVERY_S = 0.5
+
+_ROOT = f"{ROOT}/"
+_CODE = (f"{_ROOT}lmeec/", f"{_ROOT}lmeec_cli/")
 
 Kind = Literal["exception", "long", "unnamed", "slow", "memory", "died"]
 
@@ -185,7 +187,11 @@ def _cut(said: str) -> str:
 
 def _where(error: BaseException) -> str:
     """The error's type, and the last function of the project that it came through."""
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(ROOT)]
-    last = next((frame for frame in reversed(own) if not frame.filename.startswith(str(ROOT / "tests"))), None)
-    place = f"{Path(last.filename).relative_to(ROOT)}:{last.name}" if last is not None else "no function of the project"
+    place = "no function of the project"
+    at = error.__traceback__
+    while at is not None:
+        code = at.tb_frame.f_code
+        if code.co_filename.startswith(_CODE):
+            place = f"{code.co_filename[len(_ROOT) :]}:{code.co_name}"
+        at = at.tb_next
     return f"{type(error).__name__} in {place}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import string
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +14,9 @@ from tests.fuzz.inputs import Place, make, reader_of, seeds_of
 from tests.fuzz.judging import Judgement, Memory, judge
 from tests.fuzz.minimise import minimised
 from tests.fuzz.readers import READERS, Reader
-from tests.fuzz.record import Record, table
+from tests.fuzz.record import KEPT as KEPT_RECORD
+from tests.fuzz.record import Found, Record, is_open, keep, read
+from tests.fuzz.table import table
 from tests.support.places import ASSETS
 
 KEPT = sorted((ASSETS / "hostile" / "fuzz").glob("*.*"))
@@ -53,9 +54,9 @@ def test_what_once_failed_does_not_fail_again(kept, tmp_path):
 
 def test_hostile_videos_are_read_or_refused_in_a_worker(tmp_path):
     record = Record(tmp_path)
-    campaign.run(record, SEED, [("video", 100)])
+    campaign.run(record, SEED, {"video": 100})
     content = record.read()
-    assert content["readers"]["video"]["inputs"] == 100
+    assert content["readers"]["video"][str(SEED)]["inputs"] == 100
     assert not content["failures"], table(content)
 
 
@@ -131,18 +132,88 @@ def test_a_failing_input_is_made_small():
 
 
 def test_runs_add_to_one_record(tmp_path):
-    for _ in range(2):
-        campaign.run(Record(tmp_path), SEED, [("calibration", 5)])
-    one = Record(tmp_path).read()["readers"]["calibration"]
-    assert (one["inputs"], one["seeds"], sum(one["commits"].values())) == (10, {str(SEED): 10}, 10)
+    for rounds in (1, 2):
+        campaign.run(Record(tmp_path), SEED, {"calibration": 5}, rounds)
+    one = Record(tmp_path).read()["readers"]["calibration"][str(SEED)]
+    assert (one["inputs"], one["next"], sum(one["commits"].values())) == (10, 10, 10)
 
 
 def test_what_ends_a_worker_is_kept_and_passed_over(tmp_path, monkeypatch):
     monkeypatch.setattr(campaign, "WORKER", "tests.support.dying_worker")
     record = Record(tmp_path)
-    campaign.run(record, SEED, [("marks", 2)])
+    campaign.run(record, SEED, {"marks": 2})
     content = record.read()
     (failure,) = content["failures"].values()
-    assert (failure["kind"], failure["where"], failure["count"]) == ("died", "signal 11", 2)
-    assert Path(failure["file"]).read_bytes() == make(READERS["marks"], SEED, 0)
-    assert content["readers"]["marks"]["seeds"] == {str(SEED): 2}
+    assert (failure["kind"], failure["where"], failure["seeds"]) == ("died", "signal 11", {str(SEED): 2})
+    assert record.failing(failure).read_bytes() == make(READERS["marks"], SEED, 0)
+    assert content["readers"]["marks"][str(SEED)]["next"] == 2
+
+
+def trying(record, seed, first, count, failing=()):
+    """Note inputs as a worker tells them."""
+    record.count(
+        {"reader": "marks", "inputs": count, "refused": 0, "failed": len(failing), "cpu": 1.0, "slowest": [0.5, first],
+         "peak": 3 << 20, "next": first + count}, seed, "abc"
+    )  # fmt: skip
+    for number in failing:
+        record.add_failure(READERS["marks"], Found("exception", "here", "no", seed, number, "abc"), b"x")
+
+
+def counts(content):
+    return {seed: one["inputs"] for seed, one in content["readers"]["marks"].items()}
+
+
+def test_records_of_several_machines_are_merged_without_counting_an_input_twice(tmp_path):
+    kept, one, other = tmp_path / "kept.json", Record(tmp_path / "one"), Record(tmp_path / "other")
+    trying(one, 1, 0, 10, failing=[3])
+    trying(other, 1, 0, 30, failing=[3, 20])
+    trying(other, 2, 0, 5)
+    for record in (one, other, one, other):
+        keep(record, kept)
+    assert counts(read(kept)) == {"1": 30, "2": 5}
+    (failure,) = read(kept)["failures"].values()
+    assert failure["seeds"] == {"1": 2}
+
+    further = Record(tmp_path / "further", before=kept)
+    assert further.next_number("marks", 1) == 30
+    trying(further, 1, 30, 4)
+    for _ in range(2):
+        keep(further, kept)
+    assert counts(read(kept)) == {"1": 34, "2": 5}
+
+
+def test_a_mend_is_known_after_merging_until_the_failure_is_found_again(tmp_path, monkeypatch):
+    kept, old, new = tmp_path / "kept.json", Record(tmp_path / "old"), Record(tmp_path / "new")
+    for record, day in ((old, 1), (new, 2)):
+        monkeypatch.setattr("tests.fuzz.record._now", lambda day=day: f"2026-01-0{day}")
+        trying(record, 1, 0, 1, failing=[0])
+    (key,) = new.read()["failures"]
+
+    def is_open_after(record):
+        keep(record, kept)
+        return is_open(read(kept)["failures"][key])
+
+    assert is_open_after(new)
+    monkeypatch.setattr("tests.fuzz.record._now", lambda: "2026-01-03")
+    new.mended(key, "abc")
+    assert not is_open_after(new)
+    assert not is_open_after(old)
+    monkeypatch.setattr("tests.fuzz.record._now", lambda: "2026-01-04")
+    trying(old, 2, 0, 1, failing=[0])
+    assert is_open_after(old)
+
+
+def test_the_table_tells_what_was_tried_since_the_mends(tmp_path):
+    record = Record(tmp_path)
+    trying(record, 1, 0, 10, failing=[3])
+    assert "| marks | 10 | 10 | 0 | 1 | 10 | 0.50 | 3 | 1 | 1 |" in table(record.read())
+    assert "marks: exception: here (1x; seed 1, number 3)" in table(record.read())
+    (key,) = record.read()["failures"]
+    record.mended(key, "def")  # which "abc" does not contain
+    assert "| marks | 10 | 0 | 0 | 1 | 10 | 0.50 | 3 | 1 | 0 |" in table(record.read())
+
+
+def test_the_kept_record_is_one_that_a_run_goes_on_from(tmp_path):
+    record = Record(tmp_path, before=KEPT_RECORD)
+    assert record.read()["readers"].keys() <= READERS.keys()
+    assert not [key for key, entry in record.read()["failures"].items() if is_open(entry)]

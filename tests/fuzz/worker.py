@@ -1,6 +1,6 @@
 """A process that gives inputs to readers until it is done or one of them ends it; tells what happened in lines of JSON.
 
-    python -m tests.fuzz.worker FOLDER SEED READER:FIRST:COUNT ...
+    python -m tests.fuzz.worker FOLDER SEED ROUNDS READER:FIRST:COUNT ...
 
 The input that is being read is in FOLDER, under the reader's name, and its number in the file `now`: whoever started
 this process finds there what ended it.
@@ -47,19 +47,21 @@ class Now:
         return int.from_bytes(path.read_bytes(), "little")
 
 
-def run(reader: Reader, folder: Path, seed: int, first: int, count: int, now: Now) -> None:
+def run(reader: Reader, folder: Path, seed: int, numbers: range, now: Now, seen: set[str]) -> None:
     """Give a reader its inputs, and tell every few seconds what became of them."""
-    now.set(first)
+    if not numbers:
+        return
+    now.set(numbers.start)
     seeds = seeds_of(reader)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    place, memory, seen = Place(reader, folder), Memory(), set[str]()
+    place, memory = Place(reader, folder), Memory()
     for valid in seeds:
         judge(reader, place.put(valid))  # imports what it needs
     gc.collect()
     memory.begin()
     told = Tally(reader.name)
-    for number in range(first, first + count):
+    for number in numbers:
         now.set(number)
         data = make(reader, seed, number)
         judged = judge(reader, place.put(data), memory)
@@ -115,8 +117,9 @@ class Tally:
 
 
 def _tell_failure(reader: Reader, place: Place, failure: Failure, number: int, data: bytes, seen: set[str]) -> None:
-    new = f"{failure.kind} {failure.where}" not in seen
-    seen.add(f"{failure.kind} {failure.where}")
+    key = f"{reader.name}: {failure.kind} {failure.where}"
+    new = key not in seen
+    seen.add(key)
     small = None
     if new:
         small = smaller(reader, place, data, failure.where) if failure.kind in _MINIMISED else data
@@ -133,17 +136,20 @@ def _tell(**values: Any) -> None:
     sys.stdout.flush()
 
 
-def main(folder: Path, seed: int, tasks: list[str]) -> None:
-    """Do the tasks."""
+def main(folder: Path, seed: int, rounds: int, tasks: list[str]) -> None:
+    """Do the tasks, a share of each in every round."""
     os.environ["OMP_NUM_THREADS"] = "1"
     now = Now(folder / NOW)
     warnings.simplefilter("ignore")  # of libraries, about what inputs hold
     limit_memory()
-    for task in tasks:
-        name, first, count = task.split(":")
-        _tell(begins=name)
-        run(READERS[name], folder / name, seed, int(first), int(count), now)
+    seen: set[str] = set()
+    for round_ in range(rounds):
+        for task in tasks:
+            name, first, count = task.split(":")
+            _tell(begins=name)
+            start, end = (int(first) + int(count) * place // rounds for place in (round_, round_ + 1))
+            run(READERS[name], folder / name, seed, range(start, end), now, seen)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])

@@ -20,4 +20,4 @@ def _read(path: Path) -> None:
 
 if __name__ == "__main__":
     READERS["marks"] = dataclasses.replace(READERS["marks"], read=_read)
-    worker.main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+    worker.main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])

@@ -103,15 +103,15 @@ def change(
         values: what may stand in a changed place.
         keys: what a key may become.
     """
-    places = _places_of(document)
-    for step in range(1 if random.random() < 0.6 else random.randint(2, 5)):
-        if step:
-            places = list(_places(document, ()))
+    seed, places = document, _places_of(document)
+    for _ in range(1 if random.random() < 0.6 else random.randint(2, 5)):
         path = random.choice(places)
+        if not _has(document, path):  # no more, after the changes before
+            continue
         how = random.random()
         if not path or how < 0.5:
             # Parts of the document itself have types that pass where random ones do not.
-            value = random.choice(values) if random.random() < 0.75 else _at(document, random.choice(places))
+            value = random.choice(values) if random.random() < 0.75 else _at(seed, random.choice(places))
             document = _replaced(document, path, lambda _, value=value: value)
         elif how < 0.65:
             document = _replaced(document, path[:-1], lambda parent, key=path[-1]: _without(parent, key))
@@ -171,6 +171,18 @@ def _places(document: Any, path: Path) -> Iterator[Path]:
         items = enumerate(document[:30]) if isinstance(document, list | tuple) else items
         for key, value in items:
             yield from _places(value, (*path, key))
+
+
+def _has(document: Any, path: Path) -> bool:
+    for key in path:
+        if isinstance(document, dict):
+            found = key in document
+        else:
+            found = isinstance(document, list | tuple) and isinstance(key, int) and key < len(document)
+        if not found:
+            return False
+        document = document[key]
+    return True
 
 
 def _at(document: Any, path: Path) -> Any:
