@@ -30,6 +30,8 @@ MaskSize = Literal["evaluation", "square"]
 Video = Literal["auto", "full", "448"]
 """Which files of a camera's video to read: `auto` prefers those of downscaled/448 where they are."""
 Decoder = Literal["cpu", "gpu"]
+CycleWay = Literal["frame", "tracked"]
+"""How predictions are taken back to the query view: each `frame` by itself, or `tracked` with banks of their own."""
 
 ScoreProtocol = Literal["benchmark", "paper"]
 Average = Literal["frame", "take"]
@@ -306,6 +308,11 @@ class MemoryConfig:
         return self.size
 
 
+def opposite(direction: Direction) -> Direction:
+    """The direction in which queries and targets are swapped."""
+    return "exo2ego" if direction == "ego2exo" else "ego2exo"
+
+
 class ConfidenceRule(Protocol):
     """Decides the confidence of rows in place of the object score alone, as `lmeec.analysis.calibration` does.
 
@@ -345,6 +352,8 @@ class PredictConfig:
             `square` is 480x480 whatever the frame's shape, which the paper's own protocol compares.
         objects: only these objects; empty means all.
         calibration: decides confidence in place of the object score alone.
+        cycle: take each prediction back to the query view, by the model of the other direction, and compare what comes
+            back with the query mask (columns `cycle_iou` and `cycle_score`); None does not.
     """
 
     directions: tuple[Direction, ...] = ("ego2exo", "exo2ego")
@@ -355,6 +364,7 @@ class PredictConfig:
     mask_size: MaskSize = "evaluation"
     objects: tuple[str, ...] = ()
     calibration: ConfidenceRule | None = None
+    cycle: CycleWay | None = None
 
     def __post_init__(self) -> None:
         for direction in self.directions:
@@ -369,11 +379,23 @@ class PredictConfig:
             self.mask_size in get_args(MaskSize), "mask_size", self.mask_size, f"one of {', '.join(get_args(MaskSize))}"
         )
         require(
+            self.cycle is None or self.cycle in get_args(CycleWay),
+            "cycle",
+            self.cycle,
+            f"one of {', '.join(get_args(CycleWay))}, or None",
+        )
+        require(
             self.pixels == "fast" or self.video != "448",
             "video",
             self.video,
             "full or auto with pixels as released, which are made from frames of full size",
         )
+
+    @property
+    def model_directions(self) -> tuple[Direction, ...]:
+        """Directions that models are needed for; the way back needs those of the other direction."""
+        back = () if self.cycle is None else map(opposite, self.directions)
+        return tuple(dict.fromkeys((*self.directions, *back)))
 
     @property
     def video_size(self) -> Video:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from lmeec.config import ClipFormat, Device, Direction, Precision, Video
+from lmeec.config import ClipFormat, CycleWay, Device, Direction, Precision, Video
 from lmeec_cli.settings import Sets
 
 LogFormat = Literal["auto", "text", "json"]
@@ -54,6 +54,13 @@ CalibrationFile = Annotated[
         show_default=False,
     ),
 ]
+RoundTripMemory = Annotated[
+    bool,
+    typer.Option(
+        "--cycle-memory",
+        help="Round trips with memory banks of their own, at about thrice the cost; without, each frame by itself.",
+    ),
+]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same output.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -76,6 +83,11 @@ def auto_or_number(given: str, option: str) -> int | Literal["auto"]:
 def directions_of(given: WhichDirections) -> tuple[Direction, ...]:
     """The directions that an option names."""
     return ("ego2exo", "exo2ego") if given == "both" else (given,)
+
+
+def way_back(memory: bool) -> CycleWay:
+    """How predictions are taken back."""
+    return "tracked" if memory else "frame"
 
 
 def log_format_option(panel: str | None = None) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lmeec.config import DEFAULT_POLICY, Decoder, MaskSize, Pixels, Policy
+from lmeec.config import DEFAULT_POLICY, CycleWay, Decoder, MaskSize, Pixels, Policy
 from lmeec_cli.options import (
     Arithmetic,
     CalibrationFile,
@@ -15,6 +15,7 @@ from lmeec_cli.options import (
     LogFormat,
     Objects,
     RelationsFile,
+    RoundTripMemory,
     Takes,
     TakesFolder,
     Videos,
@@ -22,6 +23,7 @@ from lmeec_cli.options import (
     directions_of,
     log_format_option,
     ray_address_option,
+    way_back,
 )
 
 _CLUSTER = "Workers and faults"
@@ -80,6 +82,16 @@ def predict(
         typer.Option(help="Where to decode videos; gpu is an NVIDIA GPU's decoder, or the CPU where there is none."),
     ] = "cpu",
     calibration: CalibrationFile = None,
+    cycle: Annotated[
+        bool,
+        typer.Option(
+            "--cycle",
+            help="Take each prediction back to the query view, with the weights of the other direction, and keep how "
+            "much of the query mask comes back (columns cycle_iou and cycle_score): how far to trust a mask without "
+            "ground truth.",
+        ),
+    ] = False,
+    cycle_memory: RoundTripMemory = False,
     batch_tracks: Annotated[
         str,
         typer.Option(
@@ -151,6 +163,10 @@ def predict(
 
         lmeec predict takes/ --out results.parquet --checkpoint weights/ --pixels released
 
+    With a sign of how far each mask can be trusted:
+
+        lmeec predict takes/ --out results.parquet --cycle
+
     One direction, one take, two objects:
 
         lmeec predict takes/ -o one.parquet --direction ego2exo --take bike_5 --object wrench_0 --object "tire lever_1"
@@ -180,6 +196,7 @@ def predict(
             mask_size=mask_size,
             objects=tuple(objects or ()),
             calibration=None if calibration is None else read_calibration(calibration),
+            cycle=_way_of(cycle, cycle_memory),
         ),
         ExecutionConfig(device, auto_or_number(batch_tracks, "--batch-tracks"), decoder, compiled, profile),
         Wanted(auto_or_number(workers, "--workers"), gpus_per_worker, cpus_per_worker, ray_address, device),
@@ -193,3 +210,9 @@ def predict(
     )
     if status:
         raise typer.Exit(status)
+
+
+def _way_of(cycle: bool, memory: bool) -> CycleWay | None:
+    if memory and not cycle:
+        raise typer.BadParameter("needs --cycle, whose way back it gives a memory", param_hint="--cycle-memory")
+    return way_back(memory) if cycle else None

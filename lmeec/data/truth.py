@@ -162,6 +162,16 @@ class TargetTruth:
             return SQUARE_SIZE
         return self._sizes.of(name, camera, is_ego=self._take.cameras[camera].is_ego)
 
+    def given(self, name: str, camera: str, frame: int) -> RunLengthMask | None:
+        """The mask that an object has in a query camera's frame, at the size of the masks in the results.
+
+        Raises:
+            DataError: the mask cannot be used.
+        """
+        masks = self._take.tracks.get((name, camera))
+        mask = None if masks is None else masks.mask(frame)
+        return mask and resize_nearest(mask, self.size(name, camera))
+
     def at(self, name: str, camera: str, frame: int) -> FrameTruth:
         """State of an object in a camera's frame, with its mask where it is visible.
 

@@ -86,25 +86,55 @@ class ComingOutputs:
         return Outputs([masks[i] for i in range(count)], scores, iou)
 
 
-def fetch_outputs(decoded: Decoded, sizes: Sequence[Size], buffers: HostBuffers | None = None) -> ComingOutputs:
-    """Threshold masks at their sizes and start to bring them, with the scores, to the host.
+@dataclass(frozen=True)
+class SizedMasks:
+    """Masks of B tracks at their sizes, where they were computed.
+
+    Attributes:
+        sizes: height and width of each of the B masks.
+        groups: for each different size, which of the B masks have it, and these as bool [R, height, width].
+    """
+
+    sizes: Sequence[Size]
+    groups: Sequence[tuple[list[int], Tensor]]
+
+
+def sized_masks(decoded: Decoded, sizes: Sequence[Size]) -> SizedMasks:
+    """Threshold masks at their sizes.
 
     Args:
         decoded: B rows; mask logits are resized by bilinear interpolation, positive is the object.
         sizes: height and width for each of the B masks.
-        buffers: where outputs of a CPU wait; None takes new memory.
     """
     logits = decoded.mask_logits[:, None]
-    parts = [torch.stack([decoded.object_score, decoded.predicted_iou]).flatten().view(torch.uint8)]
+    groups = []
     for size, rows in _groups(sizes):
         some = logits if len(rows) == len(logits) else logits.index_select(0, index_on(logits.device, rows))
-        masks = F.interpolate(some, size, mode="bilinear", align_corners=False) > 0
-        parts.append(masks.flatten().view(torch.uint8))
-    if buffers is None or logits.device.type != "cpu":
-        return ComingOutputs(to_host(torch.cat(parts)), sizes, release=lambda: None)
+        groups.append((rows, F.interpolate(some, size, mode="bilinear", align_corners=False)[:, 0] > 0))
+    return SizedMasks(sizes, groups)
+
+
+def fetch_outputs(decoded: Decoded, sizes: Sequence[Size], buffers: HostBuffers | None = None) -> ComingOutputs:
+    """Threshold masks at their sizes and start to bring them, with the scores, to the host.
+
+    Args:
+        decoded: as for `sized_masks`.
+        sizes: as for `sized_masks`.
+        buffers: where outputs of a CPU wait; None takes new memory.
+    """
+    return fetch_masks(decoded, sized_masks(decoded, sizes), buffers)
+
+
+def fetch_masks(decoded: Decoded, masks: SizedMasks, buffers: HostBuffers | None = None) -> ComingOutputs:
+    """The same of masks that are thresholded already."""
+    device = decoded.mask_logits.device
+    parts = [torch.stack([decoded.object_score, decoded.predicted_iou]).flatten().view(torch.uint8)]
+    parts += [some.flatten().view(torch.uint8) for _, some in masks.groups]
+    if buffers is None or device.type != "cpu":
+        return ComingOutputs(to_host(torch.cat(parts)), masks.sizes, release=lambda: None)
     length = sum(len(part) for part in parts)
     buffer = buffers.take(length)
-    return ComingOutputs(to_host(torch.cat(parts, out=buffer[:length])), sizes, lambda: buffers.give_back(buffer))
+    return ComingOutputs(to_host(torch.cat(parts, out=buffer[:length])), masks.sizes, lambda: buffers.give_back(buffer))
 
 
 def _groups(sizes: Sequence[Size]) -> Iterator[tuple[Size, list[int]]]:

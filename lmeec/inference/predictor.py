@@ -15,9 +15,10 @@ from lmeec.errors import CameraError, DataError
 from lmeec.files.names import show
 from lmeec.inference.batch_size import auto_batch
 from lmeec.inference.missing import missing_row
-from lmeec.inference.outputs import ComingOutputs, HostBuffers, fetch_outputs
+from lmeec.inference.outputs import ComingOutputs, HostBuffers, fetch_masks, fetch_outputs, sized_masks
 from lmeec.inference.pipeline import Profile, Stage, StageTimes
 from lmeec.inference.plan import TakePlan, camera_pairs, plan_take
+from lmeec.inference.round_trip import EMPTY, RoundTrips, Trip, predicted_queries, trip
 from lmeec.inference.tracker import Tracker
 from lmeec.masks import RunLengthMask
 from lmeec.model.query_masks import query_mask
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from lmeec.config import CycleWay
     from lmeec.data.takes import Take
     from lmeec.model.lmeec import LMEEC
     from lmeec.video.frames import FrameReader
@@ -48,6 +50,7 @@ def predict_take(
     direction: Direction,
     config: PredictConfig | None = None,
     execution: ExecutionConfig | None = None,
+    back: LMEEC | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Predict a take in one direction.
 
@@ -57,6 +60,7 @@ def predict_take(
         direction: which views are queries.
         config: memory, objects, pixels, size of masks and calibration; the rest of it is not looked at.
         execution: decoder and batch size; the rest of it is not looked at.
+        back: the model that takes predictions back where `config.cycle` is set; None uses the same for both directions.
 
     Yields:
         Rows of the results table (`lmeec.tables.SCHEMA`), in the order in which they are computed.
@@ -73,7 +77,7 @@ def predict_take(
         (True, ['take_uid', 'take_name', 'scenario', 'object'])
     """
     config = config or PredictConfig()
-    with TakePredictor(model, take, direction, config, execution) as predictor:
+    with TakePredictor(model, take, direction, config, execution, back) as predictor:
         waiting: list[ResultRow] = []
         for rows in predictor.rows():
             waiting += rows
@@ -105,12 +109,28 @@ class _Instant:
 
 
 @dataclass(frozen=True)
+class _Batch:
+    """Tracks, and in the same order what the network says of them."""
+
+    tracks: list[int]
+    outputs: ComingOutputs
+
+
+@dataclass(frozen=True)
 class _Prediction:
-    """A batch of tracks at one frame: steps by track, and in the same order what was predicted."""
+    """Tracks at one frame.
+
+    Attributes:
+        frame: the frame.
+        steps: the step of each track that has one at this frame.
+        there: what was predicted, of some of the tracks; of all of them where there is a way back.
+        back: what came back, of those whose prediction is not empty; None without a way back.
+    """
 
     frame: int
     steps: dict[int, int]
-    outputs: ComingOutputs
+    there: list[_Batch]
+    back: list[_Batch] | None = None
 
 
 class TakePredictor:
@@ -122,6 +142,7 @@ class TakePredictor:
         direction: which views are queries.
         config: memory, objects, pixels and size of masks.
         execution: decoder, batch size, and whether parts of the network are measured.
+        back: as for `predict_take`.
 
     Attributes:
         plan: what will be predicted; there once the context is entered.
@@ -140,8 +161,10 @@ class TakePredictor:
         direction: Direction,
         config: PredictConfig,
         execution: ExecutionConfig | None = None,
+        back: LMEEC | None = None,
     ) -> None:
         self.model = model
+        self._back = back or model
         self.take = take
         self.direction = direction
         self.config = config
@@ -252,34 +275,88 @@ class TakePredictor:
     def _predictions(self, instants: Iterable[_Instant]) -> Iterator[_Prediction]:
         """Run the network."""
         parts = self._network if self.execution.profile else None
-        tracker = Tracker(self.model, self.plan.tracks, self.config.memory, self._batch_tracks(), parts)
+        tracker = Tracker(self.model, self.plan.tracks, self.config.memory, self._batch_tracks(self.model), parts)
         buffers = HostBuffers()
+        if self.config.cycle is not None:
+            yield from self._round_trips(instants, tracker, self.config.cycle, buffers, parts)
+            return
         for instant in instants:
             for batch, decoded in tracker.step(list(instant.steps), instant.images, instant.masks):
-                sizes = [self._truth.size(self.plan.tracks[i].object, self.plan.tracks[i].target_camera) for i in batch]
-                yield _Prediction(
-                    frame=instant.frame,
-                    steps={i: instant.steps[i] for i in batch},
-                    outputs=fetch_outputs(decoded, sizes, buffers),
-                )
+                outputs = fetch_outputs(decoded, self._target_sizes(batch), buffers)
+                yield _Prediction(instant.frame, instant.steps, [_Batch(batch, outputs)])
 
-    def _batch_tracks(self) -> int:
+    def _round_trips(
+        self,
+        instants: Iterable[_Instant],
+        tracker: Tracker,
+        way: CycleWay,
+        buffers: HostBuffers,
+        parts: StageTimes | None,
+    ) -> Iterator[_Prediction]:
+        """Run the network there and back, a frame of all tracks at a time."""
+        trips = RoundTrips(self._back, self.plan.tracks, way, self.config.memory, self._batch_tracks(self._back), parts)
+        for instant in instants:
+            active = list(instant.steps)
+            views = tracker.look(instant.images)
+            there, predicted = [], []
+            for batch, decoded in tracker.advance(active, views, instant.masks):
+                masks = sized_masks(decoded, self._target_sizes(batch))
+                there.append(_Batch(batch, fetch_masks(decoded, masks, buffers)))
+                predicted.append((batch, masks))
+            queries = predicted_queries(self._back, predicted)
+            if queries and self._back is not self.model:
+                views = trips.look(instant.images)
+            back = [
+                _Batch(batch, fetch_outputs(decoded, self._query_sizes(batch), buffers))
+                for batch, decoded in trips.step(active, views, queries)
+            ]
+            yield _Prediction(instant.frame, instant.steps, there, back)
+
+    def _target_sizes(self, batch: list[int]) -> list[tuple[int, int]]:
+        specs = [self.plan.tracks[i] for i in batch]
+        return [self._truth.size(spec.object, spec.target_camera) for spec in specs]
+
+    def _query_sizes(self, batch: list[int]) -> list[tuple[int, int]]:
+        specs = [self.plan.tracks[i] for i in batch]
+        return [self._truth.size(spec.object, spec.query_camera) for spec in specs]
+
+    def _batch_tracks(self, model: LMEEC) -> int:
         if self.execution.batch_tracks != "auto":
             return self.execution.batch_tracks
-        return auto_batch(self.model)
+        return auto_batch(model)
 
     def _to_rows(self, prediction: _Prediction) -> list[ResultRow]:
-        """Turn masks into run lengths, and put the ground truth beside them."""
-        outputs = prediction.outputs.get()
-        values = zip(
-            map(RunLengthMask.encode, outputs.masks), outputs.object_scores, outputs.predicted_iou, strict=True
-        )
-        rows = [
-            self._row(i, prediction.frame, step, mask, score, iou)
-            for (i, step), (mask, score, iou) in zip(prediction.steps.items(), values, strict=True)
-        ]
-        prediction.outputs.release()
+        """Turn masks into run lengths, and put the ground truth, and what came back, beside them."""
+        trips = None if prediction.back is None else self._trips(prediction.frame, prediction.back)
+        rows = []
+        for batch in prediction.there:
+            outputs = batch.outputs.get()
+            values = zip(
+                map(RunLengthMask.encode, outputs.masks), outputs.object_scores, outputs.predicted_iou, strict=True
+            )
+            for i, (mask, score, iou) in zip(batch.tracks, values, strict=True):
+                back = None if trips is None else trips.get(i, EMPTY)
+                rows.append(self._row(i, prediction.frame, prediction.steps[i], mask, score, iou, back))
+            batch.outputs.release()
         return rows
+
+    def _trips(self, frame: int, back: list[_Batch]) -> dict[int, Trip]:
+        """What became of the predictions that are not empty, by track."""
+        trips = {}
+        for batch in back:
+            outputs = batch.outputs.get()
+            values = zip(map(RunLengthMask.encode, outputs.masks), outputs.object_scores, strict=True)
+            for i, (mask, score) in zip(batch.tracks, values, strict=True):
+                trips[i] = trip(mask, score, self._given_mask(i, frame))
+            batch.outputs.release()
+        return trips
+
+    def _given_mask(self, i: int, frame: int) -> RunLengthMask:
+        track = self.plan.tracks[i]
+        mask = self._truth.given(track.object, track.query_camera, frame)
+        if mask is None:
+            raise ValueError(f"track {i} is planned at frame {frame}, where it has no query mask")
+        return mask
 
     def _used_cameras(self) -> set[str]:
         return {camera for track in self.plan.tracks for camera in (track.query_camera, track.target_camera)}
@@ -290,7 +367,9 @@ class TakePredictor:
             raise ValueError(f"stream {stream} is planned at frame {frame}, where it has no mask")
         return query_mask(mask, self.model.config.image_size)
 
-    def _row(self, i: int, frame: int, step: int, mask: RunLengthMask, score: float, iou: float) -> ResultRow:
+    def _row(
+        self, i: int, frame: int, step: int, mask: RunLengthMask, score: float, iou: float, back: Trip | None
+    ) -> ResultRow:
         track = self.plan.tracks[i]
         state, gt = self._truth.at(track.object, track.target_camera, frame)
         return ResultRow(
@@ -309,6 +388,8 @@ class TakePredictor:
             predicted_iou=iou,
             gt_state=state,
             gt=gt,
+            cycle_iou=back and back.iou,
+            cycle_score=back and back.score,
         )
 
 

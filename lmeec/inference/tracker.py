@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import Tensor
 
-from lmeec.memory.bank import dual_memory
+from lmeec.memory.bank import DualMemory, NoMemory, dual_memory
 from lmeec.memory.pointers import PointerBank
 from lmeec.model.lmeec import LMEEC, Decoded, ViewFeatures, joined
 from lmeec.model.memory_attention import PreparedTarget
@@ -36,7 +36,7 @@ class Tracker:
     Args:
         model: in evaluation mode.
         tracks: all tracks of the take.
-        memory: policy and size of the banks.
+        memory: policy and size of the banks; None predicts each step by itself, from the view-guided feature alone.
         batch_tracks: at most this many tracks, streams or cameras go through a part of the network at once; halved
             when a GPU's memory does not suffice.
         times: counts the seconds that each part of the network takes; on a GPU this makes parts wait for each other.
@@ -46,19 +46,23 @@ class Tracker:
         self,
         model: LMEEC,
         tracks: Sequence[PlannedTrack],
-        memory: MemoryConfig,
+        memory: MemoryConfig | None,
         batch_tracks: int,
         times: StageTimes | None = None,
     ) -> None:
         self.model = model
         self.tracks = list(tracks)
         self.batch_tracks = batch_tracks
-        streams, reaches = [track.stream for track in tracks], [self._reach(track) for track in range(len(tracks))]
-        self.memory = dual_memory(memory, memory.entries(model.config), streams, reaches)
+        self._remembers = memory is not None
+        self.memory: DualMemory = NoMemory()
+        if memory is not None:
+            streams, reaches = [track.stream for track in tracks], [self._reach(track) for track in range(len(tracks))]
+            self.memory = dual_memory(memory, memory.entries(model.config), streams, reaches)
         self._times = times
         # Two, as the `iou` policy always takes the last two.
         self._pointers = PointerBank(max(2, model.config.max_object_pointers - 1))
         self._steps = [0] * len(self.tracks)
+        self._left = [len(track.frames) for track in self.tracks]
 
     def step(
         self, active: Sequence[int], frames: Mapping[str, Tensor], masks: Mapping[int, Tensor]
@@ -76,17 +80,51 @@ class Tracker:
         Yields:
             Tracks of a batch and what was decoded for them, a row each.
         """
-        scene = self._look(active, frames, masks)
+        yield from self.advance(active, self.look(frames), masks)
+
+    def look(self, frames: Mapping[str, Tensor]) -> Views:
+        """Encode camera frames, each once.
+
+        Args:
+            frames: RGB uint8 [H, W, 3] by camera.
+        """
+        cameras = list(frames)
+        encoded = [some for _, some in self._in_batches([frames[camera] for camera in cameras], self._encode)]
+        return Views(joined(encoded), cameras)
+
+    def advance(
+        self, active: Sequence[int], views: Views, masks: Mapping[int, Tensor]
+    ) -> Iterator[tuple[list[int], Decoded]]:
+        """Do what `step` does from frames that are encoded already, by this model.
+
+        Args:
+            active: as in `step`.
+            views: every camera that an active track needs.
+            masks: as in `step`; on the host or on the device.
+
+        Yields:
+            As `step`.
+        """
+        scene = self._look_at(active, views, masks)
         with self._computing():
             self.memory.begin(active)
         self._pointers.open(active)
         yield from self._in_batches(self._alike(active), lambda batch: self._advance(batch, scene))
-        for _ in self._in_batches(scene.streams, lambda streams: self._add_views(streams, scene)):
-            pass
+        if self._remembers:
+            for _ in self._in_batches(scene.streams, lambda streams: self._add_views(streams, scene)):
+                pass
         with self._computing():
             self.memory.finish()
-        for track in active:
-            if self._steps[track] == len(self.tracks[track].frames):
+        self._pass(active)
+
+    def skip(self, tracks: Sequence[int]) -> None:
+        """Let a frame of tracks go by without a step, as where their query is empty; it adds no memory."""
+        self._pass(tracks)
+
+    def _pass(self, tracks: Sequence[int]) -> None:
+        for track in tracks:
+            self._left[track] -= 1
+            if not self._left[track]:
                 self.memory.forget(track)
                 self._pointers.clear(track)
 
@@ -114,19 +152,18 @@ class Tracker:
         with torch.inference_mode(), self.model.autocast():
             yield
 
-    def _look(self, active: Sequence[int], frames: Mapping[str, Tensor], masks: Mapping[int, Tensor]) -> _Scene:
+    def _look_at(self, active: Sequence[int], views: Views, masks: Mapping[int, Tensor]) -> _Scene:
         """Compute what depends on camera frames and on objects alone, each once."""
         specs = [self.tracks[track] for track in active]
-        cameras, targets = list(frames), sorted({spec.target_camera for spec in specs})
+        targets = sorted({spec.target_camera for spec in specs})
         query_of = {spec.stream: spec.query_camera for spec in specs}
-        encoded = [some for _, some in self._in_batches([frames[camera] for camera in cameras], self._encode)]
-        features = joined(encoded)
-        row = {camera: i for i, camera in enumerate(cameras)}
+        features = views.features
+        row = {camera: i for i, camera in enumerate(views.cameras)}
         prepared = [
             some.tokens
             for _, some in self._in_batches([row[camera] for camera in targets], lambda r: self._prepare(features, r))
         ]
-        views = [
+        memories = [
             some
             for _, some in self._in_batches(
                 sorted(query_of),
@@ -135,13 +172,13 @@ class Tracker:
                 ),
             )
         ]
-        prototypes = [prototype for _, prototype in views if prototype is not None]
+        prototypes = [prototype for _, prototype in memories if prototype is not None]
         return _Scene(
             features=features,
             prepared=PreparedTarget(torch.cat(prepared)),
-            views=torch.cat([view for view, _ in views]),
+            views=torch.cat([view for view, _ in memories]),
             prototypes=torch.cat(prototypes) if prototypes else None,
-            cameras=cameras,
+            cameras=views.cameras,
             targets=targets,
             streams=sorted(query_of),
         )
@@ -198,6 +235,13 @@ class Tracker:
                 fused = fused.index_copy(0, index, mixed)
         with self._part("mask decoder"):
             decoded = self.model.decode(fused, target, scene.prototypes_of([spec.stream for spec in specs]))
+        if self._remembers:
+            self._remember(batch, target, decoded)
+        for track in batch:
+            self._steps[track] += 1
+        return decoded
+
+    def _remember(self, batch: list[int], target: ViewFeatures, decoded: Decoded) -> None:
         with self._part("memory encoder"):
             memories = self.model.target_memory(target.coarse, decoded)
         with self._part("memory bank"):
@@ -208,9 +252,6 @@ class Tracker:
             # Nothing below can fail: a batch is in the banks whole or not at all.
             for commit in commits:
                 commit()
-            for track in batch:
-                self._steps[track] += 1
-        return decoded
 
     def _add_views(self, streams: list[int], scene: _Scene) -> None:
         self.memory.add_views(streams, scene.view_memories(streams))()
@@ -245,6 +286,19 @@ class Tracker:
 
     def _part(self, name: str) -> AbstractContextManager[None]:
         return nullcontext() if self._times is None else _timed(name, self._times, self.model.device)
+
+
+@dataclass(frozen=True)
+class Views:
+    """Camera frames of one instant, encoded.
+
+    Attributes:
+        features: a row a camera.
+        cameras: names, in the order of rows.
+    """
+
+    features: ViewFeatures
+    cameras: list[str]
 
 
 @dataclass(frozen=True)

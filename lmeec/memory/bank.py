@@ -70,6 +70,45 @@ def dual_memory(config: MemoryConfig, size: int, stream_of: Sequence[int], reach
     return SelectedMemory(selection(config), size, stream_of, reach_of)
 
 
+class NoMemory:
+    """See `DualMemory`. Holds nothing, for steps that are each by themselves."""
+
+    by_recency = False
+
+    def begin(self, tracks: Sequence[int]) -> None:
+        """See `DualMemory`."""
+
+    def length(self, track: int) -> int:
+        """See `DualMemory`."""
+        return 0
+
+    def pointer_steps(self, track: int) -> list[int] | None:
+        """See `DualMemory`."""
+        return []
+
+    def read(self, tracks: Sequence[int]) -> Tensor:
+        """See `DualMemory`."""
+        raise ValueError("nothing is remembered")
+
+    def add_targets(self, tracks: Sequence[int], memories: Tensor, predicted_iou: Tensor) -> Commit:
+        """See `DualMemory`."""
+        return _nothing
+
+    def add_views(self, streams: Sequence[int], memories: Tensor) -> Commit:
+        """See `DualMemory`."""
+        return _nothing
+
+    def finish(self) -> None:
+        """See `DualMemory`."""
+
+    def forget(self, track: int) -> None:
+        """See `DualMemory`."""
+
+
+def _nothing() -> None:
+    pass
+
+
 class MemoryBank:
     """A fixed number of entries for each of many rows, in one tensor; a full row is compressed as it grows.
 

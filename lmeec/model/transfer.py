@@ -47,8 +47,8 @@ def to_host(tensor: Tensor) -> Fetched:
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Copy a tensor of the host to the device without waiting for it; on the host it is handed over as it is."""
-    return _sent(tensor.pin_memory() if device.type == "cuda" else tensor, device)
+    """Copy a tensor of the host to the device without waiting for it; one that is there is handed over as it is."""
+    return _sent(tensor.pin_memory() if device.type == "cuda" and tensor.device.type == "cpu" else tensor, device)
 
 
 def index_on(device: torch.device, numbers: Sequence[int]) -> Tensor:

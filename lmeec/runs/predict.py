@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmeec.config import ExecutionConfig, PredictConfig
+from lmeec.config import ExecutionConfig, PredictConfig, opposite
 from lmeec.data.takes import find_takes
 from lmeec.data.truth import UncountedMasks
 from lmeec.errors import DataError, DiskFullError, OutputError
@@ -38,11 +38,12 @@ from lmeec.tables import (
 from lmeec.tables.failures import Failure, write_failures
 from lmeec.tables.merge import check_free
 from lmeec.tables.metadata import digest_of_files
+from lmeec.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from lmeec.config import Direction
+    from lmeec.config import CycleWay, Direction
     from lmeec.data.takes import Take, TakeSet
     from lmeec.files.locations import Location
     from lmeec.runs.executor import Executor
@@ -80,20 +81,41 @@ class RunSummary:
 
 def run_metadata(models: Mapping[Direction, ModelInfo], takes: TakeSet, config: PredictConfig) -> RunMetadata:
     """What the results depend on."""
+    used = {direction: models[direction] for direction in config.directions}
+    digest = digest_of_files(takes.annotations)
+    cycle = {} if config.cycle is None else {"cycle": cycle_settings(models, digest, config, config.cycle)}
     return RunMetadata(
-        model=", ".join(dict.fromkeys(model.name for model in models.values())),
-        checkpoints={direction: model.digest for direction, model in models.items()},
+        model=", ".join(dict.fromkeys(model.name for model in used.values())),
+        checkpoints={direction: model.digest for direction, model in used.items()},
         memory=_json_values(config.memory),
         predict={
-            "dtype": ", ".join(dict.fromkeys(model.dtype for model in models.values())),
+            "dtype": ", ".join(dict.fromkeys(model.dtype for model in used.values())),
             "video": config.video_size,
             "pixels": config.pixels,
             "mask_size": config.mask_size,
             "objects": sorted(config.objects),
             **({} if config.calibration is None else {"calibration": config.calibration.digest}),
+            **cycle,
         },
-        annotation_digest=digest_of_files(takes.annotations),
+        annotation_digest=digest,
     )
+
+
+def cycle_settings(
+    models: Mapping[Direction, ModelInfo], annotation_digest: str, config: PredictConfig, way: CycleWay
+) -> dict[str, Any]:
+    """What the way back depends on besides the predictions, which may be of another run, or of no run at all."""
+    back = {direction: models[opposite(direction)] for direction in config.directions}
+    return {
+        "way": way,
+        "checkpoints": {direction: model.digest for direction, model in back.items()},
+        "dtype": ", ".join(dict.fromkeys(model.dtype for model in back.values())),
+        "video": config.video_size,
+        "pixels": config.pixels,
+        "annotation_digest": annotation_digest,
+        "lmeec_version": __version__,
+        **({"memory": _json_values(config.memory)} if way == "tracked" else {}),
+    }
 
 
 def _json_values(settings: Any) -> Mapping[str, Any]:
@@ -130,7 +152,7 @@ class PredictJob:
     Attributes:
         takes: the takes.
         out: the results.
-        sources: the model of each direction, a built-in name or a path.
+        sources: the model of each direction of `PredictConfig.model_directions`, a built-in name or a path.
         config: what to predict.
         execution: how.
         overwrite: discard an existing output and the parts of earlier runs.
@@ -182,7 +204,7 @@ def predict_job(
     # Workers have folders of their own to be in.
     sources = {
         direction: str(Path(source).absolute()) if Path(source).exists() else source
-        for direction, source in checkpoint_sources(list(checkpoint), config.directions).items()
+        for direction, source in checkpoint_sources(list(checkpoint), config.model_directions).items()
     }
     found = find_takes(takes.absolute(), annotations=annotations, video=config.video_size, names=names)
     return PredictJob(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lmeec.config import ExecutionConfig
+from lmeec.config import ExecutionConfig, opposite
 from lmeec.errors import CameraError, DataError, DiskFullError, LmeecError, OutputError
 from lmeec.files.names import show
 from lmeec.inference.host_memory import bound_kernels, give_back_free_memory
@@ -206,9 +206,10 @@ class Worker:
         coverage = Coverage(tuple(sorted(pairs)), sources_of(take, cameras))
         start = time.monotonic()
         predictions = 0
+        back = None if self.config.cycle is None else self.models[opposite(job.direction)].model
         with (
             TakePredictor(
-                self.models[job.direction].model, take, job.direction, self.config, self.execution
+                self.models[job.direction].model, take, job.direction, self.config, self.execution, back
             ) as predictor,
             PartWriter(directory, run, take.uid, job.direction, job.piece, coverage) as part,
         ):

@@ -483,3 +483,40 @@ def test_released_pixels_of_small_videos_are_refused(predict, takes, out):
     assert refused.status != 0
     assert "videos of 448 pixels only" in refused.err
     assert not out.exists()
+
+
+def test_a_round_trip_of_each_prediction(predict, out, undisturbed):
+    assert predict("--cycle").status == 0
+    framed, plain = read_results(out), undisturbed
+    assert framed["cycle_iou"].null_count == framed["cycle_score"].null_count == 0
+    others = [name for name in framed.column_names if not name.startswith("cycle_")]
+    assert framed.select(others).equals(plain.select(others))
+    assert read_metadata(out).predict["cycle"]["way"] == "frame"
+    refused = predict("--cycle", "--cycle-memory")
+    assert refused.status == 1
+    assert "cycle.way: 'frame' and 'tracked'" in refused.err
+    assert predict("--cycle", "--cycle-memory", "--overwrite").status == 0
+    assert read_results(out)["cycle_score"].to_pylist() != framed["cycle_score"].to_pylist()
+    alone = predict("--cycle-memory", "--overwrite")
+    assert alone.status == 2
+    assert "needs --cycle" in alone.err
+
+
+def test_the_way_back_has_the_weights_of_the_other_direction(takes, tiny, tmp_path):
+    other = write_tiny(tmp_path / "other.safetensors", seed=7)
+
+    def scores(name, *checkpoints):
+        path = tmp_path / name
+        options = [part for one in checkpoints for part in ("--checkpoint", one)]
+        done = lmeec("predict", takes.root, "-o", path, "--direction", "ego2exo", "--cycle", *options)
+        return done, read_results(path)["cycle_score"].to_pylist() if done.status == 0 else None
+
+    _, same = scores("same.parquet", tiny)
+    done, pair = scores("pair.parquet", f"ego2exo={tiny}", f"exo2ego={other}")
+    assert done.status == 0, done.err
+    assert len(pair) == len(same) > 0
+    assert not set(pair) & set(same)
+    assert set(read_metadata(tmp_path / "pair.parquet").checkpoints) == {"ego2exo"}
+    lacking, _ = scores("lacking.parquet", f"ego2exo={tiny}")
+    assert lacking.status == 1
+    assert "no checkpoint for exo2ego" in lacking.err

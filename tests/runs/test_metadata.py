@@ -21,6 +21,7 @@ CHANGES = {
     "mask_size": "square",
     "objects": ("cup_0",),
     "calibration": SimpleNamespace(digest="ca11"),
+    "cycle": "frame",
 }
 
 
@@ -29,7 +30,7 @@ def models(*directions, dtype="float32"):
 
 
 def metadata(config, **loaded):
-    return run_metadata(models(*config.directions, **loaded), TAKES, config)
+    return run_metadata(models(*config.model_directions, **loaded), TAKES, config)
 
 
 def test_files_keep_what_they_kept_so_that_older_runs_go_on():
@@ -51,6 +52,32 @@ def test_files_keep_what_they_kept_so_that_older_runs_go_on():
         "annotation_digest": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         "schema_version": 2,
     }
+
+
+def test_the_way_back_is_kept_beside_what_the_predictions_depend_on():
+    """So that runs without it go on, and one direction depends on the weights of the other."""
+    config = PredictConfig(directions=("ego2exo",))
+    loaded = models("ego2exo") | {"exo2ego": ModelInfo("other", "2e", "cpu", "float32")}
+    plain, framed, tracked = (
+        json.loads(run_metadata(loaded, TAKES, dataclasses.replace(config, cycle=way)).to_json())
+        for way in (None, "frame", "tracked")
+    )
+    kept = framed["predict"].pop("cycle")
+    assert kept.pop("lmeec_version")
+    assert kept == {
+        "way": "frame",
+        "checkpoints": {"ego2exo": "2e"},
+        "dtype": "float32",
+        "video": "auto",
+        "pixels": "fast",
+        "annotation_digest": plain["annotation_digest"],
+    }
+    assert tracked["predict"].pop("cycle") == kept | {
+        "way": "tracked",
+        "memory": plain["memory"],
+        "lmeec_version": plain["lmeec_version"],
+    }
+    assert plain == framed == tracked
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(PredictConfig)])

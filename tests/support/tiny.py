@@ -28,7 +28,15 @@ TINY = ModelConfig(
 )
 
 
-def write_tiny(path: Path, seed: int = 1) -> Path:
-    """A checkpoint of the tiny model with random weights that see the object in every frame."""
-    write_safetensors(path, build_model(TINY, seed=seed).state_dict(), TINY)
+def write_tiny(path: Path, seed: int = 1, shift: float = 0.0) -> Path:
+    """A checkpoint of the tiny model with random weights that see the object in every frame, or, shifted, in some.
+
+    Args:
+        path: of the file.
+        seed: of the weights.
+        shift: is added to the object's score, which is some hundredths without.
+    """
+    weights = build_model(TINY, seed=seed).state_dict()
+    weights["sam_mask_decoder.pred_obj_score_head.layers.2.bias"] += shift
+    write_safetensors(path, weights, TINY)
     return path
