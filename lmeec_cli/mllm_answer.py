@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
     from lmeec.cluster.resources import Wanted
+    from lmeec.mllm.data.sample import Sample
     from lmeec.mllm.data.source import AskedClips
     from lmeec.mllm.evaluation.answering import Answering
 
@@ -31,8 +33,11 @@ def answer(
     question: Annotated[str | None, typer.Argument(help="What is asked.", show_default=False)] = None,
     *,
     model: Annotated[
-        Path, typer.Option(help="Folder of a model, as `lmeec mllm train` leaves it.", show_default=False)
-    ],
+        str,
+        typer.Option(
+            metavar="FOLDER|nano", help="Folder of a model, as `lmeec mllm train` leaves it, or the built-in one."
+        ),
+    ] = "nano",
     language: Annotated[
         Path | None,
         typer.Option(help="Folder of its language model, where it has been moved.", show_default=False),
@@ -45,6 +50,9 @@ def answer(
         float | None,
         typer.Option(help="End of the clip, in seconds.", show_default="the video's", rich_help_panel=_CLIP),
     ] = None,
+    caption: Annotated[
+        bool, typer.Option("--caption", help="Describe the clip, in place of a question.", rich_help_panel=_CLIP)
+    ] = False,
     option: Annotated[
         list[str] | None,
         typer.Option(help="An answer to choose from; repeat for each.", show_default="open", rich_help_panel=_CLIP),
@@ -84,29 +92,47 @@ def answer(
     One answer is printed; those to a file of questions go to a table, which `lmeec mllm evaluate` judges. A run that
     was stopped goes on where it was.
 
+    The built-in nano has seen nothing but drawn kitchens: it knows which object is handled, which action it is, with
+    which hand, whose hand it is, and what comes next, and nothing of real video. Other questions and words are no
+    error; it gives one of the answers that it has learned.
+
     **Examples**
 
-    One question:
+    One question, to the built-in model:
 
-        lmeec mllm answer kitchen.mp4 "What do I pick up?" --model exo2ego/stage3/model --start 12 --end 14
+        lmeec mllm answer kitchen.mp4 "Which object is handled here?" --start 12 --end 14
+
+    To a model of your own, with answers to choose from:
+
+        lmeec mllm answer kitchen.mp4 "Where is it put?" --model exo2ego/stage3/model --option table --option box
+
+    A description:
+
+        lmeec mllm answer kitchen.mp4 --caption
 
     A benchmark:
 
         lmeec mllm answer questions.json --kind egoschema --videos videos --model stage3/model -o answers.parquet
     """
+    if caption and (question is not None or option):
+        raise typer.BadParameter("a description goes without a question", param_hint="--caption")
     from lmeec.cluster.resources import Wanted
+    from lmeec.mllm.built_in import BUILT_IN, model_folder
     from lmeec.mllm.evaluation.answering import Answering
     from lmeec.mllm.evaluation.asking import AskConfig
 
+    folder = model_folder(model)
+    if model in BUILT_IN:
+        echo(f"note: {model} is a small model that has seen drawn scenes alone, and none for real video", err=True)
     answering = Answering(
-        model.absolute(),
+        folder,
         language and language.absolute(),
         AskConfig(batch=batch, open_tokens=tokens),
         device,
         dtype,
     )
-    if question is not None:
-        _answer_one(answering, video, question, start, end, tuple(option or ()))
+    if question is not None or caption:
+        _answer_one(answering, _sample(video, question, start, end, tuple(option or ())))
         return
     if out is None:
         raise typer.BadParameter("answers to a file of questions need a file to go to", param_hint="--out")
@@ -119,21 +145,24 @@ def answer(
     _answer_table(answering, clips, out.absolute(), wanted, overwrite=overwrite)
 
 
-def _answer_one(
-    answering: Answering,
-    video: Path,
-    question: str,
-    start: float | None,
-    end: float | None,
-    options: tuple[str, ...],
-) -> None:
+def _sample(
+    video: Path, question: str | None, start: float | None, end: float | None, options: tuple[str, ...]
+) -> Sample:
+    """What is asked of one video: a question, put as questions are learned, or, with None, a description."""
+    from lmeec.mllm.data.sample import CAPTION, Sample
+    from lmeec.mllm.data.templates import INSTRUCTIONS
+
+    sample = Sample("0", str(video.absolute()), video.name, CAPTION, options=options, start=start, end=end)
+    if question is None:
+        return sample
+    instruction = "" if options else INSTRUCTIONS["question_answering"][0]
+    return replace(sample, task="question", instruction=instruction, question=question)
+
+
+def _answer_one(answering: Answering, sample: Sample) -> None:
     from lmeec.errors import DataError
     from lmeec.mllm.data.reading import VideoClips
-    from lmeec.mllm.data.sample import Sample
 
-    sample = Sample(
-        "0", str(video.absolute()), video.name, "question", question=question, options=options, start=start, end=end
-    )
     (row,) = answering.ask(VideoClips([sample], None, answering.model_config.frames))
     if row.get("failure") is not None:
         raise DataError(row["failure"])

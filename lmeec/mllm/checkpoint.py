@@ -13,6 +13,7 @@ To answer, the ego encoder, the connector, F, the language model and its adapter
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,6 +129,9 @@ def save_mllm(
             "language": None if language is None else {"path": str(language.path), "digest": language.digest},
         }
         (aside / CONFIG).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+        for weights in aside.rglob("*.safetensors"):
+            # safetensors lets nobody but the owner read them.
+            shutil.copymode(aside / CONFIG, weights)
 
 
 def load_mllm(

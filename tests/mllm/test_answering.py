@@ -13,6 +13,7 @@ from lmeec.mllm.checkpoint import save_mllm
 from lmeec.mllm.data.reading import VideoClips
 from lmeec.mllm.data.sample import Sample
 from lmeec.mllm.data.sets import read_set
+from lmeec.mllm.data.templates import INSTRUCTIONS
 from lmeec.mllm.evaluation import answering as module
 from lmeec.mllm.evaluation.answering import Answering, answer_table
 from lmeec.mllm.evaluation.asking import AskConfig
@@ -46,7 +47,11 @@ def videos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def questions(videos):
     path = videos / "questions.json"
-    rows = [{"video": f"{number % 2}.mp4", "question": f"Which is number {number}?"} for number in range(QUESTIONS - 1)]
+    said = {"instruction": INSTRUCTIONS["question_answering"][0]}
+    rows = [
+        {"video": f"{number % 2}.mp4", "question": f"Which is number {number}?", **said}
+        for number in range(QUESTIONS - 1)
+    ]
     path.write_text(json.dumps([*rows, {"video": "lost.mp4", "question": "Which?", "answer": "none"}]))
     return path
 
@@ -75,6 +80,13 @@ def test_a_table_has_a_row_a_question_and_tells_clips_that_cannot_be_read(model,
     assert "--overwrite" in again.err
     alone = lmeec("mllm", "answer", videos / "1.mp4", "Which is number 1?", "--model", model, "--tokens", 4)
     assert alone.out.strip() == rows[1]["reply"].strip()
+
+
+def test_a_clip_is_described_without_a_question(model, videos):
+    done = lmeec("mllm", "answer", videos / "0.mp4", "--caption", "--model", model, "--tokens", 4)
+    assert done.status == 0, done.err
+    both = lmeec("mllm", "answer", videos / "0.mp4", "What?", "--caption", "--model", model)
+    assert (both.status, "without a question" in both.err) == (2, True)
 
 
 def test_a_table_needs_a_file_to_go_to(model, questions):
