@@ -29,7 +29,7 @@ SCENARIOS = ("Cooking", "Bike Repair", "Health", "Music", "Basketball")
 COMMANDS = {
     "clips": "clips {takes} --out {folder}/clips.parquet --overwrite --json",
     "clips, duplicates merged": "clips {takes} --out {folder}/merged.parquet --merge-duplicates overlapping --json",
-    "instruct": "clips instruct {folder}/clips.parquet --out {folder}/data.jsonl --json",
+    "instruct": "clips instruct {folder}/clips.parquet --out {folder}/data.json --json",
 }
 
 

@@ -184,8 +184,9 @@ def _run_ego_exoclip(wanted: EgoExoClip) -> None:
         overwrite=options.overwrite,
     )
     if wanted.instruct is not None:
-        conversations = InstructConfig(wanted.instruct.val_share, wanted.instruct.seed)
-        write_conversations(options.out, wanted.instruct.out, conversations, overwrite=True)
+        asked = wanted.instruct
+        conversations = InstructConfig(asked.val_share, asked.seed, asked.in_words)
+        write_conversations(options.out, asked.out, conversations, videos=asked.videos, overwrite=True)
     raise typer.Exit(status)
 
 

@@ -102,6 +102,8 @@ class Instruct(_Strict):
     out: Path
     val_share: float = 0.1
     seed: int = 0
+    videos: Path | None = None
+    in_words: bool = False
 
 
 class EgoExoClip(_Strict):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Task = Literal["describe", "best_view", "manipulated", "next"]
+Task = Literal["describe", "manipulated", "next"]
 
 QUESTIONS: Mapping[Task, tuple[str, ...]] = {
     "describe": (
@@ -18,21 +18,9 @@ QUESTIONS: Mapping[Task, tuple[str, ...]] = {
         "Write a caption for this moment.",
         "Which action does this clip show?",
         "Tell me what goes on in the video.",
-        "How would you narrate this clip, where C is the person with the camera and O somebody else?",
+        "How would you narrate this clip?",
         "Look at the clip and sum up the action.",
         "In a few words: what is being done?",
-    ),
-    "best_view": (
-        "This action was filmed by {cameras}; you see {shown}. Which of them shows it best?",
-        "You are watching camera {shown}. Out of {cameras}, which view is the best for this action?",
-        "The static cameras are {cameras}, and this is {shown}. Name the one with the best view.",
-        "Is {shown}, which you see here, the best view of this action, or is it another of {cameras}?",
-        "Choose from {cameras} the camera to follow this action with. The clip is from {shown}.",
-        "If you could keep one of the views {cameras}, which would it be? Here you see {shown}.",
-        "{cameras} saw this: from where is it clearest? The view before you is {shown}.",
-        "A director has {cameras} at hand and shows {shown}. Which camera should be on screen?",
-        "Judge this view, {shown}, against the others of {cameras}: which one is best?",
-        "Which camera of {cameras} gives the clearest picture of what is done here, filmed from {shown}?",
     ),
     "manipulated": (
         "Which objects are being handled?",
@@ -59,12 +47,7 @@ QUESTIONS: Mapping[Task, tuple[str, ...]] = {
         "Continue the story: what is done next?",
     ),
 }
-"""`{cameras}` are all exo cameras that filmed it, `{shown}` is the one of the clip."""
-
 TASKS: tuple[Task, ...] = tuple(QUESTIONS)
-
-BEST_IS_SHOWN = "{best}, the view in this clip, shows it best."
-BEST_IS_ANOTHER = "{best} shows it best, better than {shown} in this clip."
 
 
 def enumeration(names: list[str]) -> str:

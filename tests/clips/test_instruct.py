@@ -15,7 +15,7 @@ from lmeec.clips.read import METADATA_KEY, SUMMARY_KEY, VERSION_KEY
 from lmeec.clips.schema import SCHEMA, SCHEMA_VERSION
 from lmeec.clips.summary import Tally
 from lmeec.clips.templates import QUESTIONS, TASKS
-from lmeec.errors import ConfigError, OutputError
+from lmeec.errors import ConfigError, DataError, OutputError
 from tests.support.command import lmeec
 from tests.support.damage import damage_rows
 
@@ -114,36 +114,28 @@ def test_answers_are_true(table, tmp_path):
         elif record["task"] == "next":
             assert answer == f"{take} does {number + 1}"
             assert number < 30
-        elif record["task"] == "manipulated":
+        else:
+            assert record["task"] == "manipulated"
             assert answer == "The blue mug and the pan."
             assert number % 3 == 0
-        else:
-            shown, best = record["video"].split("/")[2], CAMERAS[number % 3]
-            assert number % 2
-            assert answer.startswith(f"{best}")
-            assert answer.endswith("the view in this clip, shows it best.") == (shown == best)
-            assert all(camera in record["conversations"][0]["value"] for camera in CAMERAS)
 
 
 def test_tasks_questions_and_answers_are_balanced(table, tmp_path):
     done = write_instructions(table, tmp_path / "data.jsonl", InstructConfig())
     records = read(tmp_path / "data.jsonl")
-    assert done.candidates["train"] == {"describe": 540, "best_view": 270, "manipulated": 180, "next": 522}
+    assert done.candidates["train"] == {"describe": 540, "manipulated": 180, "next": 522}
     assert done.conversations["train"] == dict.fromkeys(TASKS, 180)
     assert Counter(record["task"] for record in records) == done.conversations["train"]
     for task in TASKS:
         asked = Counter(record["conversations"][0]["value"] for record in by_task(records, task))
-        if task != "best_view":
-            assert set(asked) == {f"<video>\n{question}" for question in QUESTIONS[task]}
-            assert set(asked.values()) == {18}
-    best = [record["conversations"][1]["value"].endswith("shows it best.") for record in by_task(records, "best_view")]
-    assert sum(best) == 90
+        assert set(asked) == {f"<video>\n{question}" for question in QUESTIONS[task]}
+        assert set(asked.values()) == {18}
     views = Counter(record["video"].split("/")[2] for record in by_task(records, "describe"))
     assert views["aria01"] == 90, "half from the ego view"
 
 
 def test_each_task_has_ten_questions_that_differ():
-    assert set(TASKS) == {"describe", "best_view", "manipulated", "next"}
+    assert set(TASKS) == {"describe", "manipulated", "next"}
     for questions in QUESTIONS.values():
         assert len(set(questions)) == 10
         assert len({question.split()[0] for question in questions}) >= 4, "they do not all begin alike"
@@ -234,7 +226,7 @@ def test_damaged_rows_are_told(table, tmp_path):
 
 
 def test_what_cannot_be_asked_is_not(tmp_path):
-    """Not what follows another annotator's clip or one at the same time, nor the best of one camera; no unseen ego."""
+    """Not what follows another annotator's clip or one at the same time, and no unseen ego view."""
     clips = [
         clip("take", 1, best=None, annotator="ben", ego_visible=False),
         clip("take", 2, cameras=("cam01",), best="cam01", ego_visible=False),
@@ -243,7 +235,7 @@ def test_what_cannot_be_asked_is_not(tmp_path):
     ]
     table = write_table(tmp_path / "clips.parquet", clips)
     done = write_instructions(table, tmp_path / "data.jsonl", InstructConfig(val_share=0.0))
-    assert done.candidates["train"] == {"describe": 4, "best_view": 2, "manipulated": 0, "next": 2}
+    assert done.candidates["train"] == {"describe": 4, "manipulated": 0, "next": 2}
     records = read(tmp_path / "data.jsonl")
     followed = {record["conversations"][1]["value"] for record in by_task(records, "next")}
     assert followed == {"take does 4"}
@@ -255,7 +247,7 @@ def test_the_command(table, tmp_path):
     out = tmp_path / "data.jsonl"
     done = lmeec("clips", "instruct", table, "--out", out)
     assert done.status == 0, done.err
-    assert "720 conversations about 18 takes" in done.out
+    assert "540 conversations about 18 takes" in done.out
     assert "data.val.jsonl" in done.out
     refused = lmeec("clips", "instruct", table, "--out", out)
     assert refused.status == 1
@@ -266,6 +258,55 @@ def test_the_command(table, tmp_path):
     done = lmeec("clips", "instruct", plain, "--out", tmp_path / "plain.jsonl")
     assert done.status == 0
     assert "without --results" in done.err
+
+
+def test_a_loader_of_one_array_reads_it(table, tmp_path):
+    """VideoLLaMA2's and LLaVA-Video's: json.load gives a list of samples with one video, a turn of each speaker."""
+    write_instructions(table, tmp_path / "data.json", InstructConfig())
+    write_instructions(table, tmp_path / "data.jsonl", InstructConfig())
+    for name in ("data", "data.val"):
+        with (tmp_path / f"{name}.json").open() as file:
+            samples = json.load(file)
+        assert isinstance(samples, list)
+        assert samples == read(tmp_path / f"{name}.jsonl")
+        for sample in samples:
+            assert isinstance(sample["video"], str)
+            roles = {"human": "user", "gpt": "assistant"}
+            assert [roles[turn["from"]] for turn in sample["conversations"]] == ["user", "assistant"]
+            assert "<video>" in sample["conversations"][0]["value"]
+    lone = write_table(tmp_path / "lone.parquet", [clip("take", 1)])
+    write_instructions(lone, tmp_path / "lone.json", InstructConfig())
+    assert json.loads((tmp_path / "lone.val.json").read_text()) == []
+    with pytest.raises(OutputError, match=r"data\.txt: give `out` a name that ends in \.json"):
+        write_instructions(table, tmp_path / "data.txt", InstructConfig())
+
+
+def test_only_clips_that_were_cut_are_asked_about(tmp_path):
+    """Of the second clip there is the ego view alone, of the third nothing."""
+    table = write_table(tmp_path / "clips.parquet", [clip("take", number) for number in (1, 2, 3)])
+    cut = [f"videos/take/{camera}/1.mp4" for camera in ("aria01", *CAMERAS)] + ["videos/take/aria01/2.mp4"]
+    for name in cut:
+        (tmp_path / "cut" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cut" / name).touch()
+    everything = InstructConfig(val_share=0.0)
+    done = write_instructions(table, tmp_path / "data.jsonl", everything, videos=tmp_path / "cut")
+    assert (done.clips, done.without_video) == (3, 1)
+    assert {record["video"] for record in read(tmp_path / "data.jsonl")} <= set(cut)
+    assert {record["id"] for record in by_task(read(tmp_path / "data.jsonl"), "next")} == {
+        "take-0-1-next",
+        "take-0-2-next",
+    }
+    told = lmeec("clips", "instruct", table, "--out", tmp_path / "told.json", "--videos", tmp_path / "cut")
+    assert "left out 1 of 3 clips" in told.err
+    with pytest.raises(DataError, match="none of the 3 clips"):
+        write_instructions(table, tmp_path / "none.jsonl", everything, videos=tmp_path / "elsewhere")
+
+
+def test_people_in_words(tmp_path):
+    table = write_table(tmp_path / "clips.parquet", [clip("take", 1, text="C hands O the lid.")])
+    write_instructions(table, tmp_path / "data.jsonl", InstructConfig(val_share=0.0, in_words=True))
+    (record,) = read(tmp_path / "data.jsonl")
+    assert record["conversations"][1]["value"] == "The camera wearer hands another person the lid."
 
 
 def test_wrong_input_is_told(table, tmp_path):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lmeec.clips.captions import caption_of
 from lmeec.errors import DataError
-from lmeec.mllm.data.captions import caption_of
 from lmeec.mllm.data.egomcq import read_egomcq
 from lmeec.mllm.data.egoschema import read_egoschema
 from lmeec.mllm.data.egotaskqa import read_egotaskqa

@@ -1,8 +1,8 @@
-"""Conversations about clips, as `lmeec clips instruct` writes them and LLaVA and VideoLLaMA2 read them.
+"""Conversations about clips, as `lmeec clips instruct` writes them and LLaVA-Video and VideoLLaMA2 read them.
 
-JSON lines of {"id", "video", "conversations": [{"from": "human", "value"}, {"from": "gpt", "value"}], "task",
-"take_uid"}; `video` is a clip that `lmeec clips` cut, or, with the clips table, the stretch of a take's own video
-that it is of.
+A JSON array, or JSON lines, of {"id", "video", "conversations": [{"from": "human", "value"}, {"from": "gpt", "value"}],
+"task", "take_uid"}; `video` is a clip that `lmeec clips` cut, or, with the clips table, the stretch of a take's own
+video that it is of.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from lmeec.clips.captions import caption_of
 from lmeec.clips.read import scan_clip_takes
 from lmeec.errors import DataError
-from lmeec.mllm.data.captions import caption_of
 from lmeec.mllm.data.questions_file import unique
 from lmeec.mllm.data.records import placed, read_records
 from lmeec.mllm.data.sample import Sample

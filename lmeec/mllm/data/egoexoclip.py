@@ -19,13 +19,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lmeec.clips.captions import caption_of
 from lmeec.clips.extract import SHARDS_FOLDER
 from lmeec.clips.read import scan_clip_takes
 from lmeec.errors import DataError
 from lmeec.files.names import show
 from lmeec.files.reading import understanding
 from lmeec.files.whole import naming_the_file
-from lmeec.mllm.data.captions import caption_of
 from lmeec.mllm.data.frames import read_clip
 from lmeec.mllm.data.sample import Clip, Sample
 from lmeec.mllm.data.templates import INSTRUCTIONS, even_places

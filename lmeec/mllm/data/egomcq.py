@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from lmeec.clips.captions import caption_of
 from lmeec.errors import DataError
 from lmeec.files.json import decode_file, decoder_of
 from lmeec.files.reading import in_short
-from lmeec.mllm.data.captions import caption_of
 from lmeec.mllm.data.questions_file import unique
 from lmeec.mllm.data.records import placed
 from lmeec.mllm.data.sample import Sample

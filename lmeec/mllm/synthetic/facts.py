@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lmeec.mllm.data.captions import caption_of
+from lmeec.clips.captions import caption_of
 from lmeec.mllm.pixels import frame_indices
 from lmeec.synthetic.descriptions import sentences
 from lmeec.synthetic.motion import FETCH, INSPECT, MOVE, STASH

@@ -1,4 +1,4 @@
-"""Sentences of annotators as captions: who acts is told in words, as Exo2Ego rewrites them."""
+"""Sentences of annotators as captions: who acts is told in words, as Exo2Ego rewrites them (arXiv 2503.09143)."""
 
 from __future__ import annotations
 
