@@ -54,12 +54,14 @@ class Example:
             needs none.
         exo: those of an exo camera at the same instants; None where there are none.
         origin: where the clip is from, for messages.
+        marks: uint8 [2, T, M, 3], what cells of both views show; None but of drawn clips.
     """
 
     text: TextTokens
     ego: np.ndarray | None = None
     exo: np.ndarray | None = None
     origin: str = ""
+    marks: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,13 @@ class Batch:
         ego: uint8 [B, T, 3, S, S]; None if the examples have none.
         exo: the same of the exo cameras.
         texts: B texts, as long as they are: the model pads them.
+        marks: uint8 [B, 2, T, M, 3], the ego view first; None if an example has none.
     """
 
     ego: Tensor | None
     exo: Tensor | None
     texts: tuple[TextTokens, ...]
+    marks: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -86,7 +90,9 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The batch on another device."""
-        return replace(self, ego=_moved(self.ego, device), exo=_moved(self.exo, device))
+        return replace(
+            self, ego=_moved(self.ego, device), exo=_moved(self.exo, device), marks=_moved(self.marks, device)
+        )
 
 
 def collate(examples: Sequence[Example]) -> Batch:
@@ -95,10 +101,12 @@ def collate(examples: Sequence[Example]) -> Batch:
     Raises:
         DataError: a clip without frames, or clips of different shapes; names the clip.
     """
+    marks = [one.marks for one in examples if one.marks is not None]
     return Batch(
         ego=_stacked("ego", [one.ego for one in examples], examples),
         exo=_stacked("exo", [one.exo for one in examples], examples),
         texts=tuple(one.text for one in examples),
+        marks=torch.from_numpy(np.stack(marks)) if len(marks) == len(examples) else None,
     )
 
 

@@ -9,11 +9,13 @@ import torch
 
 from lmeec.errors import DataError
 from lmeec.mllm.losses import ccl_loss, kl_loss, vtg_loss
+from lmeec.mllm.marks_head import marks_loss
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from lmeec.mllm.batch import Batch
+    from lmeec.mllm.marks_head import MarksHead
     from lmeec.mllm.model import Exo2Ego
     from lmeec.mllm.settings import LossConfig, Stage
 
@@ -25,16 +27,19 @@ class Objective:
     Attributes:
         stage: its number.
         losses: weights and choices.
+        marks: tells what cells show, in stage 0; None does without.
     """
 
     stage: Stage
     losses: LossConfig
+    marks: MarksHead | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """The losses that there are, their sum first."""
-        of_pairs = {"kl": self.losses.use_kl, "ccl": self.losses.use_ccl} if self.stage == 2 else {}
-        return ("loss", "vtg", *(name for name, used in of_pairs.items() if used))
+        paired = self.stage == 2
+        others = {"kl": paired and self.losses.use_kl, "ccl": paired and self.losses.use_ccl, "marks": self.marks}
+        return ("loss", "vtg", *(name for name, used in others.items() if used))
 
     def texts(self, batch: Batch) -> int:
         """How many times a batch's texts are learned: in stage 0 once with each view."""
@@ -48,7 +53,8 @@ class Objective:
             batch: on its device, with the views that the stage needs.
 
         Returns:
-            `vtg`, the sum over learned tokens; in stage 2 also `kl` and `ccl`, means over the batch, where used.
+            `vtg`, the sum over learned tokens; where used, `kl` and `ccl` in stage 2 and `marks` in stage 0, means over
+            the batch.
 
         Raises:
             DataError: a view is missing.
@@ -64,14 +70,20 @@ class Objective:
 
     def _captions_of_each_view(self, model: Exo2Ego, batch: Batch) -> dict[str, Tensor]:
         views = [
-            model.tokens(features(batch))
+            features(batch)
             for features, frames in ((model.ego_features, batch.ego), (model.exo_features, batch.exo))
             if frames is not None
         ]
         if not views:
             raise DataError("the clips have no frames")
-        texts = batch.texts * len(views)
-        return {"vtg": vtg_loss(model.answer_log_probabilities(torch.cat(views), texts))}
+        texts, seen = batch.texts * len(views), torch.cat([model.tokens(features) for features in views])
+        found = {"vtg": vtg_loss(model.answer_log_probabilities(seen, texts))}
+        if self.marks is not None:
+            if batch.marks is None:
+                raise DataError("the clips have no marks: only those of synthetic takes have; set losses.marks to 0")
+            told = [marks_loss(self.marks(x), shown) for x, shown in zip(views, batch.marks.unbind(1), strict=True)]
+            found["marks"] = torch.stack(told).mean()
+        return found
 
     def _guidance(self, model: Exo2Ego, batch: Batch) -> dict[str, Tensor]:
         losses = self.losses
@@ -102,7 +114,7 @@ class Objective:
             share: clips of this batch over those of the whole step.
         """
         total = found["vtg"] / answers
-        for name, weight in (("kl", self.losses.kl), ("ccl", self.losses.ccl)):
+        for name, weight in (("kl", self.losses.kl), ("ccl", self.losses.ccl), ("marks", self.losses.marks)):
             if name in found:
                 total = total + weight * share * found[name]
         return total

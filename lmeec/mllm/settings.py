@@ -59,7 +59,7 @@ class StageConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the losses of stage 2, and how they are taken; the text's loss has weight 1.
+    """Weights of the losses of stages 2 and 0, and how they are taken; the text's loss has weight 1.
 
     Attributes:
         ccl: of the cycles.
@@ -68,6 +68,8 @@ class LossConfig:
             trained.
         kl_pool: take means of the features before they are compared: over `space`, or `space_time`.
         temperature: of the softmax.
+        marks: of what the cells of drawn pictures show, in a stage 0 that trains everything on synthetic takes. Stands
+            in for what encoders that do not begin from nothing have learned before; 0 does without.
     """
 
     ccl: float = 1.0
@@ -75,12 +77,14 @@ class LossConfig:
     cycle: Cycle = "both"
     kl_pool: Pool = "none"
     temperature: float = 1.0
+    marks: float = 0.0
 
     def __post_init__(self) -> None:
         require(self.ccl >= 0, "losses.ccl", self.ccl, "zero or more")
         require(self.kl >= 0, "losses.kl", self.kl, "zero or more")
         require(self.cycle in get_args(Cycle), "losses.cycle", self.cycle, f"one of {', '.join(get_args(Cycle))}")
         require(self.kl_pool in get_args(Pool), "losses.kl_pool", self.kl_pool, f"one of {', '.join(get_args(Pool))}")
+        require(self.marks >= 0, "losses.marks", self.marks, "zero or more")
         require(self.temperature > 0, "losses.temperature", self.temperature, "positive")
 
     @property
@@ -169,6 +173,7 @@ class MllmTrainConfig:
             stage1=StageConfig(32, 3e-4, steps=150),
             stage2=StageConfig(32, 5e-4, steps=300),
             stage3=StageConfig(32, 5e-4, steps=300),
+            losses=LossConfig(marks=1.0),
             micro_batch=32,
             recompute=False,
             weight_decay=0.01,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from lmeec.mllm.hugging_face import PreTrainedTokenizerBase
+    from lmeec.mllm.marks_head import MarksHead
     from lmeec.mllm.model import Exo2Ego
     from lmeec.mllm.settings import MllmTrainConfig, Stage
     from lmeec.training.group import Group
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 MODEL, BEST = "model", "best"
 """Folders of the weights in a training's folder."""
 
-_LOSSES = ("loss", "vtg", "kl", "ccl")
+_LOSSES = ("loss", "vtg", "kl", "ccl", "marks")
 
 
 class StageTask:
@@ -47,6 +48,7 @@ class StageTask:
         language: where the language model is that is not trained; None if it is written with the others.
         autocast: arithmetic of the large operations, if it is not that of the weights.
         sharded: whether parameters are divided among the workers.
+        marks: is trained along in stage 0, and left out of what is written.
     """
 
     def __init__(
@@ -59,11 +61,14 @@ class StageTask:
         language: LanguageSource | None = None,
         autocast: torch.dtype | None = None,
         sharded: bool = False,
+        marks: MarksHead | None = None,
     ) -> None:
         self.model, self.tokenizer, self.stage, self.training = model, tokenizer, stage, training
         self.language, self._autocast, self._sharded = language, autocast, sharded
-        self._objective = Objective(stage, training.losses)
+        self._objective = Objective(stage, training.losses, marks)
         self._trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
+        if marks is not None:
+            self._trained |= {f"marks.{name}": value for name, value in marks.named_parameters()}
         rate = training.stage(stage).lr
         groups = [{"params": list(self._trained.values()), "lr": rate, "base_lr": rate}]
         self.optimiser = torch.optim.AdamW(groups, betas=training.betas, weight_decay=training.weight_decay)

@@ -14,6 +14,7 @@ from lmeec.mllm.checkpoint import LanguageSource, load_mllm, read_config, read_p
 from lmeec.mllm.config import PRESETS
 from lmeec.mllm.data.examples import Examples
 from lmeec.mllm.data.words import reply_of, words_of
+from lmeec.mllm.marks_head import MarksHead
 from lmeec.mllm.model import Exo2Ego
 from lmeec.mllm.pretrained import Pretrained, load_pretrained, with_sizes_of
 from lmeec.mllm.prompt import Prompter
@@ -139,6 +140,7 @@ def train_stage(
             language=begun.language,
             autocast=dtype if dtype != torch.float32 else None,
             sharded=sharded,
+            marks=_marks(job, model.config, device),
         )
         loop = Loop(task, _pace(training, stage, steps), steps, group)
         values = training.to_dict()
@@ -160,6 +162,13 @@ def train_stage(
             about=f"stage {stage} ({NAMES[stage]}), begun with {begun.about}, on {about}, on {device} in {name}",
         )
         return train_in_folder(loop, folder, source, said, reporter, stopping=stopping)
+
+
+def _marks(job: MllmTrainJob, config: MllmConfig, device: torch.device) -> MarksHead | None:
+    training = job.training
+    if job.stage == 0 and training.stage0.train_all and training.losses.marks and job.data.synthetic:
+        return MarksHead(config.encoder, training.seed).to(device)
+    return None
 
 
 def jobs_of(job: MllmTrainJob, stages: tuple[Stage, ...]) -> Iterator[MllmTrainJob]:

@@ -10,6 +10,7 @@ import pytest
 from lmeec.errors import ConfigError, DataError
 from lmeec.mllm.synthetic.drawing import cameras, draw_take
 from lmeec.mllm.synthetic.facts import Facts, plan_takes
+from lmeec.mllm.synthetic.marks import COLOURS, SHAPES
 from lmeec.mllm.synthetic.questions import TASKS, answer_of, captions, questions, text_only_accuracy
 from lmeec.mllm.synthetic.store import drawn_clips
 from lmeec.mllm.synthetic.world import SEEDS, TAKES, World
@@ -42,10 +43,32 @@ def test_both_views_are_drawn_of_the_same_frames_of_one_take(plans):
     drawn = draw_take(WORLD, seed, planned)
     scene = make_scene(seed, WORLD.scene)
     assert drawn
-    for facts, pictures in drawn:
-        for view, camera in zip(pictures, cameras(scene, WORLD), strict=True):
-            again = [Renderer(scene, camera, (48, 48)).render(frame).rgb for frame in facts.frames]
+    for one in drawn:
+        for view, camera in zip(one.pictures, cameras(scene, WORLD), strict=True):
+            again = [Renderer(scene, camera, (48, 48)).render(frame).rgb for frame in one.facts.frames]
             np.testing.assert_array_equal(view, again)
+
+
+def test_marks_say_what_each_cell_shows(plans):
+    """Counted pixel by pixel: the most frequent thing of a cell from 12 pixels on, and the handled one."""
+    seed, planned = plans[0]
+    scene = make_scene(seed, WORLD.scene)
+    handled = {one.facts: one.object for one in planned}
+    told = 0
+    for one in draw_take(WORLD, seed, planned):
+        for marks, camera in zip(one.marks, cameras(scene, WORLD), strict=True):
+            for cells, number in zip(marks, one.facts.frames, strict=True):
+                objects = Renderer(scene, camera, (48, 48)).render(number).objects
+                for cell, (colour, shape, is_handled) in enumerate(cells.tolist()):
+                    row, column = divmod(cell, 3)
+                    pixels = objects[16 * row : 16 * row + 16, 16 * column : 16 * column + 16].ravel().tolist()
+                    counts = {thing: pixels.count(thing + 1) for thing in range(len(scene.objects))}
+                    assert is_handled == (counts[handled[one.facts]] >= 12)
+                    most = max(counts, key=counts.__getitem__)
+                    name = f"{COLOURS[colour - 1]} {SHAPES[shape - 1]}_0" if colour else None
+                    assert name == (scene.objects[most].name if counts[most] >= 12 else None)
+                    told += colour > 0
+    assert told
 
 
 def test_what_is_true_of_a_clip_is_what_happens_in_its_scene(plans):
@@ -69,7 +92,7 @@ def test_only_clips_are_kept_whose_thing_both_views_show(plans):
     narrow = replace(World(), ego_focal=2.0)
     dropped = 0
     for seed, planned in plans[:2]:
-        kept = [facts for facts, _ in draw_take(narrow, seed, planned)]
+        kept = [drawn.facts for drawn in draw_take(narrow, seed, planned)]
         scene = make_scene(seed, narrow.scene)
         views = [Renderer(scene, camera, (128, 128)) for camera in cameras(scene, narrow)]
         for one in planned:
@@ -83,10 +106,10 @@ def test_only_clips_are_kept_whose_thing_both_views_show(plans):
 
 
 def test_the_ego_view_is_blurred_and_the_exo_view_is_sharp(plans):
-    _, pictures = draw_take(World(), *plans[0])[0]
+    pictures = draw_take(World(), *plans[0])[0].pictures
     steps = np.abs(np.diff(pictures.astype(float), axis=-2)).mean(axis=(1, 2, 3, 4))
     sharper = replace(World(), ego_blur=0.0)
-    _, unblurred = draw_take(sharper, *plans[0])[0]
+    unblurred = draw_take(sharper, *plans[0])[0].pictures
     assert steps[0] < 0.6 * np.abs(np.diff(unblurred[0].astype(float), axis=-2)).mean()
     np.testing.assert_array_equal(pictures[1], unblurred[1])
 
@@ -170,7 +193,7 @@ def test_pictures_that_were_cut_short_are_told_from_whole_ones(folder, tmp_path)
     drawn_clips(tmp_path, WORLD, "val", 1)
     file = next(tmp_path.glob("val-*/clips.rgb"))
     file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(DataError, match=r"clips\.rgb: drawn clips are damaged .* drawn anew"):
+    with pytest.raises(DataError, match=r"drawn clips are damaged \(clips\.rgb .* drawn anew"):
         drawn_clips(tmp_path, WORLD, "val", 1)
 
 

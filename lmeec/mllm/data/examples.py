@@ -114,6 +114,7 @@ class Examples:
             ego=self._square(clip.ego),
             exo=None if clip.exo is None else self._square(clip.exo),
             origin=str(clip.sample),
+            marks=clip.marks,
         )
 
     def _text(self, sample: Sample) -> TextTokens:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lmeec.mllm.synthetic.marks import marks_of
 from lmeec.synthetic.descriptions import MIN_VISIBLE_PIXELS
 from lmeec.synthetic.geometry import look_at
 from lmeec.synthetic.motion import STASH, HeadPath
@@ -24,7 +25,22 @@ if TYPE_CHECKING:
 _REFERENCE_SIDE = 448
 
 
-def draw_take(world: World, scene_seed: int, planned: list[Planned]) -> list[tuple[Facts, NDArray[np.uint8]]]:
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A clip.
+
+    Attributes:
+        facts: What is true of it.
+        pictures: uint8 [2, T, S, S, 3] RGB, the ego view first.
+        marks: uint8 [2, T, M, 3], see `lmeec.mllm.synthetic.marks`.
+    """
+
+    facts: Facts
+    pictures: NDArray[np.uint8]
+    marks: NDArray[np.uint8]
+
+
+def draw_take(world: World, scene_seed: int, planned: list[Planned]) -> list[Drawn]:
     """Draw the clips of a take; those whose thing one of the views does not show are left out.
 
     Args:
@@ -33,19 +49,22 @@ def draw_take(world: World, scene_seed: int, planned: list[Planned]) -> list[tup
         planned: As well.
 
     Returns:
-        Facts and pictures of each clip that is kept: uint8 [2, T, S, S, 3] RGB, the ego view first.
+        The clips that are kept.
     """
     if not planned:
         return []
     scene = make_scene(scene_seed, world.scene)
     renderers = [Renderer(scene, camera, (world.size, world.size)) for camera in cameras(scene, world)]
+    names = [thing.name.rsplit("_", 1)[0] for thing in scene.objects]
     least = MIN_VISIBLE_PIXELS * (world.size / 128) ** 2
     drawn = []
     for one in planned:
         views = [[renderer.render(frame) for frame in one.facts.frames] for renderer in renderers]
         visible = [np.mean([(frame.objects == one.object + 1).sum() for frame in view]) for view in views]
         if min(visible) >= least:
-            drawn.append((one.facts, np.stack([[frame.rgb for frame in view] for view in views])))
+            pictures = np.stack([[frame.rgb for frame in view] for view in views])
+            marks = np.stack([[marks_of(frame.objects, names, one.object) for frame in view] for view in views])
+            drawn.append(Drawn(one.facts, pictures, marks))
     return drawn
 
 

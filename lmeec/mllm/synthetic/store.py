@@ -1,4 +1,4 @@
-"""Drawn clips on disk: one file of pictures and one of facts, drawn once and mapped into memory by all who train.
+"""Drawn clips on disk: pictures, marks and facts, drawn once and mapped into memory by all who train.
 
 A folder's name has a digest of all that its pictures depend on. `clips.json` comes last, and says that all is there.
 """
@@ -20,8 +20,9 @@ import numpy as np
 from lmeec.errors import ConfigError, DataError
 from lmeec.files.whole import written_whole
 from lmeec.mllm.data.sample import Clip, Sample
-from lmeec.mllm.synthetic.drawing import draw_take
+from lmeec.mllm.synthetic.drawing import Drawn, draw_take
 from lmeec.mllm.synthetic.facts import Facts, plan_takes
+from lmeec.mllm.synthetic.marks import CELL
 from lmeec.mllm.synthetic.questions import captions, clip_of, questions
 from lmeec.mllm.synthetic.world import SEEDS, TAKES, Split, World
 
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_DRAWING = 1
-"""Raised when equal settings give other pictures, facts or questions than before."""
+_DRAWING = 2
+"""Raised when equal settings give other pictures, marks, facts or questions than before."""
 
-_PICTURES, _FACTS = "clips.rgb", "clips.json"
+_PICTURES, _MARKS, _FACTS = "clips.rgb", "clips.marks", "clips.json"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class DrawnClips:
     Attributes:
         facts: What is true of each.
         pictures: uint8 [N, 2, T, S, S, 3] RGB, the ego view first; mapped from the file.
+        marks: uint8 [N, 2, T, M, 3], what the pictures' cells show; mapped from the file.
         seed: Of the split.
         home: Folder that they are in.
         world: Their setting.
@@ -51,6 +53,7 @@ class DrawnClips:
 
     facts: tuple[Facts, ...]
     pictures: NDArray[np.uint8]
+    marks: NDArray[np.uint8]
     seed: int
     home: Path
     world: World
@@ -85,8 +88,9 @@ class ClipSet:
     def read(self, place: int) -> Clip:
         """A sample with its pictures."""
         sample = self.samples[place]
-        ego, exo = np.array(self.drawn.pictures[clip_of(sample)])
-        return Clip(sample, ego, exo)
+        number = clip_of(sample)
+        ego, exo = np.array(self.drawn.pictures[number])
+        return Clip(sample, ego, exo, np.array(self.drawn.marks[number]))
 
 
 def drawn_clips(
@@ -132,16 +136,18 @@ def _draw(
     plans = plan_takes(world, seed, takes)
     with (
         ThreadPoolExecutor(threads, "drawing") as pool,
-        written_whole(home / _PICTURES) as file,
+        written_whole(home / _PICTURES) as pictures,
+        written_whole(home / _MARKS) as marks,
     ):
-        ahead: deque[Future[list[tuple[Facts, NDArray[np.uint8]]]]] = deque(
+        ahead: deque[Future[list[Drawn]]] = deque(
             pool.submit(draw_take, world, *plan) for plan in islice(plans, 2 * threads)
         )
         done = 0
         while ahead:
-            for facts, pictures in ahead.popleft().result():
-                file.write(np.ascontiguousarray(pictures).data)
-                kept.append(facts)
+            for one in ahead.popleft().result():
+                pictures.write(np.ascontiguousarray(one.pictures).data)
+                marks.write(np.ascontiguousarray(one.marks).data)
+                kept.append(one.facts)
             ahead.extend(pool.submit(draw_take, world, *plan) for plan in islice(plans, 1))
             done += 1
             if on_progress is not None:
@@ -151,13 +157,18 @@ def _draw(
 
 
 def _opened(home: Path, world: World, seed: int) -> DrawnClips:
-    path = home / _PICTURES
     try:
         facts = msgspec.json.decode((home / _FACTS).read_bytes(), type=tuple[Facts, ...])
-        shape = (len(facts), 2, world.frames, world.size, world.size, 3)
-        if path.stat().st_size != int(np.prod(shape)):
-            raise ValueError(f"it has {path.stat().st_size} bytes, but {int(np.prod(shape))} belong there")
-        pictures = np.memmap(path, np.uint8, "r", shape=shape) if facts else np.zeros(shape, np.uint8)
+        looks = (len(facts), 2, world.frames)
+        pictures = _mapped(home / _PICTURES, (*looks, world.size, world.size, 3))
+        marks = _mapped(home / _MARKS, (*looks, (world.size // CELL) ** 2, 3))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: drawn clips are damaged ({error}); remove {home}, and they are drawn anew") from error
-    return DrawnClips(facts, pictures, seed, home, world)
+        raise DataError(f"{home}: drawn clips are damaged ({error}); remove it, and they are drawn anew") from error
+    return DrawnClips(facts, pictures, marks, seed, home, world)
+
+
+def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    size, wanted = path.stat().st_size, int(np.prod(shape))
+    if size != wanted:
+        raise ValueError(f"{path.name} has {size} bytes, but {wanted} belong there")
+    return np.memmap(path, np.uint8, "r", shape=shape) if size else np.zeros(shape, np.uint8)
