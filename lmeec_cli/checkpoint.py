@@ -18,7 +18,9 @@ checkpoint = typer.Typer(help="Look into checkpoint files, and make them small."
 
 @checkpoint.command()
 def inspect(
-    path: Annotated[Path, typer.Argument(help="Checkpoint file, .pt or .safetensors.", show_default=False)],
+    path: Annotated[
+        str, typer.Argument(help="Checkpoint file, .pt or .safetensors: a path or URL.", show_default=False)
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Say what a checkpoint holds, and whether it can predict.
@@ -29,9 +31,10 @@ def inspect(
 
         lmeec checkpoint inspect weights/EgoExo_checkpoint.safetensors --json | jq .config.image_size
     """
+    from lmeec.files.places import place
     from lmeec.model.checkpoint import read_checkpoint
 
-    facts = _facts(read_checkpoint(path))
+    facts = _facts(read_checkpoint(place(path)))
     if as_json:
         import json
 
@@ -80,6 +83,7 @@ def convert(
 def _facts(read: Checkpoint) -> dict[str, Any]:
     from lmeec.config import PRESETS
     from lmeec.errors import CheckpointError
+    from lmeec.files.reading import check_regular
     from lmeec.model.checkpoint import check_weights, config_of, weights_digest
 
     config = config_of(read)
@@ -91,7 +95,7 @@ def _facts(read: Checkpoint) -> dict[str, Any]:
         verdict = f"no: {str(error).removeprefix(f'{read.path}: ')}"
     return {
         "file": str(read.path),
-        "megabytes": round(read.path.stat().st_size / 1e6, 1),
+        "megabytes": round(check_regular(read.path, CheckpointError) / 1e6, 1),
         "tensors": len(read.tensors),
         "parameters": sum(tensor.numel() for tensor in read.tensors.values()),
         "types": sorted({str(tensor.dtype).removeprefix("torch.") for tensor in read.tensors.values()}),

@@ -59,16 +59,18 @@ clips.command("instruct")(instruct)
 @clips.callback()
 def make(
     takes: Annotated[
-        Path,
+        str,
         typer.Argument(
-            metavar="TAKES", help="Folder of a data set, as the `egoexo` downloader leaves it.", show_default=False
+            metavar="TAKES",
+            help="Folder of a data set, as the `egoexo` downloader leaves it, a path or URL.",
+            show_default=False,
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Parquet file to write.", show_default=False)],
     annotations: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="File of atomic descriptions.",
+            help="File of atomic descriptions, a path or URL.",
             show_default="all of TAKES/annotations/atomic_descriptions_{train,val}.json",
         ),
     ] = None,
@@ -228,12 +230,12 @@ def make(
 
 
 def make_table(
-    takes: Path,
+    takes: str,
     out: Path,
     config: ClipsConfig,
     extraction: Extraction | None,
     *,
-    annotations: Path | None,
+    annotations: str | None,
     results: Path | None,
     overwrite: bool,
     as_json: bool = False,
@@ -245,10 +247,16 @@ def make_table(
     """
     from lmeec.clips import make_clips, read_source
     from lmeec.files.names import check_parquet_name
+    from lmeec.files.places import place
 
     check_parquet_name(out)
     with _progress("opening videos") as show:
-        source = read_source(takes.absolute(), config, annotations=annotations, on_progress=show)
+        source = read_source(
+            place(takes).absolute(),
+            config,
+            annotations=None if annotations is None else place(annotations),
+            on_progress=show,
+        )
     for notice in source.notices:
         echo(f"note: {notice}", err=True)
     summary = make_clips(source, out, config, results=results, overwrite=overwrite)

@@ -8,6 +8,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from lmeec.errors import LmeecError
+from lmeec.files.secrets import without_secrets
 from lmeec.version import __version__
 from lmeec_cli.terminal import StandardOutputError, echo, without_standard_output
 
@@ -72,7 +73,7 @@ def _keep_details(error: BaseException, words: Sequence[str]) -> str:
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", errors="backslashreplace", prefix="lmeec-error-", suffix=".txt", delete=False
         ) as file:
-            file.write(details)
+            file.write(without_secrets(details))
     except OSError:  # no space there either, or no temporary folder
         return "what LMEEC_DEBUG=1 shows when you run the same command again"
     return f"{file.name}, which holds the traceback and the call"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,11 +12,14 @@ from lmeec_cli.terminal import echo
 
 def import_predictions(
     predictions: Annotated[
-        Path, typer.Argument(help="Prediction file of the correspondence challenge.", show_default=False)
+        str,
+        typer.Argument(help="Prediction file of the correspondence challenge, a path or URL.", show_default=False),
     ],
     annotations: Annotated[
-        Path,
-        typer.Option(help="Relations file, or the benchmark's processed ground truth.", show_default=False),
+        str,
+        typer.Option(
+            help="Relations file, or the benchmark's processed ground truth, a path or URL.", show_default=False
+        ),
     ],
     out: Annotated[str, typer.Option("--out", "-o", help="Parquet file to write.", show_default=False)],
     workers: Annotated[
@@ -46,9 +48,10 @@ def import_predictions(
     import dataclasses
     import json
 
+    from lmeec.files.places import place
     from lmeec.importing import import_predictions as convert
 
-    done = convert(predictions, annotations, out, overwrite=overwrite, workers=workers)
+    done = convert(place(predictions), place(annotations), out, overwrite=overwrite, workers=workers)
     notes = {
         f"predictions are missing and count as empty ({done.missing_takes} takes have none at all)": done.missing,
         "masks were resized to the evaluation size with nearest neighbour": done.resized,

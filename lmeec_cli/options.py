@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
 from lmeec.config import ClipFormat, CycleWay, Device, Direction, Precision, Video
 from lmeec_cli.settings import Sets
+
+if TYPE_CHECKING:
+    from lmeec.files.remote.cache import FileCache
 
 LogFormat = Literal["auto", "text", "json"]
 WhichDirections: TypeAlias = Literal[Direction, "both"]
@@ -22,16 +25,34 @@ _DTYPE_PREDICT = "With a large model, bfloat16 is faster too on CPUs with AMX or
 # Types of commands' parameters; one that ends in IfGiven leaves what a file of settings says.
 
 TakesFolder = Annotated[
-    Path,
+    str,
     typer.Argument(
-        metavar="TAKES", help="Folder of a data set, in the release or the processed layout.", show_default=False
+        metavar="TAKES",
+        help="Folder of a data set, in the release or the processed layout: a path, or a URL such as "
+        "s3://bucket/egoexo4d.",
+        show_default=False,
     ),
 ]
 Results = Annotated[
     str,
     typer.Argument(help="Parquet file or folder that `lmeec predict` wrote: a path or a URL.", show_default=False),
 ]
-RelationsFile = Annotated[Path | None, typer.Option(help="Relations file.", show_default="all in TAKES/annotations")]
+RelationsFile = Annotated[
+    str | None, typer.Option(help="Relations file, a path or URL.", show_default="all in TAKES/annotations")
+]
+CacheFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        help="Folder of this machine that keeps whole files of URLs, for all processes and runs. Without it the parts "
+        "of videos are read that are needed.",
+        show_default="none",
+    ),
+]
+CacheSize = Annotated[
+    str, typer.Option("--cache-size", help="What the files of --cache may take; the least recently used go first.")
+]
+CACHE_SIZE = "50GB"
 Takes = Annotated[
     list[str] | None, typer.Option("--take", help="Name or uid of a take; repeat for more.", show_default="all")
 ]
@@ -64,6 +85,18 @@ RoundTripMemory = Annotated[
 Seed = Annotated[int, typer.Option(help="The same seed gives the same output.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def file_cache(folder: Path | None, size: str) -> FileCache | None:
+    """What --cache and --cache-size ask for.
+
+    Raises:
+        ConfigError: the size is none.
+    """
+    from lmeec.files.remote.cache import FileCache, size_in_bytes
+
+    in_bytes = size_in_bytes(size)
+    return None if folder is None else FileCache(folder.absolute(), in_bytes)
 
 
 def auto_or_number(given: str, option: str) -> int | Literal["auto"]:

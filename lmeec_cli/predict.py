@@ -8,7 +8,10 @@ import typer
 
 from lmeec.config import DEFAULT_POLICY, CycleWay, Decoder, MaskSize, Pixels, Policy
 from lmeec_cli.options import (
+    CACHE_SIZE,
     Arithmetic,
+    CacheFolder,
+    CacheSize,
     CalibrationFile,
     ComputeOn,
     Directions,
@@ -21,6 +24,7 @@ from lmeec_cli.options import (
     Videos,
     auto_or_number,
     directions_of,
+    file_cache,
     log_format_option,
     ray_address_option,
     way_back,
@@ -45,11 +49,13 @@ def predict(
         list[str] | None,
         typer.Option(
             help="Built-in model, checkpoint file, folder with the released pair (EgoExo_checkpoint.pt and "
-            "ExoEgo_checkpoint.pt), or DIRECTION=FILE, once for each direction.",
+            "ExoEgo_checkpoint.pt), or DIRECTION=FILE, once for each direction. Files and folders may be URLs.",
             show_default="nano",
         ),
     ] = None,
     annotations: RelationsFile = None,
+    cache: CacheFolder = None,
+    cache_size: CacheSize = CACHE_SIZE,
     direction: Directions = "both",
     take: Takes = None,
     objects: Objects = None,
@@ -207,6 +213,7 @@ def predict(
         retries=retries,
         take_timeout=take_timeout,
         log_format=log_format,
+        cache=file_cache(cache, cache_size),
     )
     if status:
         raise typer.Exit(status)

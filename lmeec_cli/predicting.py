@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 
     from lmeec.cluster.resources import Wanted
     from lmeec.config import Direction, ExecutionConfig, PredictConfig
+    from lmeec.files.remote.cache import FileCache
     from lmeec.runs.predict import RunSummary
     from lmeec.runs.worker import ModelInfo
     from lmeec.tables import Output
@@ -24,19 +24,20 @@ _HOW_TO_GO_ON = "finished takes are kept: run the same command again to go on"
 
 
 def predict_takes(
-    takes: Path,
+    takes: str,
     out: str,
     config: PredictConfig,
     execution: ExecutionConfig,
     wanted: Wanted,
     *,
     checkpoint: Sequence[str],
-    annotations: Path | None,
+    annotations: str | None,
     names: Sequence[str],
     overwrite: bool,
     retries: int,
     take_timeout: float | None,
     log_format: LogFormat,
+    cache: FileCache | None = None,
 ) -> int:
     """Predict, and show how it goes; see `lmeec.runs.predict.predict_job` for the arguments.
 
@@ -71,6 +72,7 @@ def predict_takes(
         names=names,
         overwrite=overwrite,
         retries=retries,
+        cache=cache,
     )
     for warning in job.takes.warnings:
         echo(f"warning: {warning}", err=True)

@@ -201,7 +201,7 @@ def _predict(options: Predict, *, policy: Policy | None = None, out: str | None 
     from lmeec.analysis.calibration import read_calibration
     from lmeec.cluster.resources import Wanted
     from lmeec.config import ExecutionConfig, MemoryConfig, PredictConfig
-    from lmeec_cli.options import directions_of
+    from lmeec_cli.options import directions_of, file_cache
     from lmeec_cli.predicting import predict_takes
 
     return predict_takes(
@@ -225,6 +225,7 @@ def _predict(options: Predict, *, policy: Policy | None = None, out: str | None 
         retries=options.retries,
         take_timeout=options.take_timeout,
         log_format=options.log_format,
+        cache=file_cache(options.cache, options.cache_size),
     )
 
 

@@ -17,7 +17,7 @@ from lmeec.mllm.training_data import QuestionSet
 from lmeec.mllm.variants import VariantName
 from lmeec.training.config import TrainConfig
 from lmeec_cli.mllm_file import Exo2EgoSettings
-from lmeec_cli.options import LogFormat, WhichDirections, WhichFormats
+from lmeec_cli.options import CACHE_SIZE, LogFormat, WhichDirections, WhichFormats
 from lmeec_cli.train_file import Settings
 from lmeec_cli.yaml_file import read_yaml, refusal
 
@@ -29,10 +29,10 @@ class _Strict(BaseModel):
 class Predict(_Strict):
     """Options of `lmeec predict`, by the names that they have there."""
 
-    takes: Path
+    takes: str
     out: str
     checkpoint: list[str] = ["nano"]
-    annotations: Path | None = None
+    annotations: str | None = None
     direction: WhichDirections = "both"
     take: list[str] = []
     objects: list[str] = []
@@ -40,6 +40,8 @@ class Predict(_Strict):
     memory_size: Annotated[int, Field(ge=1)] | None = None
     device: Device = "auto"
     dtype: Precision = "auto"
+    cache: Path | None = None
+    cache_size: str = CACHE_SIZE
     video: Video = "auto"
     pixels: Pixels = "fast"
     calibration: Path | None = None
@@ -74,9 +76,9 @@ class Ablation(_Strict):
 class Clips(_Strict):
     """Options of `lmeec clips`, by the names that they have there."""
 
-    takes: Path
+    takes: str
     out: Path
-    annotations: Path | None = None
+    annotations: str | None = None
     video: Video = "auto"
     results: Path | None = None
     rule: ClipRule = "context"
@@ -120,9 +122,9 @@ class Train(_Strict):
     takes: str
     out: Path
     checkpoint: str | None = None
-    annotations: Path | None = None
-    validate_on: Annotated[Path | None, Field(alias="validate")] = None
-    validate_annotations: Path | None = None
+    annotations: str | None = None
+    validate_on: Annotated[str | None, Field(alias="validate")] = None
+    validate_annotations: str | None = None
     cache: Path | None = None
     workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     ray_address: str | None = None

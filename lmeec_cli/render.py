@@ -8,15 +8,17 @@ from typing import Annotated
 import typer
 
 from lmeec.config import Direction
-from lmeec_cli.options import Objects, RelationsFile, Results, Takes
+from lmeec_cli.options import CACHE_SIZE, CacheFolder, CacheSize, Objects, RelationsFile, Results, Takes, file_cache
 from lmeec_cli.terminal import echo
 
 
 def render(
     results: Results,
     takes: Annotated[
-        Path,
-        typer.Argument(metavar="TAKES", help="Folder of the data set that was predicted from.", show_default=False),
+        str,
+        typer.Argument(
+            metavar="TAKES", help="Folder of the data set that was predicted from, a path or URL.", show_default=False
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the videos or pictures.", show_default=False)],
     mosaic: Annotated[
@@ -26,6 +28,8 @@ def render(
     name: Objects = None,
     direction: Annotated[Direction | None, typer.Option(help="Only one direction.", show_default="both")] = None,
     annotations: RelationsFile = None,
+    cache: CacheFolder = None,
+    cache_size: CacheSize = CACHE_SIZE,
     height: Annotated[int, typer.Option(min=64, max=2160, help="Pixels of each view, top to bottom.")] = 480,
     fps: Annotated[float, typer.Option(min=0.1, max=60, help="Predicted frames shown a second.")] = 4,
     stills: Annotated[
@@ -56,7 +60,7 @@ def render(
     from lmeec.render import render as render_videos
     from lmeec.render.tracks import Selection
 
-    found = find_takes(takes, annotations=annotations)
+    found = find_takes(takes, annotations=annotations, cache=file_cache(cache, cache_size))
     for warning in found.warnings:
         echo(f"warning: {warning}", err=True)
     done = render_videos(

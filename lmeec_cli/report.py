@@ -8,18 +8,22 @@ from typing import Annotated
 import typer
 
 from lmeec_cli.earlier import note_earlier_versions
-from lmeec_cli.options import Overwrite, RelationsFile, Results
+from lmeec_cli.options import CACHE_SIZE, CacheFolder, CacheSize, Overwrite, RelationsFile, Results, file_cache
 from lmeec_cli.terminal import echo
 
 
 def report(
     results: Results,
     takes: Annotated[
-        Path | None,
-        typer.Argument(metavar="[TAKES]", help="Folder of the data set, to show tracks.", show_default=False),
+        str | None,
+        typer.Argument(
+            metavar="[TAKES]", help="Folder of the data set, a path or URL, to show tracks.", show_default=False
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
     annotations: RelationsFile = None,
+    cache: CacheFolder = None,
+    cache_size: CacheSize = CACHE_SIZE,
     overwrite: Overwrite = False,
 ) -> None:
     """Write one page about a run: metrics with intervals, what they depend on, and tracks to look at.
@@ -43,7 +47,7 @@ def report(
     if takes is not None:
         from lmeec.data.takes import find_takes
 
-        found = find_takes(takes, annotations=annotations)
+        found = find_takes(takes, annotations=annotations, cache=file_cache(cache, cache_size))
         for warning in found.warnings:
             echo(f"warning: {warning}", err=True)
     numbers = write_report(results, out, takes=found, overwrite=overwrite)

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmeec.files.names import plain
-from lmeec_cli.options import AsJson, RelationsFile, Takes, TakesFolder, Videos
+from lmeec_cli.options import (
+    CACHE_SIZE,
+    AsJson,
+    CacheFolder,
+    CacheSize,
+    RelationsFile,
+    Takes,
+    TakesFolder,
+    Videos,
+    file_cache,
+)
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -21,6 +31,8 @@ def takes(
     annotations: RelationsFile = None,
     take: Takes = None,
     video: Videos = "auto",
+    cache: CacheFolder = None,
+    cache_size: CacheSize = CACHE_SIZE,
     check: Annotated[
         bool, typer.Option("--check", help="Open every video, and decode every mask, to see whether it can be used.")
     ] = False,
@@ -51,7 +63,9 @@ def takes(
     """
     from lmeec.data.takes import find_takes
 
-    found = find_takes(folder, annotations=annotations, video=video, names=take or ())
+    found = find_takes(
+        folder, annotations=annotations, video=video, names=take or (), cache=file_cache(cache, cache_size)
+    )
     for warning in found.warnings:
         echo(f"warning: {warning}", err=True)
     rows = (_describe(each, check) for each in found)

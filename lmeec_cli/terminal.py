@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lmeec.errors import OutputError
 from lmeec.files.names import plain
+from lmeec.files.secrets import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,8 @@ class StandardOutputError(OutputError):
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Write text, with control characters but newlines and tabs escaped, as JSON does it.
 
+    What goes to standard error, which ends in logs, has been through `without_secrets`.
+
     Args:
         text: what to write.
         err: write to standard error.
@@ -31,7 +34,8 @@ def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     """
     stream = sys.stderr if err else sys.stdout
     if stream is not None:  # as where a program is started without
-        print(plain(text, keep=_LAYOUT), end="\n" if nl else "", file=stream, flush=True)
+        said = without_secrets(text) if err else text
+        print(plain(said, keep=_LAYOUT), end="\n" if nl else "", file=stream, flush=True)
 
 
 def echo_in_a_signal(text: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from lmeec.files.places import Place, is_url, place
 from lmeec_cli.options import (
     ArithmeticIfGiven,
     ComputeOnIfGiven,
@@ -36,8 +37,8 @@ def train(
     takes: Annotated[
         str,
         typer.Argument(
-            help="Folder of a data set, in the release or the processed layout; or the word synthetic, for scenes that "
-            "are drawn on the fly.",
+            help="Folder of a data set, in the release or the processed layout, a path or URL; or the word synthetic, "
+            "for scenes that are drawn on the fly.",
             show_default=False,
         ),
     ],
@@ -66,14 +67,14 @@ def train(
     ] = None,
     annotations: RelationsFile = None,
     validate: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             help="Data set to judge the model on, on the way; OUT/best.safetensors has the highest IoU.",
             show_default="none",
         ),
     ] = None,
     validate_annotations: Annotated[
-        Path | None, typer.Option(help="Relations file of --validate.", show_default="all in its annotations folder")
+        str | None, typer.Option(help="Relations file of --validate.", show_default="all in its annotations folder")
     ] = None,
     validate_every: Annotated[
         int | None, typer.Option(help="Steps between validations.", show_default="1000"), Sets("validation.every")
@@ -192,9 +193,9 @@ def start(
     out: Path,
     settings: TrainConfig,
     checkpoint: str | None,
-    annotations: Path | None,
-    validate_on: Path | None,
-    validate_annotations: Path | None,
+    annotations: str | None,
+    validate_on: str | None,
+    validate_annotations: str | None,
     cache: Path | None,
     workers: str,
     ray_address: str | None,
@@ -207,16 +208,16 @@ def start(
 
     if checkpoint is not None:  # comes before what the settings begin with
         settings = replace(settings, checkpoint=checkpoint, model=None)
-    if settings.checkpoint is not None and settings.checkpoint not in BUILT_IN:
+    if settings.checkpoint is not None and settings.checkpoint not in BUILT_IN and not is_url(settings.checkpoint):
         settings = replace(settings, checkpoint=str(Path(settings.checkpoint).absolute()))
     # Workers have folders of their own to be in.
     job = TrainJob(
-        takes=None if takes == _SYNTHETIC else Path(takes).absolute(),
+        takes=None if takes == _SYNTHETIC else place(takes).absolute(),
         out=out.absolute(),
         config=settings,
-        annotations=annotations and annotations.absolute(),
-        validate=validate_on and validate_on.absolute(),
-        validate_annotations=validate_annotations and validate_annotations.absolute(),
+        annotations=_place(annotations),
+        validate=_place(validate_on),
+        validate_annotations=_place(validate_annotations),
         cache=cache and cache.absolute(),
     )
     wanted = Wanted(auto_or_number(workers, "--workers"), address=ray_address, device=settings.device)
@@ -225,6 +226,10 @@ def start(
     if not finished:
         echo(f"stopped and saved in {out}; run the same command again to go on", err=True)
         raise typer.Exit(130)
+
+
+def _place(given: str | None) -> Place | None:
+    return None if given is None else place(given).absolute()
 
 
 def _with_options(settings: TrainConfig, changes: Mapping[str, Any], **parts: Mapping[str, Any]) -> TrainConfig:

@@ -28,7 +28,7 @@ LEFT_OUT = {
     r"python3 -m venv |(SAM2_BUILD_CUDA=0 )?pip install ": "installs packages",
     r"egoexo ": "downloads, under a licence",
     r"lmeec checkpoint convert weights/EgoExo_checkpoint.pt ": "the released weights are a download",
-    r"lmeec predict /shared/.* --ray-address ": "needs a cluster and a bucket",
+    r"lmeec predict (/shared/|s3://)": "needs a cluster or a bucket; tests/runs/test_object_store.py has one",
     r"lmeec mllm train .*--synthetic ": "trains for half an hour; tests/cli/test_mllm_train.py trains at a small size",
     r"lmeec mllm train --videollama ": "VideoLLaMA2's weights are a download, and train on GPUs",
     r"lmeec mllm answer ": "needs the model of that training; tests/mllm has small ones that answer",

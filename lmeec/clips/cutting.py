@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from lmeec.files.places import Place
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -38,7 +40,7 @@ class Cut:
     path: Path
 
 
-def cut_video(video: Path, cuts: Sequence[Cut], short_side: int, rate: Fraction, *, threads: int = 0) -> None:
+def cut_video(video: Place, cuts: Sequence[Cut], short_side: int, rate: Fraction, *, threads: int = 0) -> None:
     """Write clips of one video as H.264 in MP4, each with just its frames.
 
     The video is decoded from front to back, past gaps between clips by the nearest key frame; clips that overlap are
@@ -80,7 +82,7 @@ def clip_size(height: int, width: int, short_side: int) -> tuple[int, int]:
     return max(2, 2 * int(height * scale / 2 + 0.5 - 1e-9)), max(2, 2 * int(width * scale / 2 + 0.5 - 1e-9))
 
 
-def _cut_in_one_pass(video: Path, cuts: Sequence[Cut], size: tuple[int, int], rate: Fraction, threads: int) -> None:
+def _cut_in_one_pass(video: Place, cuts: Sequence[Cut], size: tuple[int, int], rate: Fraction, threads: int) -> None:
     with open_video(video, rate, size, threads) as reader, _OpenClips(cuts, size, rate) as clips:
         for number, image in reader.read(_frames(cuts)):
             clips.add(number, image)

@@ -15,7 +15,6 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
@@ -27,11 +26,13 @@ from lmeec.clips.rows import VIDEOS_FOLDER
 from lmeec.clips.shards import write_shard
 from lmeec.errors import ConfigError, DataError, DiskFullError, LmeecError, OutputError
 from lmeec.files.names import show
+from lmeec.files.places import place
 from lmeec.files.whole import naming_the_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from io import FileIO
+    from pathlib import Path
 
     from lmeec.config import ClipFormat
     from lmeec.runs.stop import Stop
@@ -211,7 +212,7 @@ def extract_take(job: TakeJob, folder: Path, config: ExtractConfig, threads: int
         for (camera, video), cuts in missing.items():
             try:
                 if cuts:
-                    cut_video(Path(video), cuts, config.short_side, rate, threads=threads)
+                    cut_video(place(video), cuts, config.short_side, rate, threads=threads)
             except (DataError, av.FFmpegError) as error:
                 failures.append(f"take {show(job.take)}, camera {show(camera)}: {error}")
             cut += sum(one.path.exists() for one in cuts)

@@ -18,13 +18,12 @@ from lmeec.data.recordings import Recording
 from lmeec.files.names import show
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from lmeec.clips.config import ClipsConfig
     from lmeec.clips.summary import Tally
     from lmeec.data.descriptions import TakeDescriptions
+    from lmeec.files.places import Place
 
 VIDEOS_FOLDER = "videos"
 """In the folder that clips are cut to, holds them as MP4 files."""
@@ -52,7 +51,7 @@ class TakeVideos:
 
 
 def readable_videos(
-    recording: Recording | None, lengths: Mapping[Path, VideoLength], descriptions: int, tally: Tally
+    recording: Recording | None, lengths: Mapping[Place, VideoLength], descriptions: int, tally: Tally
 ) -> TakeVideos | None:
     """Choose the cameras of a take; None, and its descriptions are counted as dropped, if it has not both views.
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -21,12 +20,15 @@ from lmeec.clips.videos import VideoLength, video_lengths
 from lmeec.data.descriptions import DescriptionsFile, descriptions_files, read_descriptions
 from lmeec.data.recordings import Recording, find_recordings, takes_folder
 from lmeec.errors import DataError, OutputError
+from lmeec.files.places import Place, naming_unreadable
 from lmeec.files.whole import written_whole
 from lmeec.tables.metadata import digest_of_files
 from lmeec.tables.parts import COMPRESSION
 from lmeec.version import __version__
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lmeec.clips.config import ClipsConfig
     from lmeec.clips.grounding import Grounding
 
@@ -44,10 +46,10 @@ class Source:
         lengths: Video to its length.
     """
 
-    annotations: tuple[Path, ...]
+    annotations: tuple[Place, ...]
     descriptions: Mapping[str, DescriptionsFile]
     recordings: Mapping[str, Recording]
-    lengths: Mapping[Path, VideoLength]
+    lengths: Mapping[Place, VideoLength]
 
     @property
     def notices(self) -> list[str]:
@@ -56,10 +58,10 @@ class Source:
 
 
 def read_source(
-    root: Path,
+    root: Place,
     config: ClipsConfig,
     *,
-    annotations: Path | None = None,
+    annotations: Place | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Source:
     """Find described takes and open their videos.
@@ -74,8 +76,10 @@ def read_source(
         DataError: There are no descriptions, none of their takes is on disk, or a file cannot be read.
     """
     folder = takes_folder(root)
-    if annotations is not None and not annotations.is_file():
-        raise DataError(f"{annotations}: there is no such file of atomic descriptions")
+    if annotations is not None:
+        with naming_unreadable(annotations):
+            if not annotations.is_file():
+                raise DataError(f"{annotations}: there is no such file of atomic descriptions")
     files = [annotations] if annotations is not None else descriptions_files(folder.parent)
     if not files:
         raise DataError(

@@ -23,7 +23,8 @@ from lmeec.files.names import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from lmeec.files.places import Place
 
 T = TypeVar("T")
 
@@ -133,7 +134,7 @@ class DescriptionsFile:
         ['C takes the green bowl to look at it.', 'O takes the pink tape roll from the table.', ...]
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self.path = path
         self._raw = decode_file(path, _Document).annotations
         self.uids = tuple(self._raw)
@@ -186,13 +187,13 @@ class DescriptionsFile:
         return decode_part(self._raw[uid], kind, self.path, f"take {show(uid)}")
 
 
-def descriptions_files(root: Path) -> list[Path]:
+def descriptions_files(root: Place) -> list[Place]:
     """Give the files of atomic descriptions that a data set's folder holds."""
     candidates = (root / "annotations" / f"atomic_descriptions_{split}.json" for split in _SPLITS)
     return [path for path in candidates if path.is_file()]
 
 
-def read_descriptions(paths: list[Path]) -> Iterator[tuple[str, DescriptionsFile]]:
+def read_descriptions(paths: list[Place]) -> Iterator[tuple[str, DescriptionsFile]]:
     """Yield every take's uid with the file that describes it, sorted by uid.
 
     Raises:

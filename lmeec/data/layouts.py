@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -19,6 +19,8 @@ from lmeec.data.tracks import MaskTrack
 from lmeec.errors import DataError
 from lmeec.files.json import decode_file
 from lmeec.files.names import path_component_problem, show
+from lmeec.files.places import Place, in_order
+from lmeec.files.remote.place import RemotePath
 from lmeec.video.instants import USUAL_RATE
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ class Inventory:
     takes: list[FoundTake] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
-    sources: list[Path] = field(default_factory=list)
+    sources: list[Place] = field(default_factory=list)
     unnamed: list[str] = field(default_factory=list)
 
 
@@ -106,8 +108,19 @@ class TakeRecord(msgspec.Struct):
         return USUAL_RATE if self.frame_rate is None else Fraction(self.frame_rate).limit_denominator(1001)
 
 
-def release_takes_folder(root: Path, annotations: Path | None) -> Path | None:
+def list_for_layout(root: Place) -> None:
+    """Ask a store but a few times what is in a data set: a listing of its folder, of the processed layout of all."""
+    if isinstance(root, RemotePath):
+        names = {one.name for one in root.iterdir()}
+        if names.isdisjoint(("takes", "takes.json", "annotations")):
+            root.list_below()
+        elif "annotations" in names:
+            (root / "annotations").list_below()
+
+
+def release_takes_folder(root: Place, annotations: Place | None) -> Place | None:
     """Give the folder of takes if `root` has the release layout, or is that folder itself."""
+    list_for_layout(root)
     if (root / "takes").is_dir():
         return root / "takes"
     if any((child / _VIDEOS).is_dir() for child in root.iterdir()):
@@ -119,7 +132,7 @@ def release_takes_folder(root: Path, annotations: Path | None) -> Path | None:
     return None
 
 
-def read_release(folder: Path, annotations: Path | None, video: Video, wanted: frozenset[str]) -> Inventory:
+def read_release(folder: Place, annotations: Place | None, video: Video, wanted: frozenset[str]) -> Inventory:
     """List the takes of a release layout.
 
     Args:
@@ -141,9 +154,11 @@ def read_release(folder: Path, annotations: Path | None, video: Video, wanted: f
             settings=["annotations"],
         )
     records = take_records(root / "takes.json")
+    if isinstance(folder, RemotePath) and not wanted:
+        folder.list_below()
     on_disk = {child.name: child for child in folder.iterdir() if child.is_dir()} if folder.is_dir() else {}
     inventory = Inventory("release", sources=sources)
-    origin: dict[str, Path] = {}
+    origin: dict[str, Place] = {}
     for source in sources:
         relations = RelationsFile(source)
         kept: list[str] = []
@@ -192,11 +207,11 @@ def read_release(folder: Path, annotations: Path | None, video: Video, wanted: f
     return inventory
 
 
-def _unreadable(folder: Path, error: OSError) -> str:
+def _unreadable(folder: Place, error: OSError) -> str:
     return f"{folder}: cannot be read: {error.strerror or error}; give yourself the right to, or leave the take out"
 
 
-def _refuse_small_only(folder: Path, inventory: Inventory) -> None:
+def _refuse_small_only(folder: Place, inventory: Inventory) -> None:
     cameras = [camera for take in inventory.takes for camera in take.cameras.values()]
     if not any(camera.source for camera in cameras) and any(
         _ONLY_SMALL in (camera.problem or "") for camera in cameras
@@ -207,12 +222,12 @@ def _refuse_small_only(folder: Path, inventory: Inventory) -> None:
         )
 
 
-def is_processed(root: Path) -> bool:
+def is_processed(root: Place) -> bool:
     """Say whether `root` has the processed layout."""
     return any((child / processed.ANNOTATION_FILE).is_file() for child in root.iterdir())
 
 
-def read_processed(root: Path, wanted: frozenset[str]) -> Inventory:
+def read_processed(root: Place, wanted: frozenset[str]) -> Inventory:
     """List the takes of a processed layout.
 
     Args:
@@ -220,7 +235,7 @@ def read_processed(root: Path, wanted: frozenset[str]) -> Inventory:
         wanted: Uids of the takes to list; empty lists all.
     """
     inventory = Inventory("processed")
-    for folder in sorted(root.iterdir()):
+    for folder in in_order(root.iterdir()):
         source = folder / processed.ANNOTATION_FILE
         if not source.is_file():
             continue
@@ -249,7 +264,7 @@ def read_processed(root: Path, wanted: frozenset[str]) -> Inventory:
     return inventory
 
 
-def read_processed_by_relations(root: Path, annotations: Path, wanted: frozenset[str]) -> Inventory:
+def read_processed_by_relations(root: Place, annotations: Place, wanted: frozenset[str]) -> Inventory:
     """List the takes of a processed layout that a relations file names, with its masks and annotated frames.
 
     Args:
@@ -290,17 +305,17 @@ def read_processed_by_relations(root: Path, annotations: Path, wanted: frozenset
     return inventory
 
 
-def _has_take(folder: Path) -> bool:
+def _has_take(folder: Place) -> bool:
     return (folder / processed.ANNOTATION_FILE).is_file()
 
 
-def relations_files(root: Path) -> list[Path]:
+def relations_files(root: Place) -> list[Place]:
     """Give the relations files that a data set's folder holds."""
     candidates = (root / "annotations" / f"relations_{split}.json" for split in _SPLITS)
     return [path for path in candidates if path.is_file()]
 
 
-def take_records(path: Path) -> dict[str, TakeRecord]:
+def take_records(path: Place) -> dict[str, TakeRecord]:
     """Read takes.json, by uid; nothing where there is no such file.
 
     Raises:
@@ -311,29 +326,31 @@ def take_records(path: Path) -> dict[str, TakeRecord]:
     return {record.take_uid: record for record in decode_file(path, list[TakeRecord])}
 
 
-def camera_videos(folder: Path, video: Video) -> dict[str, Path]:
+def camera_videos(folder: Place, video: Video) -> dict[str, Place]:
     """Give the video of each camera in a take's folder, without compilations and Aria's other streams."""
     return {name: path for name, path in _videos(folder, video).items() if not _NOT_CAMERAS.fullmatch(name)}
 
 
-def _videos(folder: Path, video: Video) -> dict[str, Path]:
-    videos: dict[str, Path] = {}
+def _videos(folder: Place, video: Video) -> dict[str, Place]:
+    videos: dict[str, Place] = {}
     for place in _video_folders(folder, video):  # later ones win: the small videos are quicker to decode
         if place.is_dir():
-            videos |= {path.stem: path for path in sorted(place.glob("*.mp4")) if path.is_file()}
+            videos |= {path.stem: path for path in in_order(place.glob("*.mp4")) if path.is_file()}
     return videos
 
 
-def _video_folders(folder: Path, video: Video) -> list[Path]:
+def _video_folders(folder: Place, video: Video) -> list[Place]:
     full = folder / _VIDEOS
     small = full / DOWNSCALED
     return {"auto": [full, small], "full": [full], "448": [small]}[video]
 
 
-def _release_cameras(folder: Path, annotated: list[str], video: Video, rate: Fraction) -> dict[str, Camera]:
+def _release_cameras(folder: Place, annotated: list[str], video: Video, rate: Fraction) -> dict[str, Camera]:
+    if isinstance(folder, RemotePath):
+        folder.list_below()
     videos = _videos(folder, video)
     others = [name for name in videos if name not in annotated and not _NOT_CAMERAS.fullmatch(name)]
-    places = " or ".join(str(place.relative_to(folder)) for place in _video_folders(folder, video))
+    places = " or ".join("/".join(place.parts[len(folder.parts) :]) for place in _video_folders(folder, video))
     left_out = _videos(folder, "448") if video == "full" else {}
     return {
         name: _camera(
@@ -346,7 +363,7 @@ def _release_cameras(folder: Path, annotated: list[str], video: Video, rate: Fra
     }
 
 
-def _processed_cameras(folder: Path, annotated: list[str]) -> dict[str, Camera]:
+def _processed_cameras(folder: Place, annotated: list[str]) -> dict[str, Camera]:
     on_disk = processed.camera_folders(folder)
     others = [name for name in on_disk if name not in annotated]
     return {
@@ -355,7 +372,7 @@ def _processed_cameras(folder: Path, annotated: list[str]) -> dict[str, Camera]:
     }
 
 
-def _camera(name: str, source: Path | None, missing: str, rate: Fraction = USUAL_RATE) -> Camera:
+def _camera(name: str, source: Place | None, missing: str, rate: Fraction = USUAL_RATE) -> Camera:
     if source is not None:
         return Camera(name, source, frame_rate=rate)
     return Camera(name, None, path_component_problem(name) or missing, rate)

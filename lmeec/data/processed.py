@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect_left
+from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,18 +22,21 @@ from lmeec.data.relations import FrameNumber
 from lmeec.data.tracks import EncodedMask, MaskTrack, as_written
 from lmeec.errors import DataError
 from lmeec.files.json import decode_file
+from lmeec.files.reading import reading
 from lmeec.video.decoding import Wanted
 from lmeec.video.frames import ClosedAfterUse, check_frame_size
 from lmeec.video.pixels import BICUBIC, resize_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from lmeec.files.places import Place
+
 ANNOTATION_FILE = "annotation.json"
 
+_LARGEST_FILE = 2**27  # bytes of a frame that is elsewhere; those of 4K have one or two million
 _FRAME_FILE = re.compile(r"([0-9]{1,9})\.jpe?g", re.IGNORECASE)
 
 
@@ -44,7 +49,7 @@ class _Document(msgspec.Struct):
     masks: dict[str, dict[str, dict[FrameNumber, _Mask | None]]]
 
 
-def read_tracks(folder: Path) -> dict[tuple[str, str], MaskTrack]:
+def read_tracks(folder: Place) -> dict[tuple[str, str], MaskTrack]:
     """Read a take's mask tracks, keyed (object, camera); their masks stay encoded.
 
     The file does not say which frames annotators looked at: `subsample_idx` is every 30th frame of the take.
@@ -76,7 +81,7 @@ def read_tracks(folder: Path) -> dict[tuple[str, str], MaskTrack]:
     return tracks
 
 
-def digest(folder: Path) -> str:
+def digest(folder: Place) -> str:
     """SHA-256 of a take's annotation file, in hexadecimal."""
     return hashlib.sha256((folder / ANNOTATION_FILE).read_bytes()).hexdigest()
 
@@ -101,7 +106,7 @@ class FrameFolder(ClosedAfterUse):
     """
 
     def __init__(
-        self, folder: Path, size: tuple[int, int] | None = None, resampling: Image.Resampling = BICUBIC
+        self, folder: Place, size: tuple[int, int] | None = None, resampling: Image.Resampling = BICUBIC
     ) -> None:
         self.folder = folder
         self.notice: str | None = None
@@ -144,7 +149,7 @@ class FrameFolder(ClosedAfterUse):
     def close(self) -> None:
         """Do nothing: files are open only while they are decoded."""
 
-    def _decode(self, path: Path) -> NDArray[np.uint8]:
+    def _decode(self, path: Place) -> NDArray[np.uint8]:
         with _open_image(path) as image:
             if image.size != (self.width, self.height):
                 raise DataError(
@@ -163,24 +168,30 @@ class FrameFolder(ClosedAfterUse):
         return f"the nearest are {' and '.join(near)}"
 
 
-def camera_folders(folder: Path) -> list[str]:
+def camera_folders(folder: Place) -> list[str]:
     """Names of the folders of a take that hold frames, sorted."""
     return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and _frame_files(entry))
 
 
-def _frame_files(folder: Path) -> dict[int, Path]:
+def _frame_files(folder: Place) -> dict[int, Place]:
     try:
         return {int(found[1]): path for path in folder.iterdir() if (found := _FRAME_FILE.fullmatch(path.name))}
     except OSError as error:
         raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from error
 
 
-def _open_image(path: Path) -> Image.Image:
+def _open_image(path: Place) -> Image.Image:
+    content = path if isinstance(path, Path) else _fetched(path)
     try:
-        image = Image.open(path, formats=["JPEG"])
+        image = Image.open(content, formats=["JPEG"])
     except Image.DecompressionBombError as error:
         raise DataError(f"{path}: {error}") from error
     except (OSError, SyntaxError, UnidentifiedImageError) as error:
         raise DataError(f"{path}: is not a JPEG file that can be read; extract or download it again") from error
     check_frame_size(path, image.height, image.width)
     return image
+
+
+def _fetched(path: Place) -> BytesIO:
+    with reading(path, DataError, "a JPEG file", "extract or download it again", most=_LARGEST_FILE):
+        return BytesIO(path.read_bytes())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmeec.data.layouts import (
@@ -20,6 +19,8 @@ from lmeec.data.relations import RelationsFile
 from lmeec.data.take import EGO_PREFIX
 from lmeec.errors import DataError
 from lmeec.files.names import path_component_problem
+from lmeec.files.places import Place, is_folder, naming_unreadable
+from lmeec.files.remote.place import RemotePath
 from lmeec.video.instants import USUAL_RATE
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Recording:
     name: str
     folder: str
     scenario: str | None
-    videos: Mapping[str, Path]
+    videos: Mapping[str, Place]
     frame_rate: Fraction = USUAL_RATE
 
     @property
@@ -57,7 +58,7 @@ class Recording:
         return tuple(camera for camera in self.videos if not camera.startswith(EGO_PREFIX))
 
 
-def takes_folder(root: Path) -> Path:
+def takes_folder(root: Place) -> Place:
     """Give the folder of the takes: `root` itself or the one named `takes` in it, there or not.
 
     Beside it are takes.json and the folder `annotations`.
@@ -65,21 +66,19 @@ def takes_folder(root: Path) -> Path:
     Raises:
         DataError: There is no such folder, or it holds takes without videos.
     """
-    if not root.is_dir():
-        raise DataError(f"{root}: there is no such folder; give the folder of the data set")
-    try:
+    with naming_unreadable(root):
+        if not is_folder(root):
+            raise DataError(f"{root}: there is no such folder; give the folder of the data set")
         folder = release_takes_folder(root, None)
         if folder is None and is_processed(root):
             raise DataError(
                 f"{root}: holds takes as JPEG frames, one a second, of which no clips can be made; give the folder "
                 "that the `egoexo` downloader filled"
             )
-    except OSError as error:
-        raise DataError(f"{root}: cannot be read: {error.strerror or error}") from error
     return folder or root / "takes"
 
 
-def find_recordings(folder: Path, uids: Collection[str], video: Video = "auto") -> dict[str, Recording]:
+def find_recordings(folder: Place, uids: Collection[str], video: Video = "auto") -> dict[str, Recording]:
     """Find the videos of takes.
 
     A take's folder is known from takes.json; without that file from the relations files, or the folder is named by
@@ -99,6 +98,8 @@ def find_recordings(folder: Path, uids: Collection[str], video: Video = "auto") 
     """
     records = _records(folder.parent)
     try:
+        if isinstance(folder, RemotePath):
+            folder.list_below()
         on_disk = {child.name for child in folder.iterdir() if child.is_dir()} if folder.is_dir() else set()
         found = {}
         for uid in uids:
@@ -115,7 +116,7 @@ def find_recordings(folder: Path, uids: Collection[str], video: Video = "auto") 
     return found
 
 
-def _records(root: Path) -> dict[str, TakeRecord]:
+def _records(root: Place) -> dict[str, TakeRecord]:
     if (root / "takes.json").is_file():
         return take_records(root / "takes.json")
     return {

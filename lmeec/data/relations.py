@@ -23,10 +23,12 @@ from lmeec.data.tracks import EncodedMask, MaskTrack
 from lmeec.errors import DataError
 from lmeec.files.json import decode_file, decode_part, decoder_of
 from lmeec.files.names import show
+from lmeec.files.places import local_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
+
+    from lmeec.files.places import Place
 
 T = TypeVar("T")
 
@@ -80,7 +82,7 @@ class _TakeMasks(msgspec.Struct):
     object_masks: dict[str, dict[str, _CameraMasks]] = {}
 
 
-def _decode_document(path: Path) -> _Document:
+def _decode_document(path: Place) -> _Document:
     """Decode the file; halves of surrogate pairs in it, which are no text, become U+FFFD.
 
     One in the name of an object would make the whole file unreadable.
@@ -96,9 +98,10 @@ def _decode_document(path: Path) -> _Document:
         raise
 
 
-def _without_lone_surrogates(path: Path) -> mmap.mmap | None:
+def _without_lone_surrogates(path: Place) -> mmap.mmap | None:
     """A private map of a file, of which only pages that change take memory; None if nothing is to change."""
-    with contextlib.suppress(OSError, ValueError), path.open("rb") as file:  # ValueError of an empty file
+    with contextlib.suppress(OSError, ValueError), local_file(path) as local, local.open("rb") as file:
+        # ValueError of an empty file
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         lone = [found.span(1) for found in _ESCAPES.finditer(data) if found[1] is not None]
         for start, end in lone:
@@ -130,7 +133,7 @@ class RelationsFile:
         synth_playroom_3_0001 9
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self.path = path
         self._raw = _decode_document(path).annotations
         self.heads: dict[str, TakeHead] = {}

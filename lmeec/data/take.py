@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from lmeec.data.processed import FrameFolder
 from lmeec.data.tracks import MaskTrack
 from lmeec.errors import DataError
 from lmeec.files.names import first_few, show
+from lmeec.files.places import Place, naming_unreadable
 from lmeec.video.instants import USUAL_RATE, open_video
 from lmeec.video.pixels import BICUBIC, EGO_REDUCTION, EXO_REDUCTION, ReleasedPixels
 
@@ -40,7 +41,7 @@ class Camera:
     """
 
     name: str
-    source: Path | None
+    source: Place | None
     problem: str | None = None
     frame_rate: Fraction = USUAL_RATE
 
@@ -52,7 +53,7 @@ class Camera:
     @property
     def is_downscaled(self) -> bool:
         """Whether its source is the video of 448 pixels."""
-        return self.source is not None and self.source.parent.match(str(DOWNSCALED))
+        return self.source is not None and self.source.parent.parts[-2:] == DOWNSCALED.parts
 
     def open(
         self,
@@ -79,7 +80,9 @@ class Camera:
         """
         if self.source is None:
             raise DataError(f"camera {show(self.name)}: {self.problem}")
-        if self.source.is_dir():
+        with naming_unreadable(self.source):
+            in_pictures = self.source.is_dir()
+        if in_pictures:
             return FrameFolder(self.source, size, resampling)
         if size is None or pixels == "fast":
             return open_video(self.source, self.frame_rate, size, threads, gpu=gpu)

@@ -16,7 +16,6 @@ Processed layout, as the ego-exo4d-relation benchmark extracts it::
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmeec.data.layouts import (
@@ -32,12 +31,14 @@ from lmeec.data.layouts import (
 from lmeec.data.take import Camera, Take
 from lmeec.errors import DataError
 from lmeec.files.names import and_nearest, first_few, show
+from lmeec.files.places import Place, is_folder, look_up, naming_unreadable, place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from lmeec.config import Video
     from lmeec.data.tracks import MaskTrack
+    from lmeec.files.remote.cache import FileCache
 
 __all__ = ["Camera", "Missing", "Take", "TakeSet", "find_takes"]
 
@@ -73,9 +74,9 @@ class TakeSet:
         synth_playroom_3_0001 ('grey teapot_0', 'grey mug_0', 'grey teapot_1') ['aria01_214-1', 'gp01', 'gp02']
     """
 
-    root: Path
+    root: Place
     layout: Layout
-    annotations: tuple[Path, ...]
+    annotations: tuple[Place, ...]
     missing: Missing
     warnings: tuple[str, ...]
     _found: tuple[FoundTake, ...] = field(repr=False)
@@ -93,7 +94,12 @@ class TakeSet:
 
 
 def find_takes(
-    root: Path | str, *, annotations: Path | str | None = None, video: Video = "auto", names: Sequence[str] = ()
+    root: Place | str,
+    *,
+    annotations: Place | str | None = None,
+    video: Video = "auto",
+    names: Sequence[str] = (),
+    cache: FileCache | None = None,
 ) -> TakeSet:
     """Find takes, whichever layout they are in.
 
@@ -101,22 +107,27 @@ def find_takes(
     of the result, with the reason in `Take.problems`; takes that are not on disk are only counted.
 
     Args:
-        root: The data set's folder, or its `takes` folder.
-        annotations: A relations file; None takes all of `annotations/relations_{train,val,test}.json`. In the
-            processed layout it takes the place of the takes' own annotations, matched by take uid.
+        root: The data set's folder, or its `takes` folder: a path, or a URL as `s3://bucket/egoexo4d`.
+        annotations: A relations file, as a path or URL; None takes all of
+            `annotations/relations_{train,val,test}.json`. In the processed layout it takes the place of the takes' own
+            annotations, matched by take uid.
         video: "448" takes the videos of 448 pixels, "full" those of full size, "auto" the small ones where there
             are any.
         names: Names or uids of the takes to find; empty finds all.
+        cache: Where whole files are kept that URLs name; None reads the parts of videos that are needed.
 
     Raises:
         DataError: No takes are there, a name is unknown, or an annotation file cannot be read.
     """
-    root = Path(root)
-    annotations = None if annotations is None else Path(annotations)
-    if not root.is_dir():
-        raise DataError(f"{root}: there is no such folder; give the folder of the data set")
-    if annotations is not None and not annotations.is_file():
-        raise DataError(f"{annotations}: there is no such relations file")
+    root = place(root, cache)
+    annotations = None if annotations is None else place(annotations, cache)
+    with naming_unreadable(root):
+        if not is_folder(root):
+            raise DataError(f"{root}: there is no such folder; give the folder of the data set")
+    if annotations is not None:
+        with naming_unreadable(annotations):
+            if not annotations.is_file():
+                raise DataError(f"{annotations}: there is no such relations file")
     inventory = _search(root, annotations, video, frozenset(names))
     unknown = [name for name in names if name not in inventory.names]
     if unknown:
@@ -129,6 +140,7 @@ def find_takes(
             f"{root}: none of the {len(inventory.missing)} takes that {_places(inventory.sources)} names is on disk "
             f"({first_few(inventory.missing)}); download their videos or give another folder"
         )
+    look_up(camera.source for take in inventory.takes for camera in take.cameras.values() if camera.source is not None)
     missing_cameras = [
         (take.name, camera.name) for take in inventory.takes for camera in take.cameras.values() if camera.problem
     ]
@@ -142,8 +154,8 @@ def find_takes(
     )
 
 
-def _search(root: Path, annotations: Path | None, video: Video, wanted: frozenset[str]) -> Inventory:
-    try:
+def _search(root: Place, annotations: Place | None, video: Video, wanted: frozenset[str]) -> Inventory:
+    with naming_unreadable(root):
         folder = release_takes_folder(root, annotations)
         if folder is not None:
             return read_release(folder, annotations, video, wanted)
@@ -151,8 +163,6 @@ def _search(root: Path, annotations: Path | None, video: Video, wanted: frozense
             if annotations is not None:
                 return read_processed_by_relations(root, annotations, wanted)
             return read_processed(root, wanted)
-    except OSError as error:
-        raise DataError(f"{root}: cannot be read: {error.strerror or error}") from error
     raise DataError(
         f"{root}: holds no takes. Looked for the release layout (annotations/relations_val.json or _train or _test, "
         "and takes/TAKE/frame_aligned_videos/CAMERA.mp4) and for the processed layout (TAKE/annotation.json and "
@@ -201,5 +211,5 @@ def _warnings(inventory: Inventory, missing_cameras: list[tuple[str, str]]) -> I
             yield f"take {show(take.name)} cannot be used: {'; '.join(take.problems)}"
 
 
-def _places(sources: Sequence[Path]) -> str:
+def _places(sources: Sequence[Place]) -> str:
     return " or ".join(str(source) for source in sources[:3])

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from lmeec.errors import DataError
 from lmeec.files.names import show
+from lmeec.files.places import Place
 from lmeec.files.reading import in_short, understanding
 from lmeec.masks import RunLengthMask
 
@@ -53,7 +53,7 @@ class MaskTrack:
     annotated_frames: tuple[int, ...] | None
     encoded: Mapping[int, EncodedMask]
     take: str
-    source: Path
+    source: Place
     read_counts: Callable[[str], str]
     null_frames: frozenset[int] = frozenset()
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from lmeec.errors import DataError, OutputError
+from lmeec.files.places import local_file
 from lmeec.files.reading import check_regular, in_short, reading, understanding
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lmeec.files.locations import Location
+    from lmeec.files.places import Place
 
 T = TypeVar("T")
 
@@ -38,11 +38,11 @@ def decoder_of(kind: type[T]) -> msgspec.json.Decoder[T]:
         return _DECODERS[kind]
 
 
-def decode_file(path: Path, kind: type[T]) -> T:
+def decode_file(path: Place, kind: type[T]) -> T:
     """Decode a JSON file as `kind`, skipping fields that `kind` does not have.
 
-    The file is mapped, not loaded: `msgspec.Raw` fields of the result point into the map and keep it alive, so
-    that a gigabyte of annotations takes no memory of its own.
+    The file, or a copy of one that is elsewhere, is mapped, not loaded: `msgspec.Raw` fields of the result point into
+    the map and keep it alive, so that a gigabyte of annotations takes no memory of its own.
 
     Args:
         path: The file.
@@ -55,7 +55,7 @@ def decode_file(path: Path, kind: type[T]) -> T:
     if check_regular(path, DataError) == 0:
         raise DataError(f"{path}: the file is empty, JSON is expected; download it again")
     with understanding(path, DataError, "a JSON file", "download it again"):
-        with path.open("rb") as file:
+        with local_file(path) as local, local.open("rb") as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         try:
             return decoder_of(kind).decode(data)
@@ -70,7 +70,7 @@ def decode_file(path: Path, kind: type[T]) -> T:
             raise DataError(f"{path}: JSON is nested too deeply to be of this format") from error
 
 
-def decode_part(part: msgspec.Raw, kind: type[T], path: Path, what: str) -> T:
+def decode_part(part: msgspec.Raw, kind: type[T], path: Place, what: str) -> T:
     """Decode one part of a file that `decode_file` left raw.
 
     Args:

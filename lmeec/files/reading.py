@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import stat
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from lmeec.errors import LmeecError
 from lmeec.files.names import plain
+from lmeec.files.remote.place import RemotePath
+from lmeec.files.secrets import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lmeec.files.locations import Location
+    from lmeec.files.places import Place
 
 LONGEST_MESSAGE = 500
 """Characters of a message about a file; what it quotes of the file is cut to fit."""
@@ -35,7 +38,7 @@ _KINDS = {
 
 @contextlib.contextmanager
 def reading(
-    path: Location,
+    path: Location | Place,
     kind: type[LmeecError],
     what: str,
     mend: str,
@@ -46,7 +49,7 @@ def reading(
     """Read a file in the block; whatever goes wrong becomes an error that names it, with its cause.
 
     Args:
-        path: The file; a local one is looked at before the block begins.
+        path: The file; what is input, local or not, is looked at before the block begins.
         kind: What is raised.
         what: What the file should be, in words with an article.
         mend: What the user can do about a damaged one.
@@ -66,7 +69,7 @@ def reading(
         ...     print(error)
         egoexo4d/takes.json: is not a list of takes that can be read (IndexError: no such place); download it again
     """
-    if isinstance(path, Path):
+    if isinstance(path, Path | RemotePath):
         check_regular(path, kind, most=most)
     with understanding(path, kind, what, mend, but=but):
         yield
@@ -104,7 +107,7 @@ def understanding(
         raise kind(_not_understood(source, what, error, mend)) from error
 
 
-def check_regular(path: Path, kind: type[LmeecError], *, most: int | None = None) -> int:
+def check_regular(path: Place, kind: type[LmeecError], *, most: int | None = None) -> int:
     """Refuse what is no regular file, as reading a pipe may never end, and what is too large.
 
     Args:
@@ -119,30 +122,38 @@ def check_regular(path: Path, kind: type[LmeecError], *, most: int | None = None
         LmeecError: Of the given kind.
     """
     try:
-        found = path.stat()
+        mode, size = _mode_and_size(path)
     except FileNotFoundError:
         raise kind(f"{named(path)}: there is no such file") from None  # no cause: trying again does not help
     except (OSError, ValueError) as error:  # ValueError of a NUL in the name
         raise kind(f"{named(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if not stat.S_ISREG(found.st_mode):
-        is_what = next((name for test, name in _KINDS.items() if test(found.st_mode)), "something else")
+    if not stat.S_ISREG(mode):
+        is_what = next((name for test, name in _KINDS.items() if test(mode)), "something else")
         raise kind(f"{named(path)}: is {is_what}, where a file is expected; copy what it holds to a file and name that")
-    if most is not None and found.st_size > most:
+    if most is not None and size > most:
         raise kind(
-            f"{named(path)}: has {found.st_size:,} bytes, more than the {most:,} that are accepted of a file of its "
+            f"{named(path)}: has {size:,} bytes, more than the {most:,} that are accepted of a file of its "
             "kind; name another file"
         )
-    return found.st_size
+    return size
+
+
+def _mode_and_size(path: Place) -> tuple[int, int]:
+    if isinstance(path, RemotePath):
+        entry = path.entry()
+        return stat.S_IFDIR if entry.is_folder else stat.S_IFREG, entry.size
+    found = path.stat()
+    return found.st_mode, found.st_size
 
 
 def in_short(text: str, most: int = _LONGEST_REASON) -> str:
-    r"""Text that may quote a file, on one line, with control characters escaped, and cut.
+    r"""Text that may quote a file, on one line, with control characters escaped and without credentials, and cut.
 
     Example:
         >>> in_short("found \x1b[31m\n in 'aaaaaaaaaaaa'", 20)
         'found \\u001b[31m...'
     """
-    line = plain(" ".join(text[: 4 * most].split()))
+    line = without_secrets(plain(" ".join(text[: 4 * most].split())))
     return line if len(line) <= most and len(text) <= 4 * most else f"{line[: most - 3].rstrip()}..."
 
 
@@ -154,9 +165,9 @@ def named(source: object) -> str:
 
 def make_presentable(error: LmeecError, source: object) -> None:
     """Shorten an error's message where it quotes too much of a file, and put the file before it if it names none."""
-    message = str(error)
+    message = without_secrets(str(error))
     name = named(source)
-    if name not in message and Path(name).name not in message:
+    if name not in message and PurePath(name).name not in message:
         message = f"{name}: {message}"
     if len(message) > LONGEST_MESSAGE:
         message = f"{message[: LONGEST_MESSAGE - 3]}..."

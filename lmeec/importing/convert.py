@@ -29,11 +29,11 @@ from lmeec.tables.metadata import digest_of_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
 
     from lmeec.config import Direction
     from lmeec.data.tracks import MaskTrack
     from lmeec.files.locations import Location
+    from lmeec.files.places import Place
 
 _FRAMES_A_TASK = 50
 
@@ -64,8 +64,8 @@ class ImportSummary:
 
 
 def import_predictions(
-    predictions: Path,
-    annotations: Path,
+    predictions: Place,
+    annotations: Place,
     out: Location | str,
     *,
     overwrite: bool = False,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmeec.config import Direction
@@ -12,6 +11,7 @@ from lmeec.data.tracks import MaskTrack
 from lmeec.data.truth import State
 from lmeec.errors import DataError
 from lmeec.files.names import show
+from lmeec.files.places import Place
 from lmeec.importing.predictions import PredictedMask, Prediction
 from lmeec.masks import RunLengthMask, resize_nearest
 from lmeec.tables import ResultRow, rows_to_batch
@@ -42,7 +42,7 @@ class ImportTask:
     size: tuple[int, int]
     frames: tuple[ImportedFrame, ...]
     truth: MaskTrack | None
-    source: Path
+    source: Place
 
     @property
     def key(self) -> tuple[str, Direction]:

@@ -22,9 +22,9 @@ from lmeec.files.names import show
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from pathlib import Path
 
     from lmeec.config import Direction
+    from lmeec.files.places import Place
 
 
 class PredictedMask(msgspec.Struct, gc=False):
@@ -86,7 +86,7 @@ class PredictionsFile:
         DataError: the file cannot be read, is broken JSON (with line and column) or no prediction file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self.path = path
         document = decode_file(path, _Document)
         found: dict[Direction, _Results | None] = {"ego2exo": document.ego2exo, "exo2ego": document.exo2ego}

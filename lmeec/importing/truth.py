@@ -21,7 +21,7 @@ from lmeec.files.json import decode_file, decode_part
 from lmeec.files.names import show
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from lmeec.files.places import Place
 
 
 _Annotated = dict[str, dict[str, list[FrameNumber]]]
@@ -86,7 +86,7 @@ class TruthFile:
         DataError: the file cannot be read, is broken JSON (with line and column) or of neither form.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self.path = path
         self._raw = decode_file(path, _Document).annotations
         self._relations: RelationsFile | None = None

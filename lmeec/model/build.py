@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from lmeec.errors import CheckpointError, ConfigError
+from lmeec.files.places import Place, place
 from lmeec.model.checkpoint import check_weights, config_of, load_weights, read_checkpoint, weights_digest
 from lmeec.model.compiled import compile_for_gpu
 from lmeec.model.cpu import optimise_for_cpu
@@ -53,11 +54,11 @@ def build_model(config: ModelConfig, *, seed: int | None = None) -> LMEEC:
         return LMEEC(config).eval()
 
 
-def load_model(source: str | Path, device: Device = "auto", dtype: Precision = "auto") -> LMEEC:
+def load_model(source: str | Place, device: Device = "auto", dtype: Precision = "auto") -> LMEEC:
     """Load a model for inference; on a CPU it is arranged for that (see `lmeec.model.cpu`) and cannot be trained.
 
     Args:
-        source: a built-in name ("nano") or the path of a checkpoint.
+        source: a built-in name ("nano"), or the path or URL of a checkpoint.
         device: "auto" takes a GPU where there is one.
         dtype: "auto" is bfloat16 on a GPU and float32 on a CPU.
 
@@ -69,7 +70,7 @@ def load_model(source: str | Path, device: Device = "auto", dtype: Precision = "
 
 
 def load(
-    source: str | Path, device: Device = "auto", dtype: Precision = "auto", *, compiled: bool = False
+    source: str | Place, device: Device = "auto", dtype: Precision = "auto", *, compiled: bool = False
 ) -> LoadedModel:
     """Like `load_model`, with the weights' origin.
 
@@ -82,24 +83,24 @@ def load(
     Raises:
         ConfigError: compiling for a CPU.
     """
-    place = resolve_device(device)
-    if compiled and place.type == "cpu":
+    where = resolve_device(device)
+    if compiled and where.type == "cpu":
         raise ConfigError(
             "compiling is for GPUs: on a CPU it takes minutes and gains nothing; leave out `compile`",
             settings=["compile"],
         )
     model, name = read_model(source)
     digest = weights_digest(model.state_dict())
-    model = model.to(place)
-    model.compute_dtype = resolve_dtype(dtype, place)
-    if place.type == "cpu":
+    model = model.to(where)
+    model.compute_dtype = resolve_dtype(dtype, where)
+    if where.type == "cpu":
         optimise_for_cpu(model)
     elif compiled:
         compile_for_gpu(model)
     return LoadedModel(model, name, digest, model.compute_dtype)
 
 
-def read_model(source: str | Path) -> tuple[LMEEC, str]:
+def read_model(source: str | Place) -> tuple[LMEEC, str]:
     """A model on the CPU as its weights are, not yet arranged for anything, so that it can be trained.
 
     Args:
@@ -111,8 +112,8 @@ def read_model(source: str | Path) -> tuple[LMEEC, str]:
     Raises:
         CheckpointError: the checkpoint cannot be used.
     """
-    path = BUILT_IN.get(str(source), Path(source))
-    if not path.exists() and path.suffix == "":
+    path = BUILT_IN.get(str(source)) or place(source)
+    if isinstance(path, Path) and not path.exists() and path.suffix == "":
         known = ", ".join(BUILT_IN)
         raise CheckpointError(f"{source}: neither a checkpoint file nor a built-in model ({known})")
     checkpoint = read_checkpoint(path)

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from lmeec.config import PRESETS, ModelConfig
 from lmeec.errors import CheckpointError
+from lmeec.files.places import Place, local_file
 from lmeec.files.reading import in_short, make_presentable, reading
 from lmeec.files.whole import written_whole
 from lmeec.model.lmeec import LMEEC
@@ -29,6 +30,9 @@ from lmeec.model.torch_file import read_torch_file, without_memory
 SUFFIXES = (".pt", ".pth", ".safetensors")
 _CONFIG_KEY = "lmeec.config"
 _MEND = "download or convert it again"
+_LARGEST_FETCHED = 64 * 2**30
+"""Bytes of a checkpoint that is fetched; the released ones have 10**9, and more with an optimiser's state."""
+
 _LISTED = 3
 """At most this many names of each kind are listed in an error."""
 
@@ -44,7 +48,7 @@ class Checkpoint:
         extra: what else is in the file (epoch, optimiser state, ...), by name, with a short description.
     """
 
-    path: Path
+    path: Place
     tensors: dict[str, Tensor]
     config: ModelConfig | None
     extra: dict[str, str] = field(default_factory=dict)
@@ -55,20 +59,22 @@ class Checkpoint:
         return "maskmem_tpos_enc" in self.tensors and not any(name.startswith("MV_MoE.") for name in self.tensors)
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint file.
+def read_checkpoint(path: Place) -> Checkpoint:
+    """Read a checkpoint file; one of a URL is fetched whole, then read as any other.
 
     Raises:
         CheckpointError: the file is missing, damaged, of another kind, or would have to run code to be read.
     """
-    if path.suffix not in SUFFIXES and path.is_file():
-        raise CheckpointError(f"{path}: a checkpoint's name ends in one of {', '.join(SUFFIXES)}")
-    with reading(path, CheckpointError, "a checkpoint", _MEND):
-        return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    most = None if isinstance(path, Path) else _LARGEST_FETCHED
+    with reading(path, CheckpointError, "a checkpoint", _MEND, most=most):
+        if path.suffix not in SUFFIXES:
+            raise CheckpointError(f"{path}: a checkpoint's name ends in one of {', '.join(SUFFIXES)}")
+        with local_file(path) as local:
+            return _read_safetensors(path, local) if path.suffix == ".safetensors" else _read_torch(path, local)
 
 
-def _read_safetensors(path: Path) -> Checkpoint:
-    with safe_open(path, framework="pt") as file:
+def _read_safetensors(path: Place, local: Path) -> Checkpoint:
+    with safe_open(local, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         metadata = file.metadata() or {}
     config = None
@@ -77,7 +83,7 @@ def _read_safetensors(path: Path) -> Checkpoint:
     return Checkpoint(path, tensors, config, {k: v for k, v in metadata.items() if k != _CONFIG_KEY})
 
 
-def _config_from(path: Path, stored: str | dict[str, Any]) -> ModelConfig:
+def _config_from(path: Place, stored: str | dict[str, Any]) -> ModelConfig:
     """The configuration that is stored in a file, as JSON or as it was."""
     try:
         return ModelConfig.from_dict(json.loads(stored) if isinstance(stored, str) else stored)
@@ -85,8 +91,8 @@ def _config_from(path: Path, stored: str | dict[str, Any]) -> ModelConfig:
         raise CheckpointError(f"{path}: its stored configuration cannot be used: {in_short(str(error))}") from error
 
 
-def _read_torch(path: Path) -> Checkpoint:
-    content = read_torch_file(path, CheckpointError, "a torch checkpoint", _MEND)
+def _read_torch(path: Place, local: Path) -> Checkpoint:
+    content = read_torch_file(local, CheckpointError, "a torch checkpoint", _MEND, source=path)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a state dict")
     state = content.get("model", content)

@@ -23,7 +23,7 @@ _SHARED = 4  # tensors may share what the file holds once, as tied weights do
 _HEADER = 2**16  # bytes; small files hold more zip than tensors
 
 
-def read_torch_file(path: Path, kind: type[LmeecError], what: str, mend: str) -> Any:
+def read_torch_file(path: Path, kind: type[LmeecError], what: str, mend: str, *, source: object = None) -> Any:
     """Load what `torch.save` wrote, onto the CPU.
 
     Args:
@@ -31,48 +31,51 @@ def read_torch_file(path: Path, kind: type[LmeecError], what: str, mend: str) ->
         kind: What is raised.
         what: What it should be, in words with an article.
         mend: What to do about a damaged one.
+        source: How it is called in messages, where that is not its path.
 
     Raises:
         LmeecError: Of the given kind: the file is missing, damaged, would have to run code to be read, or asks for
             more memory than its size.
     """
     size = check_regular(path, kind)
-    with understanding(path, kind, what, mend):
+    source = source or path
+    name = named(source)
+    with understanding(source, kind, what, mend):
         zipped = zipfile.is_zipfile(path)
         if zipped:
-            _check_not_packed(path, size, kind)
+            _check_not_packed(path, name, size, kind)
         try:
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
         except pickle.UnpicklingError as error:
             said = in_short(next(iter(str(error).splitlines()), ""), 60)
             raise kind(
-                f"{named(path)}: not a plain torch checkpoint; it is damaged, or holds Python objects besides tensors, "
+                f"{name}: not a plain torch checkpoint; it is damaged, or holds Python objects besides tensors, "
                 f"which are refused because loading them could run code ({said}); {mend}"
             ) from error
-        _check_held(path, content, size, kind)
+        _check_held(name, content, size, kind)
     return content
 
 
-def _check_not_packed(path: Path, size: int, kind: type[LmeecError]) -> None:
+def _check_not_packed(path: Path, name: str, size: int, kind: type[LmeecError]) -> None:
     """Refuse archives that hold more than their size: torch packs nothing."""
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
     if sum(one.file_size for one in members) > size:
-        raise kind(f"{named(path)}: unpacks to more than its {size:,} bytes, which torch never writes; do not trust it")
+        raise kind(f"{name}: unpacks to more than its {size:,} bytes, which torch never writes; do not trust it")
     if any(one.file_size > _LARGEST_PICKLE for one in members if one.filename.endswith(".pkl")):
-        raise kind(f"{named(path)}: its list of tensors has more than {_LARGEST_PICKLE:,} bytes; do not trust it")
+        raise kind(f"{name}: its list of tensors has more than {_LARGEST_PICKLE:,} bytes; do not trust it")
 
 
-def _check_held(path: Path, content: object, size: int, kind: type[LmeecError]) -> None:
+def _check_held(name: str, content: object, size: int, kind: type[LmeecError]) -> None:
     """Refuse tensors that repeat a few numbers of the file to a size that would only be taken later."""
     total = 0
     for tensor in _tensors(content):
         needed = tensor.numel() * tensor.element_size()
         total += needed
         if needed > tensor.untyped_storage().nbytes():
-            raise kind(f"{named(path)}: a tensor of {list(tensor.shape)[:8]} is larger than what the file holds of it")
+            raise kind(f"{name}: a tensor of {list(tensor.shape)[:8]} is larger than what the file holds of it")
     if total > _SHARED * size + _HEADER:
-        raise kind(f"{named(path)}: its tensors have {total:,} bytes, but the file only {size:,}; do not trust it")
+        raise kind(f"{name}: its tensors have {total:,} bytes, but the file only {size:,}; do not trust it")
 
 
 def _tensors(content: object) -> Iterator[Tensor]:

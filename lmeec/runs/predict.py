@@ -13,6 +13,8 @@ from lmeec.data.takes import find_takes
 from lmeec.data.truth import UncountedMasks
 from lmeec.errors import DataError, DiskFullError, OutputError
 from lmeec.files.names import and_nearest, check_parquet_name, first_few
+from lmeec.files.places import place
+from lmeec.files.remote.place import RemotePath
 from lmeec.inference.missing import missing_rows
 from lmeec.inference.pipeline import Profile
 from lmeec.model.sources import checkpoint_sources
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from lmeec.config import CycleWay, Direction
     from lmeec.data.takes import Take, TakeSet
     from lmeec.files.locations import Location
+    from lmeec.files.places import Place
+    from lmeec.files.remote.cache import FileCache
     from lmeec.runs.executor import Executor
     from lmeec.runs.worker import ModelInfo
 
@@ -152,7 +156,7 @@ class PredictJob:
     Attributes:
         takes: the takes.
         out: the results.
-        sources: the model of each direction of `PredictConfig.model_directions`, a built-in name or a path.
+        sources: the model of each direction of `PredictConfig.model_directions`, a built-in name, a path or a place.
         config: what to predict.
         execution: how.
         overwrite: discard an existing output and the parts of earlier runs.
@@ -161,7 +165,7 @@ class PredictJob:
 
     takes: TakeSet
     out: Output
-    sources: Mapping[Direction, str]
+    sources: Mapping[Direction, str | RemotePath]
     config: PredictConfig
     execution: ExecutionConfig
     overwrite: bool = False
@@ -169,29 +173,31 @@ class PredictJob:
 
 
 def predict_job(
-    takes: Path,
+    takes: Place | str,
     out: Location | str | Output,
     *,
     checkpoint: Sequence[str] = ("nano",),
     config: PredictConfig | None = None,
     execution: ExecutionConfig | None = None,
-    annotations: Path | None = None,
+    annotations: Place | str | None = None,
     names: Sequence[str] = (),
     overwrite: bool = False,
     retries: int = 2,
+    cache: FileCache | None = None,
 ) -> PredictJob:
     """Look at what a run is about, before any process is started for it.
 
     Args:
-        takes: folder of takes.
+        takes: folder of takes, a path or URL.
         out: the results file, or a folder for one file a take and direction if the name ends in a slash.
-        checkpoint: one or two, each a built-in name or a path (`lmeec.model.sources.checkpoint_sources`).
+        checkpoint: one or two, each a built-in name, a path or a URL (`lmeec.model.sources.checkpoint_sources`).
         config: what to predict; the defaults predict both directions.
         execution: how.
         annotations: a relations file, or a folder of them; None looks beside the takes.
         names: only takes of these names or uids.
         overwrite: as in `PredictJob`.
         retries: as in `PredictJob`.
+        cache: where whole files of URLs are kept; None reads the parts of videos that are needed.
 
     Raises:
         OutputError: the output cannot be of this run.
@@ -203,10 +209,12 @@ def predict_job(
     check_output(output, overwrite=overwrite)
     # Workers have folders of their own to be in.
     sources = {
-        direction: str(Path(source).absolute()) if Path(source).exists() else source
-        for direction, source in checkpoint_sources(list(checkpoint), config.model_directions).items()
+        direction: str(Path(source).absolute()) if isinstance(source, str) and Path(source).exists() else source
+        for direction, source in checkpoint_sources(list(checkpoint), config.model_directions, cache).items()
     }
-    found = find_takes(takes.absolute(), annotations=annotations, video=config.video_size, names=names)
+    found = find_takes(
+        place(takes, cache).absolute(), annotations=annotations, video=config.video_size, names=names, cache=cache
+    )
     return PredictJob(
         found, output, sources, config, execution or ExecutionConfig(), overwrite=overwrite, retries=retries
     )

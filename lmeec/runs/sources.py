@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from lmeec.files.remote.place import RemotePath
 from lmeec.tables.coverage import Source
 
 if TYPE_CHECKING:
@@ -28,22 +30,48 @@ _FRAME_START = 4 * 1024
 
 def sources_of(take: Take, cameras: Iterable[str]) -> dict[str, Source | None]:
     """What cameras of a take are read from; None for one that is not on disk."""
-    return {name: _source_of(take.cameras[name]) for name in sorted(cameras)}
+    return {name: source_of(take.cameras[name]) for name in sorted(cameras)}
 
 
-def _source_of(camera: Camera) -> Source | None:
+def renewed(take: Take) -> Take:
+    """The take with sources that are looked up anew where they are elsewhere, as they may have changed since."""
+    cameras = {
+        name: replace(camera, source=camera.source.renewed()) if isinstance(camera.source, RemotePath) else camera
+        for name, camera in take.cameras.items()
+    }
+    return replace(take, cameras=cameras)
+
+
+def source_of(camera: Camera) -> Source | None:
+    """What one camera is read from; None if it is not there."""
     try:
         if camera.source is None:
             return None
+        if isinstance(camera.source, RemotePath):
+            return _source_elsewhere(camera, camera.source)
         if camera.source.is_dir():
             files = sorted(camera.source.iterdir())
             names = _digest(["\0".join(path.name for path in files).encode()], _NAMES_DIGITS)
             return Source("frames", len(files), names, content=_content_of_frames(files))
-        kind: Literal["448", "full"] = "448" if camera.is_downscaled else "full"
-        size, content = _size_and_content(camera.source)
-        return Source(kind, size, counted=float(camera.frame_rate), content=content)
+        return _video(camera, *_size_and_content(camera.source))
     except OSError:  # gone just now, or unreadable: opening it says why
         return None
+
+
+def _source_elsewhere(camera: Camera, source: RemotePath) -> Source:
+    """What a store tells of a source: reading pieces of it would be a request each."""
+    entry = source.entry()
+    if entry.is_folder:
+        files = sorted(source.iterdir(), key=lambda one: one.name)
+        names = _digest(["\0".join(path.name for path in files).encode()], _NAMES_DIGITS)
+        versions = "\0".join(path.entry().version for path in files)
+        return Source("frames", len(files), names, content=_digest([versions.encode()], _CONTENT_DIGITS))
+    return _video(camera, entry.size, _digest([entry.version.encode()], _CONTENT_DIGITS) if entry.version else "")
+
+
+def _video(camera: Camera, size: int, content: str) -> Source:
+    kind: Literal["448", "full"] = "448" if camera.is_downscaled else "full"
+    return Source(kind, size, counted=float(camera.frame_rate), content=content)
 
 
 def _size_and_content(video: Path) -> tuple[int, str]:

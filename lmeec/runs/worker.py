@@ -13,13 +13,14 @@ import torch
 from lmeec.config import ExecutionConfig, opposite
 from lmeec.errors import CameraError, DataError, DiskFullError, LmeecError, OutputError
 from lmeec.files.names import show
+from lmeec.files.secrets import without_secrets
 from lmeec.inference.host_memory import bound_kernels, give_back_free_memory
 from lmeec.inference.pipeline import Profile
 from lmeec.inference.predictor import TakePredictor, result_batch
 from lmeec.model.build import LoadedModel, load
 from lmeec.runs.jobs import narrowed
 from lmeec.runs.nothing import why_nothing
-from lmeec.runs.sources import sources_of
+from lmeec.runs.sources import renewed, sources_of
 from lmeec.tables import PartWriter, RunMetadata
 from lmeec.tables.coverage import Coverage
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from lmeec.config import Direction, PredictConfig
     from lmeec.data.takes import Take
     from lmeec.files.locations import Location
+    from lmeec.files.remote.place import RemotePath
     from lmeec.runs.jobs import Job
     from lmeec.tables.coverage import Pair
 
@@ -97,12 +99,17 @@ class JobError:
 
     @classmethod
     def of(cls, error: Exception) -> JobError:
-        """Judge an exception.
+        """Judge an exception; what it says is kept without credentials.
 
         What the data say will not change by trying again, unless reading them failed for a reason outside of them,
         such as a network file system that was away. A full disk meets every job. After anything unexpected, a GPU's
         state in this process is not to be trusted.
         """
+        judged = cls._judged(error)
+        return replace(judged, reason=without_secrets(judged.reason))
+
+    @classmethod
+    def _judged(cls, error: Exception) -> JobError:
         if isinstance(error, DiskFullError):
             return cls(str(error), retry=False, fatal=True)
         if isinstance(error, OutputError):
@@ -125,7 +132,7 @@ class Worker:
     """Loads each model once and writes part files.
 
     Args:
-        sources: the model of each direction, a built-in name or a path.
+        sources: the model of each direction, a built-in name, a path or a place.
         config: the run's settings.
         execution: how it is computed.
 
@@ -134,12 +141,15 @@ class Worker:
     """
 
     def __init__(
-        self, sources: Mapping[Direction, str], config: PredictConfig, execution: ExecutionConfig | None = None
+        self,
+        sources: Mapping[Direction, str | RemotePath],
+        config: PredictConfig,
+        execution: ExecutionConfig | None = None,
     ) -> None:
         self.config = config
         self.execution = execution or ExecutionConfig()
         bound_kernels()
-        loaded: dict[str, LoadedModel] = {
+        loaded: dict[str | RemotePath, LoadedModel] = {
             source: load(source, self.execution.device, config.dtype, compiled=self.execution.compile)
             for source in dict.fromkeys(sources.values())
         }
@@ -184,6 +194,7 @@ class Worker:
         """
         if take.problems and not (take.tracks and take.cameras):
             raise DataError("; ".join(take.problems))
+        take = renewed(take)
         start = time.monotonic()
         broken: dict[str, JobError] = {}
         while True:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lmeec.errors import OutputError
+from lmeec.files.places import local_file
 from lmeec.files.reading import in_short
 from lmeec.tables.schema import SCHEMA_VERSION
 from lmeec.version import __version__
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from lmeec.files.places import Place
 
 METADATA_KEY = b"lmeec"
 VERSION_KEY = b"lmeec.schema_version"
@@ -125,11 +126,11 @@ def contents_of(metadata: Mapping[bytes, bytes] | None, name: str) -> Contents:
         raise OutputError(f"{name} does not say which takes it holds: it is not a whole results table") from error
 
 
-def digest_of_files(paths: Iterable[Path]) -> str:
+def digest_of_files(paths: Iterable[Place]) -> str:
     """SHA-256 over the contents of files, hexadecimal; the same wherever they are."""
     digest = hashlib.sha256()
-    for path in sorted(paths):
-        with path.open("rb") as file:
+    for path in sorted(paths, key=lambda path: path.parts):
+        with local_file(path) as local, local.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 

@@ -12,6 +12,7 @@ import torch
 
 from lmeec.data.takes import TakeSet, find_takes
 from lmeec.errors import ConfigError, OutputError
+from lmeec.files.places import Place
 from lmeec.files.reading import understanding
 from lmeec.model.build import resolve_device, resolve_dtype
 from lmeec.training.clips.batches import SharedSource
@@ -56,12 +57,12 @@ class TrainJob:
         cache: folder of decoded frames, or of scenes that come round; None means one in `out`.
     """
 
-    takes: Path | None
+    takes: Place | None
     out: Path
     config: TrainConfig
-    annotations: Path | None = None
-    validate: Path | None = None
-    validate_annotations: Path | None = None
+    annotations: Place | None = None
+    validate: Place | None = None
+    validate_annotations: Place | None = None
     cache: Path | None = None
 
     def run(
@@ -214,7 +215,7 @@ def _repeatable(config: TrainConfig) -> dict[str, Any]:
 
 
 def _takes(
-    job: TrainJob, root: Path | None, annotations: Path | None, group: Group, reporter: TrainingReporter
+    job: TrainJob, root: Place | None, annotations: Place | None, group: Group, reporter: TrainingReporter
 ) -> TakeSet | None:
     """The takes of a data set, with what the user should know of them; None without a folder."""
     if root is None:

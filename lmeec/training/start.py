@@ -9,6 +9,8 @@ import torch
 
 from lmeec.config import PRESETS
 from lmeec.errors import CheckpointError
+from lmeec.files.places import place
+from lmeec.files.remote.place import RemotePath
 from lmeec.model.build import BUILT_IN, build_model, read_model
 from lmeec.model.checkpoint import Checkpoint, config_of, read_checkpoint, weights_digest
 from lmeec.training.scratch import prepare_from_scratch
@@ -36,11 +38,12 @@ def starting_model(config: TrainConfig) -> tuple[LMEEC, str]:
     checkpoint = config.checkpoint
     if checkpoint is None:
         return _from_scratch(config), f"{config.model or DEFAULT_MODEL} from scratch"
-    path = Path(checkpoint)
-    if checkpoint not in BUILT_IN and path.is_file() and (read := read_checkpoint(path)).is_plain_sam2:
+    path = place(checkpoint)
+    there = isinstance(path, RemotePath) or path.is_file()
+    if checkpoint not in BUILT_IN and there and (read := read_checkpoint(path)).is_plain_sam2:
         model, name = _from_sam2(read, config.seed), path.name
     else:
-        model, name = read_model(checkpoint)
+        model, name = read_model(checkpoint if isinstance(path, Path) else path)
     return model, f"{name} ({weights_digest(model.state_dict())[:12]})"
 
 

@@ -6,14 +6,14 @@ tables speak of millions of samples makes FFmpeg take gigabytes.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, BinaryIO
 
 from lmeec.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from lmeec.video.source import VideoSource
 
 _CONTAINERS = frozenset((b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf"))
 _FIRST = frozenset((b"ftyp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"styp", b"sidx"))
@@ -23,23 +23,23 @@ _ENTRY = 8
 _CHUNK = 2**16 * _ENTRY
 
 
-def check_samples(path: Path) -> None:
+def check_samples(source: VideoSource) -> None:
     """Refuse an MP4 file with more samples than bytes, in any of its tables; other formats pass unread.
 
     Raises:
         DataError: there are more.
         OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
+    size = source.size
+    with source.bytes() as file:
         if file.read(8)[4:] not in _FIRST:
             return
         for name, start, end in _boxes(file, 0, size, 0):
             count = _samples(file, name, start, end)
             if count > size:
                 raise DataError(
-                    f"{path}: its index is damaged: table {name.decode()} speaks of {count:,} samples, in a file of "
-                    f"{size:,} bytes; download it again"
+                    f"{source.path}: its index is damaged: table {name.decode()} speaks of {count:,} samples, in a "
+                    f"file of {size:,} bytes; download it again"
                 )
 
 

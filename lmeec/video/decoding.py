@@ -49,6 +49,14 @@ class Wanted:
             return self._ahead.popleft()
         return None
 
+    def peek(self) -> int | None:
+        """Give the number that `next` will take; None at the end.
+
+        Raises:
+            ValueError: As for `next`.
+        """
+        return self._ahead[0] if self._ahead or self._pull() else None
+
     def __contains__(self, number: int) -> bool:
         while self._last < number and self._pull():
             pass
@@ -99,6 +107,8 @@ class DecodingRun:
         self._counter = count() if counting else None
         self._begun = False
         self._left_out: set[int] = set()
+        self._given: set[int] = set()
+        self._ends_after: int | None = None
         self._single_thread = codec.thread_count == 1
         self._end: UndecodableError | None = None
         self._ready: deque[tuple[int, VideoFrame]] = deque()
@@ -108,18 +118,21 @@ class DecodingRun:
         """Say whether a frame is still to come."""
         return number > self._last and number not in self._left_out
 
-    def advance(self, number: int, wanted: Wanted) -> VideoFrame:
+    def advance(self, number: int, wanted: Wanted, *, ends: bool = False) -> VideoFrame:
         """Decode up to a frame.
 
         Args:
             number: The frame's number.
             wanted: Numbers that will be asked for after it.
+            ends: Whether nothing will be asked of this run after it. Then the decoder is emptied as soon as it has what
+                the frame is made of, and not given the packets after it, of which it holds back some a thread.
 
         Raises:
             UndecodableError: The frame, or one before it in this run, is damaged or does not come.
         """
         if not self.can_reach(number):
             raise UndecodableError(f"decoding starts after frame {number}")
+        self._ends_after = number if ends and self._counter is None else None
         while self._last < number:
             came, frame = self.next_frame(wanted, number)
             if came < self._first_number:
@@ -133,6 +146,7 @@ class DecodingRun:
             if frame.is_corrupt:
                 raise UndecodableError(f"frame {came} is damaged")
             self._left_out.difference_update(range(self._last + 1, came))
+            self._given.difference_update(range(self._last + 1, came + 1))
             self._last = came
         return frame
 
@@ -150,6 +164,9 @@ class DecodingRun:
         """Decode one more packet; after the last, or a damaged one, what the decoder still holds."""
         if self._end is not None:
             raise self._end
+        if self._ends_after is not None and self._has_all_up_to(self._ends_after):
+            self._finish("the decoder did not give it")
+            return
         try:
             numbered = next(self._packets, None)
         except av.FFmpegError as error:
@@ -163,11 +180,19 @@ class DecodingRun:
             return
         if numbered.number is not None:
             numbered.packet.pts = numbered.number  # the decoder hands it on to the frame
+            self._given.add(numbered.number)
         try:
             self._take(self._codec.decode(numbered.packet))
         except av.FFmpegError as error:
             # With several threads the damaged packet is one of the last few, and what came after it is not safe.
             self._finish(f"damaged data at frame {numbered.number}: {error.strerror}", drain=self._single_thread)
+
+    def _has_all_up_to(self, number: int) -> bool:
+        """Whether the decoder was given all that comes of this run up to a frame, and the frame itself."""
+        first = max(self._last, self._first_number - 1) + 1
+        return number in self._given and all(
+            one in self._given or one in self._left_out for one in range(first, number)
+        )
 
     def _finish(self, reason: str, drain: bool = True) -> None:
         self._end = UndecodableError(reason)

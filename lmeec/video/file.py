@@ -8,7 +8,8 @@ key frame at which decoding starts, which the container's index tells, plus its 
 
 from __future__ import annotations
 
-from contextlib import suppress
+import os
+from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from typing import TYPE_CHECKING, cast
 
@@ -25,11 +26,11 @@ from lmeec.video.decoding import DecodingRun, OrderError, UndecodableError, Want
 from lmeec.video.frames import ClosedAfterUse, check_frame_size
 from lmeec.video.h264 import DisposablePictures
 from lmeec.video.packets import NumberedPacket, can_decode, index_packets, number_packets
+from lmeec.video.source import VideoSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from fractions import Fraction
-    from pathlib import Path
 
     from av.container import InputContainer
     from av.packet import Packet
@@ -37,8 +38,13 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
     from numpy.typing import NDArray
 
+    from lmeec.files.places import Place
+
 _ORDER_SAMPLE = 32  # packets or frames; more than can be out of order at once
 _SAID_AND_SEEN = 1e-3  # relative difference of two frame rates that are the same but for rounding
+_READ_BY_FFMPEG = 2**15  # bytes at a time, whatever is needed of them
+_NUMBERED_AHEAD = 5  # packets that are read before it is known which frame one holds, as encoders reorder them
+_WORTH_A_JUMP = 8  # packets; going on costs less than emptying the decoder for fewer
 _OPTIONS = {"max_pixels": str(MAX_PIXELS)}
 _WHAT, _MEND = "a video", "download it again"
 _SCALING = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
@@ -50,7 +56,8 @@ class VideoReader(ClosedAfterUse):
     Holds the open file and a few frames, however long the video is. Not to be shared between threads.
 
     Args:
-        path: A video in any container and codec that FFmpeg reads.
+        path: A video in any container and codec that FFmpeg reads. Of an MP4 or MOV file that a URL names, the index
+            and the packets are read that are needed; of others, all.
         size: Height and width that frames are resized to while they are converted from YUV, with a filter as
             wide as the reduction (antialiased); None keeps the video's own.
         threads: Decoding threads; 0 takes one a core.
@@ -80,7 +87,9 @@ class VideoReader(ClosedAfterUse):
         16 (270, 480, 3)
     """
 
-    def __init__(self, path: Path, size: tuple[int, int] | None = None, threads: int = 0, *, gpu: bool = False) -> None:
+    def __init__(
+        self, path: Place, size: tuple[int, int] | None = None, threads: int = 0, *, gpu: bool = False
+    ) -> None:
         self.path = path
         self.notice: str | None = None
         self._size = size
@@ -90,19 +99,36 @@ class VideoReader(ClosedAfterUse):
         self._reformatter = VideoReformatter()
         check_regular(path, DataError)
         with understanding(path, DataError, _WHAT, _MEND):
-            self._open(threads)
+            self._source = VideoSource(path)
+        with self._reading():
+            try:
+                self._open(threads)
+            except BaseException:
+                self._source.close()
+                raise
             try:
                 self._look_through()
             except BaseException:
                 self.close()
                 raise
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Name the file in errors of the block; one of a store comes before what FFmpeg made of it."""
+        with understanding(self.path, DataError, _WHAT, _MEND, but=(OrderError,)):
+            try:
+                yield
+            except Exception:
+                self._source.check()
+                raise
+            self._source.check()
+
     def _look_through(self) -> None:
         """Find out what there is to read."""
         self.height = self._stream.codec_context.height
         self.width = self._stream.codec_context.width
         check_frame_size(self.path, self.height, self.width)
-        self._index = index_packets(self._container, self._stream, self.path)
+        self._index = index_packets(self._container, self._stream, self._source.size)
         self._disposable = DisposablePictures.of(self._stream)
         self._counting = False
         self._hidden_at_start = 0
@@ -131,7 +157,7 @@ class VideoReader(ClosedAfterUse):
         Raises:
             DataError: The file cannot be read on.
         """
-        with understanding(self.path, DataError, _WHAT, _MEND):
+        with self._reading():
             return self._read_times()
 
     def _read_times(self) -> NDArray[np.float64] | None:
@@ -169,7 +195,7 @@ class VideoReader(ClosedAfterUse):
                     f"{self.path}: frame {index} is asked for, the video has {self.num_frames} frames "
                     f"(0 to {self.num_frames - 1}); if it was cut short, download it again"
                 )
-            with understanding(self.path, DataError, _WHAT, _MEND, but=(OrderError,)):
+            with self._reading():
                 image = self._to_rgb(self._find(index, wanted))
             yield index, image
 
@@ -177,11 +203,12 @@ class VideoReader(ClosedAfterUse):
         """Let go of the file and the decoder."""
         self._run = None
         self._container.close()
+        self._source.close()
 
     def _open(self, threads: int) -> None:
-        check_samples(self.path)
+        check_samples(self._source)
         try:
-            self._container = self._open_on_gpu() or av.open(str(self.path), options=_OPTIONS)
+            self._container = self._open_on_gpu() or self._source.open(_OPTIONS)
         except (av.FFmpegError, ValueError) as error:
             said = in_short(getattr(error, "strerror", None) or str(error))
             raise DataError(
@@ -208,7 +235,7 @@ class VideoReader(ClosedAfterUse):
         if not self._gpu:
             return None
         try:
-            return av.open(str(self.path), options=_OPTIONS, hwaccel=HWAccel("cuda", allow_software_fallback=True))
+            return self._source.open(_OPTIONS, HWAccel("cuda", allow_software_fallback=True))
         except (av.FFmpegError, NotImplementedError, RuntimeError):
             self._gpu = False  # no such GPU, or a file at fault, which the CPU's decoder names
             return None
@@ -245,9 +272,12 @@ class VideoReader(ClosedAfterUse):
         if not self._stream.codec_context.has_b_frames:
             return True
         _, packets = self._packets_from(0)
-        stored = [numbered.number for numbered in islice(packets, _ORDER_SAMPLE) if numbered.number is not None]
-        if stored != sorted(stored):
-            return True
+        last = -1
+        for numbered in islice(packets, _ORDER_SAMPLE):
+            if numbered.number is not None:
+                if numbered.number < last:
+                    return True
+                last = numbered.number
         _, packets = self._packets_from(0)
         everything = Wanted(range(self._index.shown_in_all))
         run = DecodingRun(packets, 0, self._stream.codec_context, self._disposable)
@@ -277,17 +307,22 @@ class VideoReader(ClosedAfterUse):
         One key frame may not be enough: the frame may be shown before it, or the picture be refreshed step by step.
         Then the key frame before is tried; and at last one thread, which gives every frame up to damaged data.
         """
-        key = 0 if self._counting else self._index.key_for(index + self._hidden_at_start)
+        key = self._key_of(index)
+        ends = self._goes_elsewhere_after(index, wanted)
         if self._run is not None and self._run.can_reach(index) and key <= self._run.next_place:
             with suppress(UndecodableError):
-                return self._run.advance(index, wanted)
+                return self._run.advance(index, wanted, ends=ends)
+        if ends:
+            with suppress(UndecodableError):
+                self._run = self._start(key, index, ends=True)
+                return self._run.advance(index, wanted, ends=True)
         starts = list(dict.fromkeys([key, self._index.key_before(key)]))
         failure: UndecodableError | None = None
         for threads in (self._threads, 1):
             if threads != self._threads_now:
                 self._reopen(threads)
             for start in starts:
-                self._run = self._start(start)
+                self._run = self._start(start, index)
                 try:
                     return self._run.advance(index, wanted)
                 except UndecodableError as error:
@@ -295,16 +330,46 @@ class VideoReader(ClosedAfterUse):
         self._run = None
         raise DataError(f"{self.path}: frame {index} cannot be decoded ({failure}); download it again") from failure
 
-    def _start(self, key: int) -> DecodingRun:
-        first, packets = self._packets_from(key)
+    def _expect(self, key: int, index: int | None, *, ends: bool) -> None:
+        """Tell the source what is read from a key packet until the decoder gives a frame, or was given the packet."""
+        if not len(self._index):
+            return
+        place = key if index is None else max(key, self._index.place_of(index + self._hidden_at_start))
+        codec = self._stream.codec_context
+        more = _NUMBERED_AHEAD
+        if index is not None and not ends:
+            more += (codec.thread_count or os.cpu_count() or 1) * (2 if codec.has_b_frames else 1)
+        stop = self._index.start_of(place + more)
+        self._source.expect(
+            self._index.start_of(key) or 0, self._source.size if stop is None else stop + _READ_BY_FFMPEG
+        )
+
+    def _key_of(self, index: int) -> int:
+        return 0 if self._counting else self._index.key_for(index + self._hidden_at_start)
+
+    def _goes_elsewhere_after(self, index: int, wanted: Wanted) -> bool:
+        """Say whether reading goes on at a later key frame after a frame, past packets that are worth leaving out."""
+        following = wanted.peek()
+        if following is None or self._counting:
+            return False
+        return self._key_of(following) - self._index.place_of(index + self._hidden_at_start) > _WORTH_A_JUMP
+
+    def _start(self, key: int, index: int, *, ends: bool = False) -> DecodingRun:
+        first, packets = self._packets_from(key, index, ends=ends)
         first_number = 0
         if first is not None and first.place > 0:
             first_number = int(self._index.shown_before[first.place]) - self._hidden_at_start
             first_number = max(first_number, first.number or 0)
         return DecodingRun(packets, first_number, self._stream.codec_context, self._disposable, self._counting)
 
-    def _packets_from(self, key: int) -> tuple[NumberedPacket | None, Iterator[NumberedPacket]]:
-        """Give the packets from a key packet on, or from the beginning where seeking leads elsewhere."""
+    def _packets_from(
+        self, key: int, index: int | None = None, *, ends: bool = False
+    ) -> tuple[NumberedPacket | None, Iterator[NumberedPacket]]:
+        """Give the packets from a key packet on, or from the beginning where seeking leads elsewhere.
+
+        They are read up to what the decoder needs for a frame, the key packet's own if none is given, or further.
+        """
+        self._expect(key, index, ends=ends)
         landed: int | None = None
         packets: Iterator[Packet[VideoStream]] = iter(())
         with suppress(av.FFmpegError, StopIteration):

@@ -23,9 +23,10 @@ from lmeec.video.frames import ClosedAfterUse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from lmeec.files.places import Place
 
 USUAL_RATE = Fraction(30)
 """Frames a second that the annotations of Ego-Exo4D count."""
@@ -42,7 +43,7 @@ _MOST_FRAMES = 10_000_000
 
 
 def open_video(
-    path: Path, rate: Fraction, size: tuple[int, int] | None = None, threads: int = 0, *, gpu: bool = False
+    path: Place, rate: Fraction, size: tuple[int, int] | None = None, threads: int = 0, *, gpu: bool = False
 ) -> VideoReader | VideoAtRate:
     """Open a video so that frame numbers count instants of a rate.
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from av.container import InputContainer
     from av.packet import Packet
@@ -80,6 +79,15 @@ class PacketIndex:
         keys = np.flatnonzero(self.is_key[:packet])
         return int(keys[-1]) if keys.size else 0
 
+    def place_of(self, shown: int) -> int:
+        """Give the place of the frame with `shown` frames before it, if frames are stored as they are shown."""
+        return int(np.searchsorted(self.shown_before, shown))
+
+    def start_of(self, packet: int) -> int | None:
+        """Give the byte offset of a packet; None past the last one, or if it is not known."""
+        position = int(self.positions[packet]) if packet < len(self) else -1
+        return position if position >= 0 else None
+
     def seek_time(self, key: int) -> int:
         """Give a time that leads to a key packet: the latest at which it is the last key packet.
 
@@ -103,14 +111,14 @@ def can_decode(stream: VideoStream) -> bool:
     return cast("VideoCodecContext | None", stream.codec_context) is not None
 
 
-def index_packets(container: InputContainer, stream: VideoStream, path: Path) -> PacketIndex:
+def index_packets(container: InputContainer, stream: VideoStream, file_size: int) -> PacketIndex:
     """List the packets that are wholly in the file, up to the first that is not.
 
     MP4 and MOV files have a list of all packets in their header, and nothing else is read. Other files
     (and fragmented MP4) are read once from front to back, without decoding.
     """
     if "mp4" in container.format.name and stream.frames > 0 and len(stream.index_entries) > 0:
-        return _from_header(stream, path.stat().st_size)
+        return _from_header(stream, file_size)
     return _from_packets(container, stream)
 
 

@@ -9,6 +9,7 @@ import pytest
 from lmeec.errors import DataError
 from lmeec.video.boxes import check_samples
 from lmeec.video.file import VideoReader
+from lmeec.video.source import VideoSource
 from tests.support.memory import peak_of_process
 from tests.support.places import ASSETS
 from tests.support.videos import write_video
@@ -30,7 +31,7 @@ def refuse_index(path):
 @pytest.mark.parametrize(("table", "place"), [(b"stsz", 12), (b"stts", 12)])
 def test_tables_of_whole_files(tmp_path, table, place):
     path = write_video(tmp_path / "video.mp4")
-    check_samples(path)
+    check_samples(VideoSource(path))
     data = bytearray(path.read_bytes())
     at = data.index(table) + place
     data[at : at + 4] = struct.pack(">I", 2**31)
@@ -43,4 +44,4 @@ def test_tables_of_whole_files(tmp_path, table, place):
 def test_what_is_no_mp4_or_broken_passes(tmp_path, content):
     path = tmp_path / "video.mp4"
     path.write_bytes(content)
-    check_samples(path)
+    check_samples(VideoSource(path))

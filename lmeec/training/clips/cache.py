@@ -14,6 +14,7 @@ import numpy as np
 
 from lmeec.errors import DataError
 from lmeec.files.names import safe_name, show
+from lmeec.files.remote.place import RemotePath
 from lmeec.files.whole import written_whole
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from lmeec.config import Pixels
     from lmeec.data.take import Camera, Take
+    from lmeec.files.places import Place
 
 
 class Reading(NamedTuple):
@@ -104,12 +106,20 @@ class FrameCache:
     def _path(self, take: Take, camera: Camera, frames: Sequence[int]) -> Path:
         if camera.source is None:
             raise DataError(f"camera {show(camera.name)}: {camera.problem}")
-        about = camera.source.stat()
         source = f"{safe_name(camera.name, 'camera')}-{_digest(str(camera.source))}"
-        video = _digest(about.st_size, about.st_mtime_ns, camera.frame_rate)
+        video = _digest(*_state_of(camera.source), camera.frame_rate)
         contents = _digest(self._size, self._reading.pixels, int(self._reading.resampling), tuple(frames))
         name = f"{source}.{video}.{contents}.rgb"
         return self._folder / safe_name(take.uid, "take") / name
+
+
+def _state_of(source: Place) -> tuple[object, ...]:
+    """What is another for a file of other content."""
+    if isinstance(source, RemotePath):
+        entry = source.entry()
+        return entry.size, entry.version
+    about = source.stat()
+    return about.st_size, about.st_mtime_ns
 
 
 def _digest(*values: object) -> str:
