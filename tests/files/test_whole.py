@@ -175,6 +175,7 @@ BY_THEMSELVES = {
     "lmeec/files/whole.py",
     "lmeec/clips/extract.py",  # the lock of a folder, which says whose it is
     "lmeec/clips/shards.py",  # a tar, into a file of the boundary
+    "lmeec/files/remote/place.py",  # a copy of what is elsewhere, for as long as it is read
     "lmeec/mllm/checkpoint.py",  # in a folder that appears when whole
     "lmeec/mllm/data/egoexoclip.py",  # a clip out of a shard, for as long as it is read
     "lmeec/report/charts.py",  # to memory
