@@ -86,7 +86,7 @@ def signs_of(rows: pa.Table, others: Sequence[pa.Table] = ()) -> Signs:
         >>> one = names | {"frame": 0, "missing": None, "height": 4, "width": 6, "mask_rle": whole, "area": 24}
         >>> one |= dict.fromkeys(("object_score", "predicted_iou", "cycle_iou", "cycle_score"), 0.5)
         >>> signs = signs_of(pa.Table.from_pylist([one, one | {"frame": 1}]))
-        >>> float(signs["overlap_near"][0]), float(signs["log_area_share"][0]), float(signs["runs_mean"][0])
+        >>> round(float(signs["overlap_near"][0]), 6), float(signs["log_area_share"][0]), float(signs["runs_mean"][0])
         (1.0, 0.0, nan)
     """
     masks = masks_of(rows)
