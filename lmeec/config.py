@@ -350,6 +350,7 @@ class PredictConfig:
             size. Frames in JPEG files are resized as the released code does it in any case.
         mask_size: size of the masks in the results: `evaluation` is the benchmark's (`lmeec.masks.evaluation_size`);
             `square` is 480x480 whatever the frame's shape, which the paper's own protocol compares.
+        reverse: follow tracks from a take's last frame to its first, so that memory comes from later frames.
         objects: only these objects; empty means all.
         calibration: decides confidence in place of the object score alone.
         cycle: take each prediction back to the query view, by the model of the other direction, and compare what comes
@@ -362,6 +363,7 @@ class PredictConfig:
     video: Video = "auto"
     pixels: Pixels = "fast"
     mask_size: MaskSize = "evaluation"
+    reverse: bool = False
     objects: tuple[str, ...] = ()
     calibration: ConfidenceRule | None = None
     cycle: CycleWay | None = None

@@ -63,6 +63,13 @@ def predict(
         Policy,
         typer.Option(help="What a full memory bank keeps: drop is what the released weights were used with."),
     ] = DEFAULT_POLICY,
+    reverse: Annotated[
+        bool,
+        typer.Option(
+            "--reverse",
+            help="Follow objects from a take's last frame to its first, to be fused with a run that goes forwards.",
+        ),
+    ] = False,
     memory_size: Annotated[
         int | None, typer.Option(help="Entries in each memory bank.", show_default="the model's, 6 as released")
     ] = None,
@@ -200,6 +207,7 @@ def predict(
             video=video,
             pixels=pixels,
             mask_size=mask_size,
+            reverse=reverse,
             objects=tuple(objects or ()),
             calibration=None if calibration is None else read_calibration(calibration),
             cycle=_way_of(cycle, cycle_memory),

@@ -127,6 +127,10 @@ class FrameFolder(ClosedAfterUse):
         """Give the number that a frame's file is named by: its own."""
         return index
 
+    def decodes_from(self, index: int) -> int:
+        """Give the frame's number: each is decoded on its own."""
+        return index
+
     def read(self, indices: Iterable[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Decode frames as the iterator is advanced.
 

@@ -11,7 +11,7 @@ from lmeec.files.names import show
 from lmeec.tables.schema import Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from lmeec.config import Direction
     from lmeec.data.takes import Take
@@ -47,7 +47,8 @@ class PlannedTrack:
         stream: number of the query stream (an object in a query camera) whose masks it follows.
         query_camera: camera whose masks are given.
         target_camera: camera to segment in.
-        frames: its steps: the frames at which the query view has a mask and both videos have the frame.
+        frames: its steps: the frames at which the query view has a mask and both videos have the frame, in the order in
+            which they are followed.
         object: name of the object.
     """
 
@@ -82,12 +83,14 @@ class TakePlan:
         tracks: tracks, none of them empty.
         lost: frames that no track has a step at; with the tracks', all frames of the query masks for every target.
         warnings: what could not be planned and why, for the user.
+        reverse: whether tracks go from their last frame to their first.
     """
 
     streams: tuple[QueryStream, ...]
     tracks: tuple[PlannedTrack, ...]
     lost: tuple[LostFrames, ...]
     warnings: tuple[str, ...]
+    reverse: bool = False
 
     @property
     def steps(self) -> int:
@@ -96,13 +99,16 @@ class TakePlan:
 
     @property
     def frames(self) -> list[int]:
-        """Every frame at which a track has a step, ascending."""
-        return sorted({frame for track in self.tracks for frame in track.frames})
+        """Every frame at which a track has a step, in the order of steps."""
+        return self._ordered({frame for track in self.tracks for frame in track.frames})
 
     def frames_of(self, camera: str) -> list[int]:
-        """Frames that are needed of a camera, ascending."""
+        """Frames that are needed of a camera, in the order of steps."""
         used = (track.frames for track in self.tracks if camera in (track.query_camera, track.target_camera))
-        return sorted({frame for frames in used for frame in frames})
+        return self._ordered({frame for frames in used for frame in frames})
+
+    def _ordered(self, frames: Collection[int]) -> list[int]:
+        return sorted(frames, reverse=self.reverse)
 
 
 def camera_pairs(take: Take, direction: Direction, objects: Sequence[str]) -> list[tuple[MaskTrack, str]]:
@@ -124,7 +130,12 @@ def camera_pairs(take: Take, direction: Direction, objects: Sequence[str]) -> li
 
 
 def plan_take(
-    take: Take, direction: Direction, videos: Mapping[str, KnowsFrames], objects: Sequence[str] = ()
+    take: Take,
+    direction: Direction,
+    videos: Mapping[str, KnowsFrames],
+    objects: Sequence[str] = (),
+    *,
+    reverse: bool = False,
 ) -> TakePlan:
     """Plan every track of a take in one direction.
 
@@ -133,19 +144,21 @@ def plan_take(
         direction: which views are queries.
         videos: the cameras that can be read; frames of another that is on disk are lost to its video.
         objects: only these objects; empty means all.
+        reverse: follow tracks from their last frame to their first.
 
     Raises:
         DataError: a query mask cannot be used.
     """
-    builder = _PlanBuilder(take, videos)
+    builder = _PlanBuilder(take, videos, reverse)
     for masks, target in camera_pairs(take, direction, objects):
         builder.add(masks, target)
     return builder.plan()
 
 
 class _PlanBuilder:
-    def __init__(self, take: Take, videos: Mapping[str, KnowsFrames]) -> None:
+    def __init__(self, take: Take, videos: Mapping[str, KnowsFrames], reverse: bool) -> None:
         self._take = take
+        self._reverse = reverse
         self._videos = videos
         self._streams: list[QueryStream] = []
         self._tracks: list[PlannedTrack] = []
@@ -158,6 +171,8 @@ class _PlanBuilder:
         if reasons:
             self._lost.append(LostFrames(masks, target, reasons))
         frames = tuple(frame for frame in masks.frames if frame not in reasons)
+        if self._reverse:
+            frames = frames[::-1]
         if frames:
             stream = self._stream(masks, frames)
             self._tracks.append(PlannedTrack(stream, masks.camera, target, frames, masks.object))
@@ -168,7 +183,7 @@ class _PlanBuilder:
             f"frames and lacks {len(frames)} annotated ones (the first is {min(frames)}); they have no prediction"
             for camera, frames in sorted(self._cut.items())
         ]
-        return TakePlan(tuple(self._streams), tuple(self._tracks), tuple(self._lost), tuple(warnings))
+        return TakePlan(tuple(self._streams), tuple(self._tracks), tuple(self._lost), tuple(warnings), self._reverse)
 
     def _reasons(self, masks: MaskTrack, target: str) -> dict[int, Missing]:
         """Why frames of query masks cannot be predicted; the first obstacle on the way counts."""

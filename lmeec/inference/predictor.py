@@ -23,6 +23,7 @@ from lmeec.inference.tracker import Tracker
 from lmeec.masks import RunLengthMask
 from lmeec.model.query_masks import query_mask
 from lmeec.tables.schema import ResultRow, rows_to_batch
+from lmeec.video.backwards import read_backwards
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -58,7 +59,7 @@ def predict_take(
         model: see `lmeec.load_model`.
         take: see `lmeec.find_takes`.
         direction: which views are queries.
-        config: memory, objects, pixels, size of masks and calibration; the rest of it is not looked at.
+        config: memory, reverse, objects, pixels, size of masks and calibration; the rest of it is not looked at.
         execution: decoder and batch size; the rest of it is not looked at.
         back: the model that takes predictions back where `config.cycle` is set; None uses the same for both directions.
 
@@ -140,7 +141,7 @@ class TakePredictor:
         model: the network.
         take: the take.
         direction: which views are queries.
-        config: memory, objects, pixels and size of masks.
+        config: memory, reverse, objects, pixels and size of masks.
         execution: decoder, batch size, and whether parts of the network are measured.
         back: as for `predict_take`.
 
@@ -183,7 +184,9 @@ class TakePredictor:
                 with naming_the_camera(camera):
                     video = self.take.cameras[camera].open(size, gpu=gpu, pixels=self.config.pixels)
                 self._videos[camera] = opening.enter_context(video)
-            self.plan = plan_take(self.take, self.direction, self._videos, self.config.objects)
+            self.plan = plan_take(
+                self.take, self.direction, self._videos, self.config.objects, reverse=self.config.reverse
+            )
             frames = {camera: (video.height, video.width) for camera, video in self._videos.items()}
             self._truth = TargetTruth(self.take, frames, self.config.mask_size)
             self._opened = opening.pop_all()
@@ -214,7 +217,7 @@ class TakePredictor:
     def rows(self) -> Iterator[list[ResultRow]]:
         """Predict, frame by frame; decoding, network and mask encoding overlap.
 
-        Holds a few frames a camera, however long the take is.
+        Holds a few frames a camera, however long the take is; backwards some more (`lmeec.video.backwards`).
 
         Yields:
             Rows of a batch of tracks at one frame; before them, those of frames that cannot be predicted.
@@ -254,7 +257,7 @@ class TakePredictor:
     def _instants(self) -> Iterator[_Instant]:
         """Decode what each frame needs: images of the cameras, and masks of the query streams."""
         tracks = self.plan.tracks
-        images = {camera: self._videos[camera].read(self.plan.frames_of(camera)) for camera in self._used_cameras()}
+        images = {camera: self._read(camera) for camera in self._used_cameras()}
         steps = [0] * len(tracks)
         for frame in self.plan.frames:
             active = [i for i, track in enumerate(tracks) if _at(track.frames, steps[i]) == frame]
@@ -267,6 +270,10 @@ class TakePredictor:
             )
             for i in active:
                 steps[i] += 1
+
+    def _read(self, camera: str) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        video, frames = self._videos[camera], self.plan.frames_of(camera)
+        return read_backwards(video, frames) if self.plan.reverse else video.read(frames)
 
     def _image(self, camera: str, frames: Iterator[tuple[int, NDArray[np.uint8]]]) -> Tensor:
         with naming_the_camera(camera):

@@ -98,6 +98,7 @@ def run_metadata(models: Mapping[Direction, ModelInfo], takes: TakeSet, config: 
             "pixels": config.pixels,
             "mask_size": config.mask_size,
             "objects": sorted(config.objects),
+            **({"reverse": True} if config.reverse else {}),
             **({} if config.calibration is None else {"calibration": config.calibration.digest}),
             **cycle,
         },

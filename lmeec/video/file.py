@@ -148,6 +148,10 @@ class VideoReader(ClosedAfterUse):
         """Give the number that a frame has in the file: its own."""
         return index
 
+    def decodes_from(self, index: int) -> int:
+        """Give the place in the file of the key packet at which decoding starts for a frame."""
+        return 0 if self._counting else self._index.key_for(index + self._hidden_at_start)
+
     def frame_times(self) -> NDArray[np.float64] | None:
         """Read when each frame is shown, in seconds from the first on; reads the file once from front to back.
 
@@ -307,7 +311,7 @@ class VideoReader(ClosedAfterUse):
         One key frame may not be enough: the frame may be shown before it, or the picture be refreshed step by step.
         Then the key frame before is tried; and at last one thread, which gives every frame up to damaged data.
         """
-        key = self._key_of(index)
+        key = self.decodes_from(index)
         ends = self._goes_elsewhere_after(index, wanted)
         if self._run is not None and self._run.can_reach(index) and key <= self._run.next_place:
             with suppress(UndecodableError):
@@ -344,15 +348,12 @@ class VideoReader(ClosedAfterUse):
             self._index.start_of(key) or 0, self._source.size if stop is None else stop + _READ_BY_FFMPEG
         )
 
-    def _key_of(self, index: int) -> int:
-        return 0 if self._counting else self._index.key_for(index + self._hidden_at_start)
-
     def _goes_elsewhere_after(self, index: int, wanted: Wanted) -> bool:
         """Say whether reading goes on at a later key frame after a frame, past packets that are worth leaving out."""
         following = wanted.peek()
         if following is None or self._counting:
             return False
-        return self._key_of(following) - self._index.place_of(index + self._hidden_at_start) > _WORTH_A_JUMP
+        return self.decodes_from(following) - self._index.place_of(index + self._hidden_at_start) > _WORTH_A_JUMP
 
     def _start(self, key: int, index: int, *, ends: bool = False) -> DecodingRun:
         first, packets = self._packets_from(key, index, ends=ends)

@@ -40,6 +40,10 @@ class FrameReader(Protocol):
         """Give the number that a frame has in its file or folder."""
         ...
 
+    def decodes_from(self, index: int) -> int:
+        """Tell frames apart that are not decoded at once: a number that is the same between two key frames."""
+        ...
+
     def read(self, indices: Iterable[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Decode frames as the iterator is advanced.
 

@@ -116,6 +116,10 @@ class VideoAtRate(ClosedAfterUse):
         """Give the video's own number of a frame that can be read."""
         return int(self._nearest[index])
 
+    def decodes_from(self, index: int) -> int:
+        """Give the place in the file of the key packet at which decoding starts for a frame that can be read."""
+        return self._video.decodes_from(self.file_frame(index))
+
     def read(self, indices: Iterable[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Decode frames as the iterator is advanced, each frame of the video once; see `FrameReader.read`.
 

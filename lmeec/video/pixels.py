@@ -100,6 +100,10 @@ class ReleasedPixels(ClosedAfterUse):
         """Give the number that a frame has in the video's file."""
         return self._video.file_frame(index)
 
+    def decodes_from(self, index: int) -> int:
+        """Give what the video gives."""
+        return self._video.decodes_from(index)
+
     def read(self, indices: Iterable[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Decode frames as the iterator is advanced; see `FrameReader.read`."""
         for index, frame in self._video.read(indices):

@@ -19,6 +19,7 @@ CHANGES = {
     "video": "448",
     "pixels": "released",
     "mask_size": "square",
+    "reverse": True,
     "objects": ("cup_0",),
     "calibration": SimpleNamespace(digest="ca11"),
     "cycle": "frame",

@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 
 from lmeec.errors import DataError
+from lmeec.video.backwards import read_backwards
+from lmeec.video.decoding import DecodingRun
 from lmeec.video.file import VideoReader
 from tests.support.memory import peak_of_process
 from tests.support.places import ASSETS
@@ -104,6 +106,28 @@ def test_frames_at_intervals_and_at_random(video, threads):
         for _ in range(20):
             chosen = sorted(chance.sample(range(len(expected)), chance.randint(1, 8)))
             assert assert_equal(reader.read(chosen), expected) == chosen
+
+
+@pytest.mark.parametrize("longest", [1, 7, 64])
+def test_frames_backwards(video, longest):
+    path, expected = video
+    with VideoReader(path, threads=2) as reader:
+        for step in (1, 7):
+            chosen = list(range(0, len(expected), step))[::-1]
+            assert assert_equal(read_backwards(reader, chosen, longest=longest), expected) == chosen
+
+
+def test_backwards_no_frame_is_decoded_twice_where_stretches_end_at_key_frames(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "a.mp4", 200)
+    decoded, next_frame = [], DecodingRun.next_frame
+    monkeypatch.setattr(
+        DecodingRun, "next_frame", lambda *arguments: decoded.append(next_frame(*arguments)) or decoded[-1]
+    )
+    with VideoReader(path) as reader:
+        decoded.clear()  # opening looks at some
+        assert len(list(read_backwards(reader, range(200)[::-1], longest=50))) == 200
+    # Two stretches of 20 frames between key frames fit into 50, and each but the last meets its neighbour's key frame.
+    assert len(decoded) <= 205
 
 
 def test_the_open_gop_video_has_frames_that_are_shown_before_their_key_frame(tmp_path):
