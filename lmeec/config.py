@@ -35,6 +35,8 @@ CycleWay = Literal["frame", "tracked"]
 
 ScoreProtocol = Literal["benchmark", "paper"]
 Average = Literal["frame", "take"]
+FuseBy = Literal["cycle_iou", "predicted_iou", "confidence", "rule"]
+"""What decides which of several runs a frame's mask is taken from, the higher the better."""
 
 ClipRule = Literal["context", "fixed"]
 ClipFormat = Literal["mp4", "webdataset"]

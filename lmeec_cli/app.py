@@ -10,6 +10,7 @@ from lmeec_cli.calibrate import calibrate
 from lmeec_cli.checkpoint import checkpoint
 from lmeec_cli.clips import clips
 from lmeec_cli.export import export
+from lmeec_cli.fuse import fuse
 from lmeec_cli.import_predictions import import_predictions
 from lmeec_cli.mllm import mllm
 from lmeec_cli.predict import predict
@@ -17,6 +18,7 @@ from lmeec_cli.recipe import recipe
 from lmeec_cli.render import render
 from lmeec_cli.report import report
 from lmeec_cli.score import score
+from lmeec_cli.select import select
 from lmeec_cli.status import status
 from lmeec_cli.synth import synth
 from lmeec_cli.takes import takes
@@ -62,6 +64,8 @@ app.command()(status)
 app.command()(score)
 app.command("import")(import_predictions)
 app.command()(calibrate)
+app.command()(fuse)
+app.command()(select)
 app.command()(report)
 app.command()(render)
 app.command()(export)

@@ -10,6 +10,7 @@ import typer
 
 from lmeec_cli.earlier import note_earlier_versions
 from lmeec_cli.options import AsJson, Overwrite
+from lmeec_cli.selections import note_selections
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def calibrate(
 
     check_free(out, overwrite=overwrite)
     note_earlier_versions([results])
+    note_selections([results])
     fitted = fit_calibration(results)
     fitted.calibration.write(out)
     if as_json:

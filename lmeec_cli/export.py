@@ -10,6 +10,7 @@ import typer
 
 from lmeec_cli.earlier import note_earlier_versions
 from lmeec_cli.options import Overwrite
+from lmeec_cli.selections import note_selections
 from lmeec_cli.terminal import echo
 
 
@@ -66,6 +67,7 @@ def export(
     if annotations is not None and to is not Format.CHALLENGE:
         raise typer.BadParameter("goes with --format challenge only", param_hint="--annotations")
     note_earlier_versions(results)
+    note_selections(results)
     if to is Format.CHALLENGE:
         _challenge(results, out, annotations, overwrite)
     elif to is Format.COCO:

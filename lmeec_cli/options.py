@@ -82,6 +82,19 @@ RoundTripMemory = Annotated[
         help="Round trips with memory banks of their own, at about thrice the cost; without, each frame by itself.",
     ),
 ]
+FitOn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fit",
+        metavar="TABLE",
+        help="Results with ground truth to fit a rule on, which tells the IoU to expect from all signs of a mask.",
+        show_default=False,
+    ),
+]
+RuleFile = Annotated[
+    Path | None,
+    typer.Option("--rule", help="File with a rule: written with --fit, else read.", show_default=False),
+]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same output.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]

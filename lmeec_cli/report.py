@@ -9,6 +9,7 @@ import typer
 
 from lmeec_cli.earlier import note_earlier_versions
 from lmeec_cli.options import CACHE_SIZE, CacheFolder, CacheSize, Overwrite, RelationsFile, Results, file_cache
+from lmeec_cli.selections import note_selections
 from lmeec_cli.terminal import echo
 
 
@@ -52,6 +53,7 @@ def report(
             echo(f"warning: {warning}", err=True)
     numbers = write_report(results, out, takes=found, overwrite=overwrite)
     note_earlier_versions([results])
+    note_selections([results])
     if not numbers.annotated:
         echo(f"note: {results} has no ground truth, so the report has no metrics", err=True)
     echo(f"{out}: {numbers.tracks:,} tracks of {numbers.takes:,} takes", err=True)

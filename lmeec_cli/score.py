@@ -11,6 +11,7 @@ import typer
 from lmeec.config import Average, ScoreProtocol
 from lmeec_cli.earlier import note_earlier_versions
 from lmeec_cli.options import AsJson, CalibrationFile
+from lmeec_cli.selections import note_selections
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def score(
         _show(results, tables)
     _note_what_is_missing(tables, decides)
     note_earlier_versions(results)
+    note_selections(results)
     if protocol == "paper":
         _note_what_is_left_out(results)
     else:
@@ -171,10 +173,12 @@ def _document(
     from lmeec.analysis.records import record
     from lmeec.tables import read_metadata
 
+    selections = [read_metadata(one).selection for one in results]
     runs = [dataclasses.asdict(read_metadata(one)) for one in results]
     by_direction, *others = tables.items()
     return {
         **({"results": results[0], "run": runs[0]} if common is None else {"results": list(results), "runs": runs}),
+        **({"selection": selections[0] if common is None else selections} if any(selections) else {}),
         "protocol": protocol,
         "average": average,
         "calibration": calibration and calibration.digest,

@@ -28,6 +28,7 @@ from lmeec.data.take import EGO_PREFIX
 from lmeec.data.truth import EvaluationSizes
 from lmeec.errors import DataError
 from lmeec.files.names import first_few, show
+from lmeec.files.reading import in_short
 from lmeec.files.whole import written_whole
 from lmeec.importing.truth import TruthFile
 from lmeec.masks import RunLengthMask
@@ -94,6 +95,12 @@ def export_challenge(
     """
     check_free(out, overwrite=overwrite)
     for path in results:
+        selection = read_metadata(path).selection
+        if selection is not None:
+            raise DataError(
+                f"{path} is a selection ({in_short(selection, 80)}), and the challenge asks for all of a run: export "
+                "the table that it was selected from"
+            )
         if read_metadata(path).has_square_masks:
             raise DataError(
                 f'{path}: its masks are at 480x480 whatever the frame\'s shape (`mask_size="square"`), which the '

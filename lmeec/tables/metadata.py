@@ -65,6 +65,25 @@ class RunMetadata:
         """Whether masks are at 480x480 whatever the frame's shape, for the paper's protocol."""
         return self.predict.get("mask_size") == "square"
 
+    @property
+    def selection(self) -> str | None:
+        """The condition by which its rows were selected (`lmeec select`); None where all rows are there."""
+        given = self.predict.get("selection")
+        return None if given is None else str(given)
+
+    @property
+    def selected_from(self) -> int | None:
+        """How many rows they were selected from; None where all rows are there."""
+        given = self.predict.get("selected_from")
+        return given if isinstance(given, int) else None
+
+    @property
+    def fused(self) -> tuple[str, ...]:
+        """Names of the runs that its rows were taken from (`lmeec fuse`), in their order; empty where it is one run."""
+        given = self.predict.get("fused")
+        names = given.get("order") if isinstance(given, Mapping) else None
+        return tuple(map(str, names)) if isinstance(names, list) else ()
+
     def to_json(self) -> str:
         """Return it as JSON with sorted keys."""
         return json.dumps(asdict(self), sort_keys=True)

@@ -1,0 +1,53 @@
+"""How good the masks are that are kept, where those are left out whose sign of quality is lowest.
+
+The risk of a mask is 1 - IoU. The curve of risk against coverage, the share that is kept, and the area under it (AURC)
+are those of selective prediction (Geifman and El-Yaniv, 2017; Geifman et al., 2019): the mean over all k of the mean
+risk of the best k. Masks with the same sign have no order; they count as they would on average over all orders.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class RiskCoverage:
+    """The curve of one sign.
+
+    Attributes:
+        iou: float64 [masks]; entry k - 1 is the mean IoU of the best k by the sign.
+    """
+
+    iou: NDArray[np.float64]
+
+    @property
+    def aurc(self) -> float:
+        """Area under the curve of risk, 0 to 1; lower is better. NaN without masks."""
+        return float(1 - self.iou.mean()) if self.iou.size else float("nan")
+
+    def at(self, coverage: float) -> float:
+        """Mean IoU of the best share, at least of one mask; NaN without masks."""
+        if not self.iou.size:
+            return float("nan")
+        kept = max(1, int(np.ceil(coverage * self.iou.size - 1e-9)))
+        return float(self.iou[min(kept, self.iou.size) - 1])
+
+
+def risk_coverage(sign: NDArray[np.float64], iou: NDArray[np.float64]) -> RiskCoverage:
+    """Compute the curve.
+
+    Args:
+        sign: float64 [masks], higher where a mask is thought to be better; NaN is lower than all else.
+        iou: float64 [masks], as it is.
+
+    Example:
+        >>> curve = risk_coverage(np.array([0.9, 0.1, 0.5]), np.array([1.0, 0.0, 0.5]))
+        >>> curve.iou.tolist(), curve.at(0.5), round(curve.aurc, 3)
+        ([1.0, 0.75, 0.5], 0.75, 0.25)
+    """
+    _, place, count = np.unique(-np.where(np.isnan(sign), -np.inf, sign), return_inverse=True, return_counts=True)
+    mean = np.bincount(place, iou, count.size) / count
+    return RiskCoverage(np.cumsum(np.repeat(mean, count)) / np.arange(1, sign.size + 1))
