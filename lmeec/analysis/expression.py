@@ -8,7 +8,7 @@ the rows from memory, and may neither open files or connections nor load extensi
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -128,9 +128,10 @@ class Expression:
         """
         self._database.register("rows", rows.select(self._schema.names))
         try:
-            kept = self._database.execute(f"SELECT (\n{self.text}\n) AS kept FROM rows").fetchnumpy()["kept"]
+            found = self._database.execute(f"SELECT (\n{self.text}\n) AS kept FROM rows").fetchnumpy()
         except Exception as error:
             raise self._refusal(f"cannot be computed: {_said(error)}") from error
+        kept = cast("NDArray[np.bool_]", found["kept"])
         unknown = np.ma.getmaskarray(kept)
         return np.asarray(np.ma.filled(kept, fill_value=False), dtype=np.bool_), int(unknown.sum())
 
