@@ -8,9 +8,19 @@ risk of the best k. Masks with the same sign have no order; they count as they w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RANKED = ("cycle_iou", "predicted_iou", "confidence")
+"""Signs in columns of the table that curves are shown of."""
+
+BEST = "best possible"
+"""The curve by the IoU itself."""
 
 
 @dataclass(frozen=True)
@@ -51,3 +61,16 @@ def risk_coverage(sign: NDArray[np.float64], iou: NDArray[np.float64]) -> RiskCo
     _, place, count = np.unique(-np.where(np.isnan(sign), -np.inf, sign), return_inverse=True, return_counts=True)
     mean = np.bincount(place, iou, count.size) / count
     return RiskCoverage(np.cumsum(np.repeat(mean, count)) / np.arange(1, sign.size + 1))
+
+
+def curves_of(signs: Mapping[str, NDArray[np.float64]], iou: NDArray[np.float64]) -> dict[str, RiskCoverage]:
+    """Curves by each sign that some mask has, and by the IoU itself, than which none can be better; none without masks.
+
+    Args:
+        signs: float64 [masks] each, by name.
+        iou: float64 [masks].
+    """
+    if not iou.size:
+        return {}
+    curves = {name: risk_coverage(values, iou) for name, values in signs.items() if not np.isnan(values).all()}
+    return curves | {BEST: risk_coverage(iou, iou)}

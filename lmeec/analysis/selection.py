@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lmeec.analysis.bootstrap import RESAMPLES, SEED, draws, interval_of
 from lmeec.analysis.expression import Expression
 from lmeec.analysis.groups import Estimate, number
-from lmeec.analysis.risk import RiskCoverage, risk_coverage
+from lmeec.analysis.risk import RANKED, RiskCoverage, curves_of
 from lmeec.analysis.signs import signs_of
 from lmeec.errors import ConfigError
 from lmeec.files.reading import named
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 EXPECTED = "expected_iou"
 """Column of a condition: the IoU that a rule expects."""
-
-RANKED = ("cycle_iou", "predicted_iou", "confidence")
-"""Signs of a row's own that curves are shown of, where the table has them."""
 
 
 @dataclass(frozen=True)
@@ -183,14 +180,6 @@ def _kept_of(gathered: _Gathered, takes: int) -> KeptOf:
 def _mean(values: NDArray[np.float64]) -> float | None:
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else None
-
-
-def curves_of(signs: Mapping[str, NDArray[np.float64]], iou: NDArray[np.float64]) -> dict[str, RiskCoverage]:
-    """Risk against coverage by each sign that any mask has, and by the IoU itself, than which none can be better."""
-    if not iou.size:
-        return {}
-    curves = {name: risk_coverage(values, iou) for name, values in signs.items() if not np.isnan(values).all()}
-    return curves | {"best possible": risk_coverage(iou, iou)}
 
 
 def mean_over_takes(

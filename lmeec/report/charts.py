@@ -11,12 +11,15 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from lmeec.analysis.risk import BEST
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from lmeec.analysis.risk import RiskCoverage
     from lmeec.report.numbers import Point, Reliability, Series
 
 # Colours that stand for the page's variables; nothing else in a chart has them.
@@ -24,6 +27,16 @@ _INK, _FAINT = "#010203", "#010204"
 _VARIABLES = {_INK: "var(--ink)", _FAINT: "var(--line)"}
 _STYLES = {"ego2exo": ("#010205", "o", "-"), "exo2ego": ("#010206", "s", "--")}
 _VARIABLES |= {"#010205": "var(--ego2exo)", "#010206": "var(--exo2ego)"}
+
+_SIGNS = {
+    "cycle_iou": ("#010207", "-"),
+    "predicted_iou": ("#010208", "--"),
+    "confidence": ("#010209", "-."),
+    BEST: (_INK, ":"),
+}
+_VARIABLES |= {"#010207": "var(--cycle)", "#010208": "var(--predicted)", "#010209": "var(--confidence)"}
+
+_SHARES = np.arange(1, 101) / 100
 
 _WIDTH = 6.4  # inches
 
@@ -111,6 +124,24 @@ def reliability(curves: Mapping[str, Reliability]) -> str:
         return _svg(figure)
 
 
+def risk_coverage(curves: Mapping[str, RiskCoverage]) -> str:
+    """Mean IoU of the best masks by each sign, against the share that is kept."""
+    with _figure(3.4) as (figure, axes):
+        for name, curve in curves.items():
+            colour, line = _SIGNS.get(name, (_INK, ":"))
+            axes.plot(100 * _SHARES, [curve.at(share) for share in _SHARES], line, color=colour, label=_words(name))
+        axes.set_xlim(0, 100)
+        axes.set_ylim(0, 1)
+        axes.set_xlabel("masks that are kept, %")
+        axes.set_ylabel("their mean IoU")
+        _legend(axes, columns=2)
+        return _svg(figure)
+
+
+def _words(sign: str) -> str:
+    return sign.replace("_", " ").replace("iou", "IoU")
+
+
 @contextlib.contextmanager
 def _figure(height: float) -> Iterator[tuple[Figure, Axes]]:
     """A figure of the page's width with our settings."""
@@ -142,8 +173,8 @@ def _short(label: str) -> str:
     return label if len(label) <= 32 else f"{label[:31]}…"
 
 
-def _legend(axes: Axes) -> None:
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+def _legend(axes: Axes, columns: int = 3) -> None:
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns)
 
 
 def _svg(figure: Figure) -> str:

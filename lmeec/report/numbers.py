@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lmeec.analysis.bootstrap import RESAMPLES, SEED, frame_sums
 from lmeec.analysis.frames import ABSENT, SIZE_BINS, UNANNOTATED, VISIBLE, FrameTable, Labels, load_frames
 from lmeec.analysis.groups import Estimate, GroupScore, cells_of, estimates_of, score_groups
+from lmeec.analysis.risk import RANKED, RiskCoverage, curves_of
 from lmeec.tables.read import read_coverage, scan_results
 from lmeec.video.instants import USUAL_RATE
 
@@ -103,6 +105,7 @@ class Numbers:
         by_time: IoU along the take; positions are seconds.
         reliability: confidence against visibility, by direction.
         ranking: tracks from best to worst.
+        risk: IoU of the best masks by each sign, by direction; empty without ground truth.
     """
 
     frames: int
@@ -117,6 +120,7 @@ class Numbers:
     by_time: Series
     reliability: Mapping[str, Reliability]
     ranking: Sequence[TrackScore]
+    risk: Mapping[str, Mapping[str, RiskCoverage]]
 
 
 def collect(results: Location | str) -> Numbers:
@@ -144,6 +148,7 @@ def collect(results: Location | str) -> Numbers:
         by_time=_by_time(frames, _frame_rates(results, frames.take.names)),
         reliability=dict(_reliabilities(frames, confidence)),
         ranking=_ranking(frames, confidence, scored),
+        risk=dict(_risks(results, frames)),
     )
 
 
@@ -231,6 +236,22 @@ def _reliabilities(frames: FrameTable, confidence: NDArray[np.float64]) -> Itera
         share = _ratio(np.bincount(bins, frames.state[rows] == VISIBLE, _CONFIDENCE_BINS), count)
         error = float(np.nansum(np.abs(mean - share) * count) / count.sum())
         yield name, Reliability(mean, share, count, error)
+
+
+def _risks(results: Location | str, frames: FrameTable) -> Iterator[tuple[str, dict[str, RiskCoverage]]]:
+    """Curves over visible frames with a prediction."""
+    batches = [
+        np.stack([np.asarray(pc.fill_null(batch[name].cast("float64"), np.nan)) for name in RANKED])
+        for batch in scan_results(results, RANKED)
+    ]
+    signs = np.concatenate(batches, axis=1) if batches else np.zeros((len(RANKED), 0))
+    direction = frames.by["direction"]
+    seen = (frames.state == VISIBLE) & (frames.missing.codes < 0)
+    for code, name in enumerate(direction.names):
+        rows = seen & (direction.codes == code)
+        if rows.any():
+            by_sign = dict(zip(RANKED, signs[:, rows], strict=True))
+            yield name, curves_of(by_sign, frames.metrics[0, rows])
 
 
 def _ranking(frames: FrameTable, confidence: NDArray[np.float64], scored: bool) -> list[TrackScore]:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from lmeec.files.locations import Location
     from lmeec.tables.metadata import RunMetadata
 
+_SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
+"""Of masks that are kept."""
+
 _FORMATS = {
     "iou": (100, 2, " %"),
     "location_error": (1, 4, ""),
@@ -71,6 +74,9 @@ def _page(source: str, run: RunMetadata, numbers: Numbers, strips: list[Filmstri
     return template.render(
         source=source,
         run=dict(_flat(asdict(run))),
+        run_metadata=run,
+        risks=dict(_risk_charts(numbers)),
+        shares=_SHARES,
         numbers=numbers,
         metrics=ALL_METRICS,
         few_absent=FEW_ABSENT,
@@ -93,6 +99,13 @@ def _charts(numbers: Numbers) -> Iterator[tuple[str, Markup]]:
         yield "by_time", Markup(charts.iou_over_time(numbers.by_time))
     if numbers.reliability:
         yield "reliability", Markup(charts.reliability(numbers.reliability))
+
+
+def _risk_charts(numbers: Numbers) -> Iterator[tuple[str, Markup]]:
+    from markupsafe import Markup
+
+    for direction, curves in numbers.risk.items():
+        yield direction, Markup(charts.risk_coverage(curves))
 
 
 def _certainty(score: GroupScore) -> Certainty:

@@ -107,6 +107,19 @@ def _calibration(path: Path) -> None:
     _ = calibration.digest
 
 
+def _rule(path: Path) -> None:
+    import pyarrow as pa
+
+    from lmeec.analysis.rule import read_rule
+    from lmeec.analysis.signs import signs_of
+
+    rule = read_rule(path)
+    signs = signs_of(pa.Table.from_batches([_ROWS.batch()]))
+    for take in ("take-1", "elsewhere"):
+        rule.expected("ego2exo", signs, take)
+    _ = rule.digest
+
+
 class _Rows:
     def __init__(self) -> None:
         self._batch: Any = None
@@ -361,7 +374,8 @@ READERS = {
         Reader("takes", "takes.json", _made(seeds.TAKES), JSON, _takes, 77_000, _take_folders),
         Reader("descriptions", "atomic_descriptions_val.json", seeds.descriptions, JSON, _descriptions, 60_000),
         Reader("processed", "annotation.json", seeds.processed, JSON, _processed, 60_000),
-        Reader("calibration", "calibration.json", seeds.calibration, JSON, _calibration, 70_000),
+        Reader("calibration", "calibration.json", seeds.calibration, JSON, _calibration, 50_000),
+        Reader("rule", "rule.json", seeds.rule, JSON, _rule, 20_000),
         Reader("about-table", "results.parquet", _made(seeds.ABOUT), JSON, _about, 100_000),
         Reader("results-table", "results.parquet", seeds.results, tables.mutate, _results, 2_000),
         Reader("part", "take.ego2exo.part.parquet", seeds.part, tables.mutate, _part, 3_000),

@@ -137,6 +137,21 @@ def calibration(_: Path) -> list[bytes]:
     )
 
 
+def rule(_: Path) -> list[bytes]:
+    from lmeec.analysis.rule import FORMAT
+
+    regression = {"mean": [0.5, -2.0], "scale": [1.0, 0.5], "coefficients": [1.5, -0.25], "intercept": 0.25}
+    direction = {
+        "signs": ["predicted_iou", "log_area_share"], "whole": regression, "folds": [regression] * 2,
+        "fold_of": {"take-1": 0, "take-2": 1},
+    }  # fmt: skip
+    return as_json(
+        {"directions": {"ego2exo": direction}, "made": {"results": ["r.parquet"]},
+         "scores": {"ego2exo": {"aurc": 0.4, "iou": 0.5, "iou_of_best_half": 0.6}}, "format": FORMAT,
+         "lmeec_version": "0"}
+    )  # fmt: skip
+
+
 def results(folder: Path) -> list[bytes]:
     from tests.support.rows import missing_row, row, square, write_results
 

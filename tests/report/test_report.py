@@ -14,8 +14,10 @@ from lmeec.report import write_report
 from lmeec.report.numbers import collect
 from lmeec.tables import PartWriter, list_parts, merge_parts, parts_directory, read_results
 from lmeec.tables.coverage import Coverage, Source
+from tests.support import naive_fusion as naive
 from tests.support.browser import run_browser
 from tests.support.command import lmeec
+from tests.support.drawn_runs import drawn_run
 from tests.support.places import ASSETS
 from tests.support.predictions import predict_fairly
 from tests.support.rows import RUN, missing_row, row, square, write_results
@@ -59,13 +61,13 @@ def test_browser_shows_everything_and_runs_nothing_of_the_names(page, tmp_path):
     assert elements.text.count(EVIL) >= 2
     assert "script" not in {tag for tag, _ in elements.found}
     assert not any(name.startswith("on") for _, attributes in elements.found for name in attributes)
-    assert elements.count("svg") == 5
+    assert elements.count("svg") == 7
     assert elements.count("img") == 6
     for tag, attributes in elements.found:  # it works offline
         for name in ("src", "href", "xlink:href"):
             assert attributes.get(name, "#").startswith(("#", "data:")), (tag, attributes)
     ids = re.findall(r'\bid="([^"]+)"', page.read_text())
-    assert {"metrics", "dependence", "calibration", "tracks", "failures", "run"} <= set(ids)
+    assert {"metrics", "dependence", "calibration", "trust", "tracks", "failures", "run"} <= set(ids)
 
 
 def brightness(page, folder, name, *switches):
@@ -189,3 +191,27 @@ def test_a_name_with_a_nul_character(tmp_path):
     rows = [row(30 * at, object="cup\0 1", gt_state="visible", gt=square(10, 40)) for at in range(3)]
     numbers = write_report(write_results(tmp_path / "r.parquet", rows), tmp_path / "r.html")
     assert numbers.ranking[0].object == "cup\0 1"
+
+
+def test_it_shows_what_signs_are_worth_and_says_what_a_selection_is(tmp_path):
+    results = write_results(tmp_path / "r.parquet", drawn_run(0))
+    assert lmeec("select", results, "--where", "area > 50", "--out", tmp_path / "kept.parquet").status == 0
+    done = lmeec("report", tmp_path / "kept.parquet", "--out", tmp_path / "report.html")
+    assert done.status == 0, done.err
+    text = " ".join(Elements((tmp_path / "report.html").read_text()).text.split())
+    assert f"This table is a selection (area > 50) from {len(drawn_run(0))} rows" in text
+    rows = read_results(tmp_path / "kept.parquet").to_pylist()
+    for direction in ("ego2exo", "exo2ego"):
+        seen = [row for row in rows if row["direction"] == direction and row["gt_state"] == "visible"]
+        ious = [row["iou"] for row in seen]
+        for sign, words in (
+            ("cycle_iou", "cycle IoU"),
+            ("predicted_iou", "predicted IoU"),
+            ("confidence", "confidence"),
+        ):
+            signs = [row[sign] for row in seen]
+            half = 100 * float(naive.risk_coverage(signs, ious)[(len(seen) + 1) // 2 - 1])
+            shown = re.search(rf"{direction}{words}[\d.% ]*?(\d+\.\d+) %(\d+\.\d+) %(\d+\.\d+) %", text)
+            assert shown, (direction, sign)
+            assert float(shown[3]) == pytest.approx(half, abs=0.006)
+            assert f"{naive.aurc(signs, ious):.3f}" in text
