@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from lmeec.analysis.rule import Rule
+    from lmeec.analysis.expected_iou import IouRule
 
 
-def rule_of(fit: Sequence[str], file: Path | None, *, overwrite: bool) -> Rule | None:
+def rule_of(fit: Sequence[str], file: Path | None, *, overwrite: bool) -> IouRule | None:
     """Fit a rule and write its file, or read it; None where neither is asked for.
 
     Args:
@@ -27,15 +27,15 @@ def rule_of(fit: Sequence[str], file: Path | None, *, overwrite: bool) -> Rule |
     if not fit:
         if file is None:
             return None
-        from lmeec.analysis.rule import read_rule
+        from lmeec.analysis.expected_iou import read_iou_rule
 
-        return read_rule(file)
-    from lmeec.analysis.rule import fit_rule
+        return read_iou_rule(file)
+    from lmeec.analysis.expected_iou import fit_iou_rule
     from lmeec.tables import check_free
 
     if file is not None:
         check_free(file, overwrite=overwrite)
-    rule = fit_rule(fit)
+    rule = fit_iou_rule(fit)
     if file is not None:
         rule.write(file)
         echo(f"wrote {file}", err=True)

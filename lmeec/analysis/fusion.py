@@ -26,7 +26,7 @@ from lmeec.tables.together import check_same_data, keys_of, take_by_take
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lmeec.analysis.rule import Rule
+    from lmeec.analysis.expected_iou import IouRule
     from lmeec.files.locations import Location
     from lmeec.tables.coverage import Coverage
 
@@ -77,7 +77,7 @@ def fuse(
     out: Location | str,
     *,
     by: FuseBy | None = None,
-    rule: Rule | None = None,
+    rule: IouRule | None = None,
     names: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Fused:
@@ -150,7 +150,7 @@ def run_names(runs: Sequence[Location | str], names: Sequence[str] = ()) -> tupl
     return found
 
 
-def _decider(runs: Sequence[Location | str], names: Sequence[str], by: FuseBy | None, rule: Rule | None) -> FuseBy:
+def _decider(runs: Sequence[Location | str], names: Sequence[str], by: FuseBy | None, rule: IouRule | None) -> FuseBy:
     if by is not None and by not in get_args(FuseBy):
         raise ConfigError(f"`by` is {by!r}, but must be one of {', '.join(get_args(FuseBy))}", settings=["by"])
     if (by == "rule" and rule is None) or (by not in ("rule", None) and rule is not None):
@@ -195,7 +195,7 @@ def _contents(runs: Sequence[Location | str], keys: Sequence[tuple[str, str]]) -
     return found.pop() if len(found) == 1 else Contents.of(keys)
 
 
-def _fused_run(runs: Mapping[str, RunMetadata], by: str, rule: Rule | None) -> RunMetadata:
+def _fused_run(runs: Mapping[str, RunMetadata], by: str, rule: IouRule | None) -> RunMetadata:
     """What the rows depend on: what the runs share, and all that each has."""
     some = [asdict(run) for run in runs.values()]
     fused = {
@@ -230,7 +230,7 @@ class _Lost:
 class _Fusion:
     """Fuses take after take, and counts."""
 
-    def __init__(self, runs: Sequence[Location | str], names: Sequence[str], by: FuseBy, rule: Rule | None) -> None:
+    def __init__(self, runs: Sequence[Location | str], names: Sequence[str], by: FuseBy, rule: IouRule | None) -> None:
         self._runs, self._names, self._by, self._rule = runs, names, by, rule
         self._rows = self._missing = 0
         self._taken: dict[str, Counter[str]] = {}

@@ -25,7 +25,7 @@ from lmeec.tables.takes import scan_takes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lmeec.analysis.rule import Rule
+    from lmeec.analysis.expected_iou import IouRule
     from lmeec.files.locations import Location
     from lmeec.tables.metadata import RunMetadata
 
@@ -94,7 +94,7 @@ class _Gathered:
 
 
 def select(
-    results: Location | str, where: str, out: Location | str, *, rule: Rule | None = None, overwrite: bool = False
+    results: Location | str, where: str, out: Location | str, *, rule: IouRule | None = None, overwrite: bool = False
 ) -> dict[str, KeptOf]:
     """Write the rows of which a condition is true to a table that says that it is a selection.
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lmeec.analysis.expected_iou import fit_iou_rule, read_iou_rule
 from lmeec.analysis.fusion import fuse
-from lmeec.analysis.rule import fit_rule, read_rule
 from lmeec.errors import ConfigError, DataError, OutputError
 from lmeec.masks import _compress
 from lmeec.tables import list_parts, merge_parts, parts_directory, read_contents, read_metadata, read_results
@@ -57,7 +57,7 @@ def test_rows_are_those_of_the_run_with_the_best_sign(runs, by, tmp_path):
 
 
 def test_a_rule_decides_each_take_without_having_seen_it(runs, tmp_path):
-    rule = fit_rule(runs)
+    rule = fit_iou_rule(runs)
     done = fuse(runs, tmp_path / "f.parquet", rule=rule)
     assert done.by == "rule"
     tables = {path.stem: listed(path) for path in runs}
@@ -89,9 +89,9 @@ def test_a_rule_decides_each_take_without_having_seen_it(runs, tmp_path):
 
 
 def test_a_rule_tells_better_masks_and_its_file_says_on_what_it_was_fitted(runs, tmp_path):
-    rule = fit_rule(runs)
+    rule = fit_iou_rule(runs)
     rule.write(tmp_path / "rule.json")
-    again = read_rule(tmp_path / "rule.json")
+    again = read_iou_rule(tmp_path / "rule.json")
     assert again.digest == rule.digest
     assert again.made["results"] == [str(run) for run in runs]
     assert [run["memory"]["policy"] for run in again.made["runs"]] == list(NAMES)
@@ -144,13 +144,13 @@ def test_without_ground_truth(tmp_path):
     fuse(blind, tmp_path / "f.parquet", by="cycle_iou")
     assert listed(tmp_path / "f.parquet") == as_loops_choose(blind, lambda _, row: row["cycle_iou"])
     with pytest.raises(DataError, match=r"no rule can be fitted on .*no frame is visible"):
-        fit_rule(blind)
+        fit_iou_rule(blind)
 
 
 def test_a_rule_of_other_takes_decides_a_run_without_ground_truth(runs, tmp_path):
     blind = [write_results(tmp_path / f"{seed}.parquet", drawn_run(seed, truth=False)) for seed in range(2)]
     seen = [write_results(tmp_path / f"seen{seed}.parquet", drawn_run(seed)) for seed in range(2)]
-    rule = fit_rule(seen)
+    rule = fit_iou_rule(seen)
     fuse(blind, tmp_path / "blind.parquet", rule=rule)
     fuse(seen, tmp_path / "seen.parquet", rule=rule, names=["0", "1"])
     assert [row["mask_rle"] for row in listed(tmp_path / "blind.parquet")] == [

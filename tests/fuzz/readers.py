@@ -110,10 +110,10 @@ def _calibration(path: Path) -> None:
 def _rule(path: Path) -> None:
     import pyarrow as pa
 
-    from lmeec.analysis.rule import read_rule
+    from lmeec.analysis.expected_iou import read_iou_rule
     from lmeec.analysis.signs import signs_of
 
-    rule = read_rule(path)
+    rule = read_iou_rule(path)
     signs = signs_of(pa.Table.from_batches([_ROWS.batch()]))
     for take in ("take-1", "elsewhere"):
         rule.expected("ego2exo", signs, take)

@@ -138,7 +138,7 @@ def calibration(_: Path) -> list[bytes]:
 
 
 def rule(_: Path) -> list[bytes]:
-    from lmeec.analysis.rule import FORMAT
+    from lmeec.analysis.expected_iou import FORMAT
 
     regression = {"mean": [0.5, -2.0], "scale": [1.0, 0.5], "coefficients": [1.5, -0.25], "intercept": 0.25}
     direction = {

@@ -110,7 +110,7 @@ class DirectionRule:
 
 
 @dataclass(frozen=True)
-class Rule:
+class IouRule:
     """What a rule's file holds.
 
     Attributes:
@@ -148,8 +148,8 @@ class Rule:
             file.write(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
 
 
-def read_rule(path: Path) -> Rule:
-    """Read what `Rule.write` wrote.
+def read_iou_rule(path: Path) -> IouRule:
+    """Read what `IouRule.write` wrote.
 
     Raises:
         DataError: the file is missing, is not JSON, or is not a rule.
@@ -157,7 +157,7 @@ def read_rule(path: Path) -> Rule:
     if decode_file(path, _Marked).format != FORMAT:
         raise DataError(f"{path}: is not a rule of this lmeec ({FORMAT!r}): {_MEND}")
     try:
-        return decode_file(path, Rule)
+        return decode_file(path, IouRule)
     except DataError as error:
         raise DataError(f"{error}; {_MEND}") from error
 
@@ -175,7 +175,7 @@ class _Frames:
     takes: list[str] = field(default_factory=list)
 
 
-def fit_rule(runs: Sequence[Location | str]) -> Rule:
+def fit_iou_rule(runs: Sequence[Location | str]) -> IouRule:
     """Fit a rule for each direction on runs over the same takes, with ground truth.
 
     Args:
@@ -213,7 +213,7 @@ def fit_rule(runs: Sequence[Location | str]) -> Rule:
             f"no rule can be fitted on {', '.join(map(named, runs))}: {'; '.join(reasons) or 'no frame is visible'}. "
             "Use runs over annotated takes (not the test split)"
         )
-    return Rule(fitted, made=_made(runs, metadata, counts), scores=scores)
+    return IouRule(fitted, made=_made(runs, metadata, counts), scores=scores)
 
 
 def _made(runs: Sequence[Location | str], metadata: Sequence[RunMetadata], counts: Mapping[str, Any]) -> dict[str, Any]:
