@@ -25,6 +25,7 @@ from lmeec.analysis.compare import common_frames, compare_groups
 from lmeec.analysis.expected_iou import fit_iou_rule
 from lmeec.analysis.frames import load_frames
 from lmeec.analysis.fusion import fuse
+from lmeec.analysis.risk import RANKED
 from lmeec.config import Direction, FuseBy, MemoryConfig, PredictConfig
 from lmeec.masks import RunLengthMask
 from lmeec.metrics import iou
@@ -73,7 +74,7 @@ def fusion(runs: Mapping[str, Path], folder: Path) -> dict[str, Any]:
     """
     paths = list(runs.values())
     single = {name: ious(path) for name, path in runs.items()}
-    known = [name for name in ("cycle_iou", "predicted_iou", "confidence") if all(has(path, name) for path in paths)]
+    known = [name for name in RANKED if all(has(path, name) for path in paths)]
     fused = {by: folder / f"fused-{by}.parquet" for by in get_args(FuseBy) if by in [*known, "rule"]}
     rule = fit_iou_rule(paths)
     for by, path in fused.items():

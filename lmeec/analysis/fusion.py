@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lmeec.analysis.risk import RANKED
 from lmeec.analysis.signs import signs_of
 from lmeec.config import FuseBy
 from lmeec.errors import ConfigError, DataError
@@ -161,8 +162,7 @@ def _decider(runs: Sequence[Location | str], names: Sequence[str], by: FuseBy | 
         )
     if by == "rule" or rule is not None:
         return "rule"
-    columns: tuple[FuseBy, ...] = (by,) if by is not None else ("cycle_iou", "predicted_iou", "confidence")
-    for column in columns:
+    for column in (by,) if by is not None else RANKED:
         without = [name for run, name in zip(runs, names, strict=True) if not _has(run, column)]
         if not without:
             return column

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RANKED = ("cycle_iou", "predicted_iou", "confidence")
-"""Signs in columns of the table that curves are shown of."""
+    from lmeec.config import FuseBy
+
+RANKED: tuple[FuseBy, ...] = ("cycle_iou", "predicted_iou", "confidence")
+"""Signs in columns of the table, the best first."""
 
 BEST = "best possible"
 """The curve by the IoU itself."""
