@@ -230,9 +230,11 @@ def _fit_direction(frames: _Frames) -> tuple[DirectionRule, dict[str, float]]:
 
     values, iou = np.concatenate(frames.values), np.concatenate(frames.iou)
     takes, codes = np.unique(frames.takes, return_inverse=True)
-    known = ~np.isnan(values).all(axis=0)
-    signs, values = tuple(name for name, there in zip(SIGNS, known, strict=True) if there), values[:, known]
-    folds, fold_of, expected = [], {}, np.zeros(iou.size)
+    known = np.flatnonzero(~np.isnan(values).all(axis=0))
+    signs, values = tuple(SIGNS[at] for at in known), values[:, known]
+    folds: list[Regression] = []
+    fold_of: dict[str, int] = {}
+    expected = np.zeros(iou.size)
     for number, (train, test) in enumerate(GroupKFold(min(FOLDS, takes.size)).split(values, iou, codes)):
         folds.append(_regression(values[train], iou[train]))
         expected[test] = folds[-1].expected(values[test])

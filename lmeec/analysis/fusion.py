@@ -324,7 +324,7 @@ class _Fusion:
         for run, lost in enumerate(self._lost):
             lacking = np.flatnonzero(predicted.any(axis=0) & ~predicted[run])
             lost.frames += lacking.size
-            lost.tracks |= dict.fromkeys((uid, *map(str, keys[at][:-1])) for at in lacking)
+            lost.tracks |= dict.fromkeys((uid, *map(str, keys[at][:-1])) for at in lacking.tolist())
 
 
 def _alike(first: tuple[Any, ...], second: tuple[Any, ...]) -> bool:
