@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 FORMAT = "lmeec rule 1"
 FOLDS = 5
 
-_MEND = "give a file that `lmeec fuse --fit` or `lmeec select --fit` wrote"
+_MEND = "give a file that `lmeec fuse` or `lmeec select` wrote when it fitted a rule"
 _CONSTANT = 1e-9  # spread of a sign that says nothing, but for rounding
 _FARTHEST = 4.0  # spreads from the mean beyond which a value counts as this far: a line is no guess there
 

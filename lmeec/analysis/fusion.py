@@ -102,9 +102,9 @@ def fuse(
         ConfigError: names or what decides do not fit.
 
     Example:
-        >>> fused = fuse(["drop.parquet", "merge.parquet"], "fused.parquet", by="predicted_iou")
-        >>> sum(fused.taken["ego2exo"].values()) + sum(fused.taken["exo2ego"].values()) == fused.rows
-        True
+        >>> fused = fuse(["results.parquet", "results.parquet"], "fused.parquet", by="predicted_iou", names=["a", "b"])
+        >>> fused.taken["ego2exo"]["a"] > 0, fused.taken["ego2exo"]["b"]
+        (True, 0)
     """
     check_new_file(out, overwrite=overwrite)
     names = run_names(runs, names)

@@ -1,8 +1,8 @@
 """Signs of how good a mask is, without ground truth: what a fitted rule weighs.
 
-A row has signs of its own (what the model says of its mask, and the round trip of `lmeec predict --cycle`), signs of
-its neighbours in time, of other query views of the same object in the same target view, and of other runs' masks of the
-same frame. Two masks agree by their IoU, two empty ones not at all: emptiness tells nothing of where an object is.
+A row has signs of its own (what the model says of its mask, and the round trip), of its neighbours in time, of other
+query views of the same object in the same target view, and of other runs' masks of the same frame. Two masks agree by
+their IoU, two empty ones not at all: emptiness tells nothing of where an object is.
 """
 
 from __future__ import annotations
