@@ -57,6 +57,14 @@ def train(
         Literal["nano", "base_plus"] | None,
         typer.Option(help="Size of a model that begins with random weights.", show_default="base_plus"),
     ] = None,
+    only: Annotated[
+        Literal["presence"] | None,
+        typer.Option(
+            help="Train this part alone and leave all other weights as they are: presence is the head that says "
+            "whether the object is visible.",
+            show_default="everything",
+        ),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -149,22 +157,26 @@ def train(
 
         lmeec train synthetic --out run --model nano --steps 20000 --lr 5e-4
 
+    The object score alone, of weights that are good at masks already; absent frames are sampled on purpose:
+
+        lmeec train takes/ --out presence --checkpoint run/best.safetensors --only presence
+
     Settings without an option:
 
         lmeec train takes/ --out run --checkpoint sam2.1_hiera_base_plus.pt --config mine.yaml
     """
     from lmeec.errors import ConfigError
-    from lmeec.training.config import TrainConfig
+    from lmeec.training.config import TrainConfig, presence
     from lmeec_cli.train_file import read_settings
 
     if checkpoint is not None and model is not None:
         raise ConfigError("--checkpoint brings its own model: leave out --model")
-    settings = TrainConfig() if config is None else read_settings(config)
+    settings = (presence() if only else TrainConfig()) if config is None else read_settings(config)
     if model is not None:
         settings = replace(settings, checkpoint=None, model=model)
     settings = _with_options(
         settings,
-        {"epochs": epochs, "steps": steps, "seed": seed, "device": device, "dtype": dtype},
+        {"only": only, "epochs": epochs, "steps": steps, "seed": seed, "device": device, "dtype": dtype},
         optimiser=_rates(settings, lr),
         validation={"every": validate_every},
         clips={

@@ -11,7 +11,7 @@ from lmeec.errors import ConfigError
 from lmeec.training.clips.augment import AugmentConfig
 from lmeec.training.clips.config import ClipConfig
 from lmeec.training.clips.synthetic import Phase, SyntheticConfig
-from lmeec.training.config import OptimiserConfig, ScratchConfig, TrainConfig, ValidationConfig
+from lmeec.training.config import OptimiserConfig, PresenceConfig, ScratchConfig, TrainConfig, ValidationConfig
 from lmeec.training.losses import LossWeights
 from lmeec.training.settings import over_preset
 from lmeec_cli.yaml_file import read_yaml, refusal
@@ -23,6 +23,7 @@ for _part in (
     LossWeights,
     OptimiserConfig,
     Phase,
+    PresenceConfig,
     ScratchConfig,
     SyntheticConfig,
     ValidationConfig,

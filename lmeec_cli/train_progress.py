@@ -52,7 +52,7 @@ class _Latest:
         self._steps.append(done)
         count = len(self._steps)
         loss = self._mean("loss")
-        shown = {"mask_iou": "mask IoU", "kl": "KL", "ccl": "cycles"}
+        shown = {"mask_iou": "mask IoU", "balanced_accuracy": "balanced accuracy", "kl": "KL", "ccl": "cycles"}
         more = "".join(f", {words} {self._mean(name):.2f}" for name, words in shown.items() if name in done.values)
         seconds = sum(step.seconds for step in self._steps) / count
         left = duration((done.steps - done.step) * seconds)

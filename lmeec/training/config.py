@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from lmeec.config import DEFAULT_POLICY, PRESETS, Device, Policy, Precision
 from lmeec.errors import ConfigError, require
 from lmeec.training.clips.augment import AugmentConfig
 from lmeec.training.clips.config import ClipConfig
-from lmeec.training.clips.synthetic import SyntheticConfig
+from lmeec.training.clips.synthetic import Phase, SyntheticConfig
 from lmeec.training.losses import LossWeights
 from lmeec.training.rules import RULES, Preset, Rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+Only = Literal["presence"]
+"""Parts of the network that can be trained by themselves."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,27 @@ class ScratchConfig:
 
 
 @dataclass(frozen=True)
+class PresenceConfig:
+    """How the head that says whether an object is visible is trained by itself (`lmeec.training.presence`).
+
+    Attributes:
+        absent: share of clips of takes that are cut where an object is annotated as not visible; the others come as
+            they come. Synthetic scenes have `synthetic.absent` for it.
+        serves: steps that a batch of clips serves: reading it is what costs time, steps from what is kept cost none.
+        kept: batches from which every step learns; a few hundred bytes an object and frame.
+    """
+
+    absent: float = 0.5
+    serves: int = 10
+    kept: int = 100
+
+    def __post_init__(self) -> None:
+        require(0 <= self.absent <= 1, "presence.absent", self.absent, "in [0, 1]")
+        for name in ("serves", "kept"):
+            require(getattr(self, name) >= 1, f"presence.{name}", getattr(self, name), "at least 1")
+
+
+@dataclass(frozen=True)
 class ValidationConfig:
     """How the model is judged on the way, by the project's own prediction and metrics.
 
@@ -98,6 +122,8 @@ class TrainConfig:
     Attributes:
         preset: names the rules by which clips are cut and steps computed (see `lmeec.training.rules`); its other
             settings are in `DEFAULTS`.
+        only: train this part alone, and leave all else as it is, to the last bit: `presence`, the head that makes the
+            object score. None trains everything. Its other settings are in `presence`.
         checkpoint: weights to begin with: a file of SAM 2.1 or LM-EEC, or a built-in name; None draws random ones.
         model: sizes of the network that begins with random weights, by name; None means base_plus. A checkpoint brings
             its own.
@@ -120,6 +146,7 @@ class TrainConfig:
     """
 
     preset: Preset = "finetune"
+    only: Only | None = None
     checkpoint: str | None = None
     model: str | None = None
     seed: int = 0
@@ -139,10 +166,12 @@ class TrainConfig:
     clips: ClipConfig = field(default_factory=ClipConfig)
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
     scratch: ScratchConfig = field(default_factory=ScratchConfig)
+    presence: PresenceConfig = field(default_factory=PresenceConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
 
     def __post_init__(self) -> None:
         require(self.preset in RULES, "preset", self.preset, f"one of {', '.join(RULES)}")
+        require(self.only in (None, *get_args(Only)), "only", self.only, f"one of {', '.join(get_args(Only))}")
         require(self.model in (None, *PRESETS), "model", self.model, f"one of {', '.join(PRESETS)}")
         if self.checkpoint is not None and self.model is not None:
             raise ConfigError(f"checkpoint {self.checkpoint} brings its own model: leave out model {self.model}")
@@ -159,8 +188,23 @@ class TrainConfig:
                 "lmeec.training.config.released has all of its settings",
                 settings=["clips.train_absent"],
             )
+        if self.only == "presence" and not self.clips.train_absent:
+            raise ConfigError(
+                "`only` presence learns from frames without the object, which `clips.train_absent` leaves out",
+                settings=["only", "clips.train_absent"],
+            )
         require(0 <= self.drop_path < 1, "drop_path", self.drop_path, "in [0, 1)")
         require(self.save_every >= 1, "save_every", self.save_every, "at least 1")
+
+    @property
+    def absent_clips(self) -> float:
+        """Share of clips of takes that are cut where an object is not visible, besides those that happen to be."""
+        return 0.0 if self.only is None else self.presence.absent
+
+    @property
+    def steps_a_batch(self) -> int:
+        """Steps that a batch of clips serves."""
+        return 1 if self.only is None else self.presence.serves
 
     @property
     def rules(self) -> Rules:
@@ -204,6 +248,27 @@ def released() -> TrainConfig:
                 flicker_saturation=0.05,
             ),
         ),
+    )
+
+
+def presence() -> TrainConfig:
+    """What `only` presence begins with: one small head, which can take a high rate, on pictures as they are.
+
+    Turned and sheared pictures are left out, as what reads them is no longer trained for it.
+    """
+    return TrainConfig(
+        only="presence",
+        epochs=5,
+        batch=16,
+        micro_batch=4,
+        recompute=False,
+        drop_path=0,
+        optimiser=OptimiserConfig(lr=1e-3, encoder_lr=1e-3, final=0.02, warmup=10, weight_decay=0.01, clip_norm=1),
+        clips=ClipConfig(augment=AugmentConfig(degrees=0, shear=0)),
+        synthetic=SyntheticConfig(
+            followed=4, frames_kept=5, window=16, renewal=1, absent=0.7, phases=(Phase(frames=5, together=True),)
+        ),
+        validation=ValidationConfig(every=100),
     )
 
 

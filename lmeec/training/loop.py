@@ -17,7 +17,7 @@ from lmeec.training.output.random_state import random_state, restore_random_stat
 from lmeec.training.task import Pass, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from lmeec.analysis.evaluation import DirectionScore
     from lmeec.training.clips.source import Source
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Model = TypeVar("Model")
 Judged_contra = TypeVar("Judged_contra", contravariant=True)
+
+
+def iou_of(score: DirectionScore) -> float | None:
+    """The IoU of a direction."""
+    return score.iou
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,14 @@ class Pace:
         save_every: steps between saved states.
         validate_every: steps between validations.
         optimiser: learning rate, its course, and the norm that gradients are shortened to.
+        worth: what a direction's scores are worth, by which the best validation is found; None if they say nothing.
     """
 
     seed: int
     save_every: int
     validate_every: int
     optimiser: OptimiserConfig
+    worth: Callable[[DirectionScore], float | None] = iou_of
 
 
 class Validator(Protocol[Judged_contra]):
@@ -64,7 +71,7 @@ class Loop(Generic[Model, Item]):
     Attributes:
         step: steps done.
         judged: the step of the last validation.
-        best: IoU of the best validation so far.
+        best: what the best validation so far is worth, mean of both directions (see `Pace.worth`).
     """
 
     def __init__(self, task: Task[Model, Item], pace: Pace, steps: int, group: Group | None = None) -> None:
@@ -191,11 +198,10 @@ class Loop(Generic[Model, Item]):
     def _keep_scores(
         self, scores: Mapping[str, DirectionScore], reporter: TrainingReporter, record: Record | None
     ) -> None:
-        found = [score.iou for score in scores.values() if score.iou is not None]
-        iou = sum(found) / max(len(found), 1)
-        judged = Validated(self.step, scores, iou, best=self.best is None or iou > self.best)
+        iou, worth = (_mean(map(of, scores.values())) for of in (iou_of, self.pace.worth))
+        judged = Validated(self.step, scores, iou, best=self.best is None or worth > self.best)
         if judged.best:
-            self.best = iou
+            self.best = worth
         if record is not None:
             record.validation(judged, self.task)
         reporter.event(judged)
@@ -206,3 +212,9 @@ class Loop(Generic[Model, Item]):
         if record is not None:
             record.save(state, self.task)
             reporter.event(Saved(self.step))
+
+
+def _mean(values: Iterable[float | None]) -> float:
+    """Mean of those that are known; 0 of none."""
+    known = [value for value in values if value is not None]
+    return sum(known) / max(len(known), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from lmeec.training.output.folder import BEST, CACHE, LAST, STATE, TrainingFolde
 from lmeec.training.output.progress import Note, TrainingReporter, TrainingStarted
 from lmeec.training.output.record import Record
 from lmeec.training.prepare import prepare_takes
+from lmeec.training.presence import EveryFewSteps
 from lmeec.training.settings import binding, differences, plain
 from lmeec.training.start import DEFAULT_MODEL, starting_model
 from lmeec.training.trainer import Trainer
@@ -121,7 +123,7 @@ def run_training(
         said = Said(
             settings,
             _repeatable(job.config),
-            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            parameters=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
             begun_with=f"{clips.about}, begun with {begun_with}",
             about=f"{begun_with}, {clips.about}, on {device} in {dtype}",
         )
@@ -274,14 +276,19 @@ def _clips(
             yield None
             return
         with TakeClips(prepared, cache, config, size, group) as clips:
-            yield _Clips(clips, clips.steps, clips.about)
+            yield _serving(config, clips, config.steps or clips.steps * config.steps_a_batch, clips.about)
         return
     if config.steps is None:
         raise ConfigError(
             "synthetic scenes have no end, so epochs mean nothing: say how long with `steps`", settings=["steps"]
         )
-    with SyntheticClips(scenes, size, config.seed, config.steps, job.cache or job.out / CACHE) as drawn:
-        yield _Clips(SharedSource(drawn, group), config.steps, "synthetic scenes")
+    drawn_batches = math.ceil(config.steps / config.steps_a_batch)
+    with SyntheticClips(scenes, size, config.seed, drawn_batches, job.cache or job.out / CACHE) as drawn:
+        yield _serving(config, SharedSource(drawn, group), config.steps, "synthetic scenes")
+
+
+def _serving(config: TrainConfig, source: ClipSource, steps: int, about: str) -> _Clips:
+    return _Clips(source if config.steps_a_batch == 1 else EveryFewSteps(source, config.steps_a_batch), steps, about)
 
 
 def _validator(

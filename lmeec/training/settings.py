@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lmeec.training.config import DEFAULTS
+from lmeec.training.config import DEFAULTS, presence
 
 if TYPE_CHECKING:
     from lmeec.training.config import TrainConfig
@@ -26,7 +26,7 @@ def plain(config: TrainConfig) -> dict[str, Any]:
 
 
 def over_preset(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as plain values, with those of their preset where they are silent.
+    """Settings as plain values, with those of their preset, and of what alone is trained, where they are silent.
 
     Example:
         >>> over_preset({"preset": "released", "clips": {"objects": 3}})["clips"]["frames"]
@@ -34,7 +34,10 @@ def over_preset(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     named = settings.get("preset")
     # One that there is not is told by what reads the settings.
-    return over(plain(DEFAULTS[named]()) if isinstance(named, str) and named in DEFAULTS else {}, settings)
+    below = plain(DEFAULTS[named]()) if isinstance(named, str) and named in DEFAULTS else {}
+    if settings.get("only") == "presence":
+        below = over(below, plain(presence())) if below else plain(presence())
+    return over(below, settings)
 
 
 def over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,7 +57,8 @@ def over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 def binding(config: TrainConfig) -> dict[str, Any]:
     """The settings that a training keeps to its end."""
-    return {name: value for name, value in plain(config).items() if name not in FREE}
+    unused = () if config.only else ("only", "presence")  # so that states from before these were there go on
+    return {name: value for name, value in plain(config).items() if name not in (*FREE, *unused)}
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from lmeec.config import PRESETS
-from lmeec.errors import CheckpointError
+from lmeec.errors import CheckpointError, ConfigError
 from lmeec.files.places import place
 from lmeec.files.remote.place import RemotePath
 from lmeec.model.build import BUILT_IN, build_model, read_model
@@ -34,13 +34,26 @@ def starting_model(config: TrainConfig) -> tuple[LMEEC, str]:
 
     Raises:
         CheckpointError: the checkpoint cannot be used.
+        ConfigError: one part alone is to be trained, and there is no checkpoint.
     """
     checkpoint = config.checkpoint
     if checkpoint is None:
+        if config.only is not None:
+            raise ConfigError(
+                f"`only` {config.only} trains a part of a model that predicts already: name its weights with "
+                "`checkpoint`",
+                settings=["only", "checkpoint"],
+            )
         return _from_scratch(config), f"{config.model or DEFAULT_MODEL} from scratch"
     path = place(checkpoint)
     there = isinstance(path, RemotePath) or path.is_file()
     if checkpoint not in BUILT_IN and there and (read := read_checkpoint(path)).is_plain_sam2:
+        if config.only is not None:
+            raise CheckpointError(
+                f"{path}: is a checkpoint of SAM 2.1, without all that LM-EEC adds: train it whole first, and then "
+                f"`only` {config.only}",
+                settings=["only"],
+            )
         model, name = _from_sam2(read, config.seed), path.name
     else:
         model, name = read_model(checkpoint if isinstance(path, Path) else path)

@@ -71,7 +71,7 @@ def accumulate_gradients(
         if run.interrupted():
             return None
         some = clips[first : first + size]
-        with _explained(config, run, some):
+        with explained(config, run, some):
             batch = collate(some).to(device)
             forced = _annotated_memory(some, config, run, first)
             measured = _losses(model, batch, config, objects, len(some) / len(clips), forced)
@@ -147,7 +147,7 @@ def _origins(clips: Sequence[Clip]) -> str:
 
 
 @contextmanager
-def _explained(config: TrainConfig, run: Pass, clips: Sequence[Clip]) -> Iterator[None]:
+def explained(config: TrainConfig, run: Pass, clips: Sequence[Clip]) -> Iterator[None]:
     """Say in the user's terms what memory did not suffice for."""
     try:
         yield

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from torch.nn.utils import clip_grad_norm_
+from typing import TYPE_CHECKING
 
 from lmeec.training.clips.clip import Clip
-from lmeec.training.loop import Loop, Pace
+from lmeec.training.loop import Loop, Pace, iou_of
 from lmeec.training.optimiser import make_optimiser
-from lmeec.training.output.folder import BEST, LAST
-from lmeec.training.step import accumulate_gradients, diverged
+from lmeec.training.presence import PresenceTask, presence_worth
+from lmeec.training.step import accumulate_gradients
+from lmeec.training.trained import Trained
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from torch import Tensor
-
-    from lmeec.errors import TrainingError
     from lmeec.model.lmeec import LMEEC
     from lmeec.training.config import TrainConfig
     from lmeec.training.group import Group
-    from lmeec.training.output.folder import TrainingFolder
-    from lmeec.training.output.record import Kept
     from lmeec.training.task import Pass
 
 
-class CorrespondenceTask:
-    """A `Task`: LM-EEC on clips.
+class CorrespondenceTask(Trained):
+    """A `Task`: the whole of LM-EEC on clips.
 
     Args:
         model: on its device; its `compute_dtype` is the arithmetic of the training.
@@ -43,41 +37,19 @@ class CorrespondenceTask:
         """See `Task`."""
         return accumulate_gradients(self.model, items, self.config, run)
 
-    def join_gradients(self, group: Group, most: float) -> Tensor:
-        """See `Task`."""
-        group.average_gradients(self.model.parameters())
-        return clip_grad_norm_(self.model.parameters(), most)
-
-    def diverged(self, what: str) -> TrainingError:
-        """See `Task`."""
-        return diverged(what)
-
-    def state(self) -> dict[str, Any]:
-        """See `Task`."""
-        return {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict()}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """See `Task`."""
-        self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
-
-    def write(self, folder: TrainingFolder, which: Kept) -> None:
-        """See `Writes`."""
-        name = BEST if which == "best" else LAST
-        folder.write_weights(name, self.model.state_dict(), self.model.config)
-
 
 class Trainer(Loop["LMEEC", Clip]):
-    """The loop that trains LM-EEC.
+    """The loop that trains LM-EEC, or one part of it.
 
     Args:
-        model: see `CorrespondenceTask`.
-        config: settings.
+        model: on its device; its `compute_dtype` is the arithmetic of the training.
+        config: settings; `only` says what is trained.
         steps: optimiser steps of the whole training.
         group: the processes that train it together.
     """
 
     def __init__(self, model: LMEEC, config: TrainConfig, steps: int, group: Group | None = None) -> None:
-        pace = Pace(config.seed, config.save_every, config.validation.every, config.optimiser)
-        super().__init__(CorrespondenceTask(model, config), pace, steps, group)
+        task, worth = (PresenceTask, presence_worth) if config.only == "presence" else (CorrespondenceTask, iou_of)
+        pace = Pace(config.seed, config.save_every, config.validation.every, config.optimiser, worth)
+        super().__init__(task(model, config), pace, steps, group)
         self.model = model

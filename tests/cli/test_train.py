@@ -196,3 +196,18 @@ def test_nanos_recipe_runs_through_its_phases(tmp_path):
         name: tensor.shape for name, tensor in read_checkpoint(tmp_path / "run" / "last.safetensors").tensors.items()
     }
     assert shapes == expected_shapes(ModelConfig.nano_fine())
+
+
+def test_the_presence_head_alone(rendered_takes, tiny, tmp_path):
+    """All that `only` presence leaves in its folder differs from what it began with in the head."""
+    run = tmp_path / "run"
+    call = ["train", rendered_takes.root, "--out", run, "--checkpoint", tiny, "--only", "presence", "--clip-frames", 3]
+    done = lmeec(*call, "--batch", 2, "--steps", 12, "--device", "cpu")
+    assert done.status == 0, done.err
+    assert "balanced accuracy" in done.err
+    before, after = (read_checkpoint(path).tensors for path in (tiny, run / "last.safetensors"))
+    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert changed == {name for name in before if "pred_obj_score_head" in name}
+    refused = lmeec("train", rendered_takes.root, "--out", tmp_path / "other", "--only", "presence")
+    assert refused.status == 1
+    assert "name its weights with --checkpoint" in refused.err

@@ -24,6 +24,7 @@ CONFIGS = {
     "plain": PLAIN,
     "recompute": replace(PLAIN, recompute=True),
     "scratch": replace(PLAIN, scratch=ScratchConfig(annotated_memory=0.5)),
+    "presence": replace(PLAIN, only="presence"),
 }
 
 

@@ -98,6 +98,11 @@ class DrawsClips(Protocol):
         ...
 
     @property
+    def absent_clips(self) -> float:
+        """Share of clips that are cut where an object is annotated as not visible, besides those that happen to be."""
+        ...
+
+    @property
     def rules(self) -> ClipRules:
         """By which rules."""
         ...

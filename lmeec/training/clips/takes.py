@@ -36,8 +36,9 @@ _ORDER = 3
 class TakeClips:
     """A `ClipSource` of takes; a context manager that ends its threads.
 
-    Every pass goes through all tracks once, in an order of its own. A clip depends on the seed, the step and its place
-    in the batch alone.
+    Every pass goes through all tracks once, in an order of its own; where `absent_clips` says so, some clips are of
+    frames in which an object is annotated as not visible instead. A clip depends on the seed, the step and its place in
+    the batch alone.
 
     Args:
         takes: what can be trained on, the same in every process.
@@ -47,7 +48,7 @@ class TakeClips:
         group: this process, which makes its share of each batch.
 
     Raises:
-        DataError: there is nothing to train on.
+        DataError: there is nothing to train on, or no frame without its object where such are asked for.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class TakeClips:
                 "the query view: use fewer `clips.frames`, or other takes",
                 settings=["clips.frames"],
             )
+        self._absent = self._find_absent(config) if config.absent_clips else []
         self._takes, self._cache, self._config, self._size, self._group = takes, cache, config, size, group
         self._order = lru_cache(2)(self._draw_order)
         self._threads = ThreadPoolExecutor(_THREADS, "clips")
@@ -92,15 +94,29 @@ class TakeClips:
         places = share(range(self._config.batch), self._group)
         return list(self._threads.map(lambda place: self._clip(step, place), places))
 
+    def _find_absent(self, config: DrawsClips) -> list[tuple[TrainingTake, TrainingTrack, list[int]]]:
+        """Tracks with the places at which a clip may begin that has a frame without its object."""
+        found = [
+            (take, track, starts)
+            for take, track in self._tracks
+            if (starts := track.absent_starts(config.clips.frames))
+        ]
+        if not found:
+            raise DataError(
+                "no object of these takes is annotated as not visible while the query view shows it, so that nothing "
+                "can be learned of absence: name a relations file with `annotations`, or use other takes",
+                settings=["annotations"],
+            )
+        return found
+
     def _draw_order(self, number: int) -> NDArray[np.int64]:
         return np.random.default_rng([self._config.seed, _ORDER, number]).permutation(len(self._tracks))
 
     def _clip(self, step: int, place: int) -> Clip:
         config, rules = self._config, self._config.rules
-        passed, number = divmod(step * config.batch + place, len(self._tracks))
-        take, track = self._tracks[self._order(passed)[number]]
         rng = np.random.default_rng([config.seed, step, place])
-        start = int(rng.choice(track.starts(config.clips.frames)))
+        take, track, starts = self._drawn(step, place, rng)
+        start = int(rng.choice(starts))
         frames = track.frames[start : start + config.clips.frames]
         followed = [track, *self._others(take, track, frames, rng)]
         query, target = track.pair
@@ -124,6 +140,17 @@ class TakeClips:
             aspects=(_aspect(track.query), _aspect(track.target)),
         )
         return rules.augment(clip, config.clips.augment, rng)
+
+    def _drawn(
+        self, step: int, place: int, rng: np.random.Generator
+    ) -> tuple[TrainingTake, TrainingTrack, Sequence[int]]:
+        """The track of a clip, and where the clip may begin."""
+        config = self._config
+        if self._absent and rng.uniform() < config.absent_clips:
+            return self._absent[int(rng.integers(len(self._absent)))]
+        passed, number = divmod(step * config.batch + place, len(self._tracks))
+        take, track = self._tracks[self._order(passed)[number]]
+        return take, track, track.starts(config.clips.frames)
 
     def _others(
         self, take: TrainingTake, track: TrainingTrack, frames: Sequence[int], rng: np.random.Generator

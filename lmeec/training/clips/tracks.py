@@ -48,6 +48,17 @@ class TrainingTrack:
         last = len(self.frames) - count
         return [i for i in range(last + 1) if self.may_start[i] and any(self.annotated[i : i + count])]
 
+    def absent_starts(self, count: int) -> list[int]:
+        """Of the `starts`, those of clips with a frame in which the object is annotated as not visible.
+
+        Raises:
+            DataError: a mask cannot be used.
+        """
+        absent = [
+            looked and not shows(self.target, frame) for looked, frame in zip(self.annotated, self.frames, strict=True)
+        ]
+        return [start for start in self.starts(count) if any(absent[start : start + count])]
+
     def covers(self, frames: Sequence[int]) -> bool:
         """Whether a clip of these frames could be one of this track."""
         return set(frames) <= set(self.frames) and self.may_start[self.frames.index(frames[0])]

@@ -19,7 +19,7 @@ from lmeec.training.clips.cache import FrameCache
 from lmeec.training.clips.config import ClipConfig
 from lmeec.training.clips.takes import TakeClips
 from lmeec.training.clips.tracks import training_take
-from lmeec.training.config import TrainConfig, released
+from lmeec.training.config import PresenceConfig, TrainConfig, presence, released
 from lmeec.training.group import Group
 from lmeec.training.output.progress import Note
 from lmeec.training.prepare import prepare_takes
@@ -137,6 +137,25 @@ def test_absent_frames_are_trained_on_unless_they_are_left_out(takes, tmp_path):
     assert set(truth_at(takes.root, tmp_path, CONFIG, 5)) == {True}
     without = replace(CONFIG, clips=replace(CONFIG.clips, train_absent=False))
     assert truth_at(takes.root, tmp_path, without, 5) == []
+
+
+def test_clips_without_the_object_are_drawn_on_purpose(takes, tmp_path):
+    always = replace(presence(), batch=8, clips=CONFIG.clips, presence=PresenceConfig(absent=1))
+    shares = []
+    for absent in (1.0, 0.5, 0.0):
+        config = replace(always, presence=PresenceConfig(absent=absent))
+        with clips_of(takes.root, tmp_path, config) as source:
+            clips = [clip for step in range(4) for clip in source.batch(step)]
+        lacking = [bool((~clip.target_masks[0].any((1, 2)) & clip.annotated[0]).any()) for clip in clips]
+        shares.append(sum(lacking) / len(lacking))
+    assert shares[0] == 1
+    assert shares[0] > shares[1] > shares[2]
+    with takes.annotations() as document:
+        for cameras in (one for take in document.values() for one in take["object_masks"].values()):
+            for masks in cameras.values():
+                masks["annotated_frames"] = [int(frame) for frame in masks["annotation"]]
+    with pytest.raises(DataError, match="no object of these takes is annotated as not visible"):
+        clips_of(takes.root, tmp_path, always)
 
 
 def test_frames_that_nobody_looked_at_are_marked(takes, tmp_path):
