@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
 import msgspec
 
@@ -17,6 +17,8 @@ from lmeec.errors import ConfigError, require
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
 Policy = Literal["drop", "merge", "fifo", "kmeans", "iou"]
 DEFAULT_POLICY: Policy = "drop"
@@ -321,6 +323,7 @@ class ConfidenceRule(Protocol):
     Attributes:
         digest: SHA-256 of what decides, hexadecimal.
         known_directions: those whose confidence it replaces.
+        needs_takes: whether the confidence of a row depends on other rows, so that takes must be given whole.
     """
 
     @property
@@ -333,7 +336,12 @@ class ConfidenceRule(Protocol):
         """As above."""
         ...
 
-    def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    @property
+    def needs_takes(self) -> bool:
+        """As above."""
+        ...
+
+    def apply(self, batch: Rows) -> Rows:
         """Rows of the results table with the confidence replaced."""
         ...
 

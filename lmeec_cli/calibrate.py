@@ -16,6 +16,7 @@ from lmeec_cli.terminal import echo
 if TYPE_CHECKING:
     from lmeec.analysis.existence import DecisionScores
     from lmeec.analysis.groups import Estimate
+    from lmeec.analysis.trust import TrustScores
 
 
 def calibrate(
@@ -26,12 +27,16 @@ def calibrate(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fit the decision whether an object is visible, from object score, predicted IoU and mask area.
+    """Fit when an object counts as visible, and how far a mask can be trusted, from all signs that a table has.
 
-    A logistic regression for each direction, in which visible and absent frames weigh the same. Shown is balanced
-    accuracy before (confidence > 0.5, and the released rule: the mask covers over 0.1% of the frame) and after, by
+    Signs are object score, predicted IoU, the round trip of `lmeec predict --cycle` if it was made, mask area, the same
+    of the track's neighbours in time, and how well the mask agrees with theirs and with those of other query views.
+
+    A logistic regression for each direction weighs them, in which visible and absent frames count the same. Shown is
+    balanced accuracy before (confidence > 0.5, and the released rule: the mask covers over 0.1% of the frame) and
+    after, and how well another one tells masks with an IoU over 0.5 from others, beside the best signs alone: all by
     cross-validation over takes, with 95% intervals over takes. `lmeec predict` and `lmeec score` take the file with
-    `--calibration`.
+    `--calibration`, also for takes without ground truth.
 
     **Examples**
 
@@ -55,23 +60,30 @@ def calibrate(
     fitted.calibration.write(out)
     if as_json:
         scores = {direction: dataclasses.asdict(one) for direction, one in fitted.scores.items()}
-        echo(json.dumps(scores, indent=2))
+        trust = {direction: {"trust": dataclasses.asdict(one)} for direction, one in fitted.trust.items()}
+        both = {direction: scores.get(direction, {}) | trust.get(direction, {}) for direction in {**scores, **trust}}
+        echo(json.dumps(both, indent=2))
     else:
-        _show(fitted.scores)
+        _show(fitted.scores, fitted.trust)
     for direction, reason in fitted.skipped.items():
-        echo(f"note: {direction} is not in the calibration: {reason}", err=True)
+        echo(f"note: when an object counts as visible in {direction} is not in the calibration: {reason}", err=True)
+    for direction, reason in fitted.untrusted.items():
+        echo(f"note: how far masks in {direction} can be trusted is not in the calibration: {reason}", err=True)
     echo(f"wrote {out}", err=True)
 
 
-def _show(scores: dict[str, DecisionScores]) -> None:
+_SIGNS_SHOWN = 3
+
+
+def _show(scores: dict[str, DecisionScores], trust: dict[str, TrustScores]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     from lmeec_cli.console import Console
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("direction", "balanced accuracy %", "95% interval"):
-        table.add_column(name, justify="left" if name == "direction" else "right", no_wrap=True)
+    for name in ("balanced accuracy %", "value", "95% interval"):
+        table.add_column(name, justify="left" if name.startswith("balanced") else "right", no_wrap=True)
     for direction, one in scores.items():
         lines = {
             "confidence > 0.5": one.confidence,
@@ -83,7 +95,20 @@ def _show(scores: dict[str, DecisionScores]) -> None:
         table.add_row(f"{direction}, gain over confidence", *_cells(one.gain, "+"))
         table.add_row(f"{direction}, gain over released rule", *_cells(one.gain_over_rule, "+"))
         table.add_section()
-    Console().print(table)
+    if scores:
+        Console().print(table)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("masks with IoU > 0.5, AUROC %", "value", "95% interval"):
+        table.add_column(name, justify="left" if name.startswith("masks") else "right", no_wrap=True)
+    for direction, rule in trust.items():
+        best = sorted(rule.signs.items(), key=lambda item: -(item[1].value or 0))[:_SIGNS_SHOWN]
+        table.add_row(f"{direction}, fitted rule", *_cells(rule.rule, ""))
+        for name, estimate in best:
+            table.add_row(f"{direction}, {name} alone", *_cells(estimate, ""))
+        table.add_row(f"{direction}, IoU of the best half, gain", *_cells(rule.gain, "+"))
+        table.add_section()
+    if trust:
+        Console().print(table)
 
 
 def _cells(estimate: Estimate, sign: str) -> tuple[str, str]:

@@ -1,8 +1,10 @@
-"""The decision whether an object is visible, fitted on a run with ground truth; a JSON file applies it to others.
+"""What was fitted on a run with ground truth, in a JSON file that applies it to others.
 
+It says when an object counts as visible, and how far a mask can be trusted.
 The released rule calls an object visible where its mask covers over 0.1% of the frame, and the model's own confidence
-says so by the object score alone. A calibration weighs object score, predicted IoU and mask area together: a logistic
-regression for each direction, whose probability replaces the confidence, so that over 0.5 still means visible.
+says so by the object score alone. A calibration weighs all signs that a row has (`lmeec.analysis.signs`), with a rule
+for each direction: the probability of being visible replaces the confidence, so that over 0.5 still means visible.
+Another rule tells how likely the mask has an IoU over 0.5.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lmeec.analysis.rule import Rule
+from lmeec.analysis.signs import SIGN_COLUMNS
 from lmeec.errors import DataError
 from lmeec.files.json import decode_file
 from lmeec.files.whole import written_whole
@@ -27,54 +31,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from lmeec.config import Rows
+
 FORMAT = "lmeec calibration 1"
 
-FEATURES = ("object_score", "predicted_iou", "log_area_share")
-"""Logit of the object's presence; IoU as the model estimates it; log10 of the share of the frame its mask covers."""
-
-CALIBRATION_COLUMNS = ("direction", "missing", "confidence", "object_score", "predicted_iou", "area", "height", "width")
+CALIBRATION_COLUMNS = (*SIGN_COLUMNS, "confidence")
 """Columns of a results table that a calibration reads."""
 
-_LARGEST_SCORE = 30.0  # sigmoid is 0 or 1 to 13 digits there
-_SMALLEST_SHARE = 1e-6  # under one pixel of 480x480: stands for an empty mask
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Logistic regression of one direction, on standardised features.
-
-    Attributes:
-        features: names out of `FEATURES`.
-        mean: of each feature.
-        scale: of each feature.
-        coefficients: of the standardised features.
-        intercept: added to them.
-    """
-
-    features: tuple[str, ...]
-    mean: tuple[float, ...]
-    scale: tuple[float, ...]
-    coefficients: tuple[float, ...]
-    intercept: float
-
-    def __post_init__(self) -> None:
-        lengths = {len(self.features), len(self.mean), len(self.scale), len(self.coefficients)}
-        if len(lengths) != 1 or not self.features:
-            raise ValueError("features, mean, scale and coefficients are not of one length")
-        if unknown := [name for name in self.features if name not in FEATURES]:
-            raise ValueError(f"unknown feature {unknown[0]!r}")
-        if 0 in self.scale:
-            raise ValueError("a scale is zero")
-
-    def probability(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Probability of being visible.
-
-        Args:
-            values: float64 [frames, features].
-        """
-        logit = (values - self.mean) / self.scale @ np.asarray(self.coefficients) + self.intercept
-        probability: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(logit, -700, 700)))
-        return probability
+OWN_COLUMNS = tuple(name for name in CALIBRATION_COLUMNS if name != "mask_rle")
+"""Those that one reads which weighs each row by itself."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +47,16 @@ class Calibration:
     """What a calibration file holds.
 
     Attributes:
-        directions: the decision of each direction that could be fitted.
+        directions: the rule by which an object counts as visible, of each direction that could be fitted.
+        trust: the rule that tells how likely a mask has an IoU over 0.5, likewise.
         made: how it was made: the table, its run, counts, folds.
-        scores: balanced accuracy of each direction, before and after, with intervals.
+        scores: what the rules of each direction are worth, with intervals.
         format: marks the file.
         lmeec_version: version that made it.
     """
 
-    directions: Mapping[str, Decision]
+    directions: Mapping[str, Rule]
+    trust: Mapping[str, Rule] = field(default_factory=dict)
     made: Mapping[str, Any] = field(default_factory=dict)
     scores: Mapping[str, Any] = field(default_factory=dict)
     format: str = FORMAT
@@ -97,7 +64,7 @@ class Calibration:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what decides, hexadecimal."""
+        """SHA-256 of what decides the confidence, hexadecimal."""
         return hashlib.sha256(msgspec.json.encode(self.directions, order="sorted")).hexdigest()
 
     @property
@@ -105,28 +72,46 @@ class Calibration:
         """Directions whose confidence it replaces."""
         return frozenset(self.directions)
 
+    @property
+    def needs_takes(self) -> bool:
+        """Whether the confidence of a row depends on other rows, so that takes must be given whole."""
+        return any(rule.needs_takes for rule in self.directions.values())
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of a results table that the confidence depends on."""
+        return CALIBRATION_COLUMNS if self.needs_takes else OWN_COLUMNS
+
     def confidence(self, rows: pa.RecordBatch | pa.Table) -> NDArray[np.float64]:
         """Confidence of rows; those of directions that it says nothing of, and those without a prediction, keep theirs.
 
         Args:
-            rows: with `CALIBRATION_COLUMNS`.
+            rows: with `columns`; if it `needs_takes`, all of the takes that they are of.
 
         Returns:
             float64 [rows], over 0.5 where the object counts as visible.
 
         Raises:
-            DataError: a feature that it needs is null.
+            DataError: a sign that it needs is null.
         """
-        confidence = np.asarray(rows["confidence"]).astype(np.float64)  # a copy, also of a table's column
-        for direction, decision in self.directions.items():
-            chosen = np.asarray(pc.and_(pc.equal(rows["direction"], direction), pc.is_null(rows["missing"])))
-            if chosen.any():
-                values = feature_values(rows.filter(pa.array(chosen)), decision.features)
-                confidence[chosen] = decision.probability(values)
-        return confidence
+        found = _by_rule(rows, self.directions)
+        return np.where(np.isnan(found), np.asarray(rows["confidence"]).astype(np.float64), found)
 
-    def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Replace the confidence of rows of the results table.
+    def trusted(self, rows: pa.RecordBatch | pa.Table) -> NDArray[np.float64]:
+        """How likely each mask has an IoU over 0.5 with an object that is visible, float64 [rows].
+
+        NaN without a prediction, and of directions that it says nothing of.
+
+        Args:
+            rows: with `CALIBRATION_COLUMNS`, all of the takes that they are of.
+
+        Raises:
+            DataError: as for `confidence`.
+        """
+        return _by_rule(rows, self.trust)
+
+    def apply(self, batch: Rows) -> Rows:
+        """Replace the confidence of rows of the results table; see `confidence`.
 
         Raises:
             DataError: as for `confidence`.
@@ -163,23 +148,15 @@ class _Marked(msgspec.Struct):
     format: Any = None
 
 
-def feature_values(rows: pa.RecordBatch | pa.Table, features: tuple[str, ...]) -> NDArray[np.float64]:
-    """The features of rows, float64 [rows, features].
-
-    Raises:
-        DataError: one of them is null.
-    """
-    return np.stack([_feature(rows, name) for name in features], axis=1)
-
-
-def _feature(rows: pa.RecordBatch | pa.Table, name: str) -> NDArray[np.float64]:
-    if name == "log_area_share":
-        pixels = np.asarray(rows["height"]).astype(np.float64) * np.asarray(rows["width"])
-        shares: NDArray[np.float64] = np.maximum(np.asarray(rows["area"]) / pixels, _SMALLEST_SHARE)
-        return np.log10(shares)
-    if rows[name].null_count:
-        raise DataError(
-            f"the calibration needs {name}, which rows of this table lack: use a calibration that was fitted on a "
-            "table of the same kind"
-        )
-    return np.clip(np.asarray(rows[name]).astype(np.float64), -_LARGEST_SCORE, _LARGEST_SCORE)
+def _by_rule(rows: pa.RecordBatch | pa.Table, rules: Mapping[str, Rule]) -> NDArray[np.float64]:
+    """What the rule of each row's direction says of it, float64 [rows]; NaN where none does."""
+    found = np.full(rows.num_rows, np.nan)
+    for direction, rule in rules.items():
+        ours = pc.equal(rows["direction"], direction)
+        takes = pc.unique(rows["take_uid"].filter(ours)) if rule.needs_takes else [None]
+        for take in takes:
+            chosen = np.asarray(ours if take is None else pc.and_(ours, pc.equal(rows["take_uid"], take)))
+            if chosen.any():
+                some = rows.filter(pa.array(chosen))
+                found[chosen] = rule.of_rows(pa.table(some) if isinstance(some, pa.RecordBatch) else some)
+    return found

@@ -1,4 +1,4 @@
-"""Fit the decision whether an object is visible, and say what it brings."""
+"""Fit when an object counts as visible and how far a mask can be trusted, and say what that brings."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lmeec.analysis.bootstrap import RESAMPLES, SEED, SUMS
-from lmeec.analysis.calibration import CALIBRATION_COLUMNS, FEATURES, Calibration, Decision, feature_values
+from lmeec.analysis.calibration import CALIBRATION_COLUMNS, Calibration
 from lmeec.analysis.groups import Estimate, estimates_of
 from lmeec.analysis.protocols import RULE_SHARE
+from lmeec.analysis.ranking import auroc, roc
+from lmeec.analysis.rule import CALIBRATION_SIGNS, fit_rule, folds_of, known_features, out_of_fold, told_by
+from lmeec.analysis.signs import OWN, signs_of
+from lmeec.analysis.trust import TrustScores, fit_trust
 from lmeec.errors import DataError
-from lmeec.tables import read_metadata, scan_results
+from lmeec.tables import read_metadata, scan_takes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from lmeec.analysis.rule import Rule
     from lmeec.files.locations import Location
-
-FOLDS = 5
-_CONSTANT = 1e-9  # spread of a feature that says nothing, but for rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,9 @@ class DecisionScores:
         calibrated: the fitted decision, each frame by a fit without its fold of takes.
         gain: calibrated less confidence.
         gain_over_rule: calibrated less the released rule.
+        auroc: area under the ROC curve of the calibrated probability, likewise.
+        auroc_of_confidence: that of the run's confidence.
+        roc: the curve of the calibrated probability: shares of absent frames called visible, and of visible ones.
     """
 
     confidence: Estimate
@@ -43,6 +46,9 @@ class DecisionScores:
     calibrated: Estimate
     gain: Estimate
     gain_over_rule: Estimate
+    auroc: Estimate
+    auroc_of_confidence: Estimate
+    roc: list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -51,20 +57,24 @@ class Fitted:
 
     Attributes:
         calibration: the calibration.
-        scores: by direction.
-        skipped: direction to the reason why it is not in the calibration.
+        scores: of the decision, by direction.
+        trust: of the rule for trust, by direction.
+        skipped: direction to the reason why its decision is not in the calibration.
+        untrusted: direction to the reason why its rule for trust is not in it.
     """
 
     calibration: Calibration
     scores: dict[str, DecisionScores]
+    trust: dict[str, TrustScores]
     skipped: dict[str, str]
+    untrusted: dict[str, str]
 
 
 def fit_calibration(results: Location | str, *, resamples: int = RESAMPLES, seed: int = SEED) -> Fitted:
-    """Fit a decision for each direction of a results table with ground truth.
+    """Fit a decision and a rule for trust for each direction of a results table with ground truth.
 
-    Frames are weighted so that visible and absent ones count the same, as they do in balanced accuracy. What is
-    reported is cross-validated over takes; what is kept is fitted on all of them.
+    For the decision, frames are weighted so that visible and absent ones count the same, as they do in balanced
+    accuracy. What is reported is cross-validated over takes; what is kept is fitted on all of them.
 
     Args:
         results: where `lmeec predict` or `lmeec import` wrote a table.
@@ -73,97 +83,122 @@ def fit_calibration(results: Location | str, *, resamples: int = RESAMPLES, seed
 
     Raises:
         OutputError: the table cannot be read.
-        DataError: no direction has takes enough with visible and with absent frames.
+        DataError: no direction has takes enough with visible and with absent frames, or rows lack a sign that others
+            have.
     """
-    frames = _read(results)
-    decisions, scores, skipped, made = {}, {}, {}, {}
-    for direction in sorted(frames):
-        one = frames[direction]
-        try:
-            _check(one)
-            folds, calibrated = _cross_validated(one)
-        except DataError as error:
-            skipped[direction] = str(error)
-            continue
-        decisions[direction] = _fit(one.values, one.visible, one.features)
-        scores[direction] = _scores(one, calibrated, resamples, seed)
+    decisions: dict[str, Rule] = {}
+    trusts: dict[str, Rule] = {}
+    scores, trust_scores, skipped, untrusted, made = {}, {}, {}, {}, {}
+    for direction, one in _read(results).items():
         made[direction] = {
             "visible": int(one.visible.sum()),
             "absent": int((~one.visible).sum()),
             "takes": np.unique(one.take).size,
-            "folds": folds,
         }
-    if not decisions:
+        try:
+            folds = _folds(one)
+        except DataError as error:
+            skipped[direction] = str(error)
+        else:
+            decisions[direction] = fit_rule(one.values, one.visible, one.features, balanced=True)
+            scores[direction] = _scores(one, folds, resamples, seed)
+            made[direction]["folds"] = int(folds.max()) + 1
+        seen = one.visible
+        try:
+            trusts[direction], trust_scores[direction] = fit_trust(
+                one.values[seen], one.iou[seen], one.take[seen], one.features, resamples, seed
+            )
+        except DataError as error:
+            untrusted[direction] = str(error)
+    if not decisions and not trusts:
         reasons = "; ".join(f"{direction}: {reason}" for direction, reason in skipped.items())
         raise DataError(
-            f"{results} cannot be calibrated on: {reasons or 'it has no frame with ground truth'}. Use a run over "
-            "annotated takes (not the test split)"
+            f"{results} cannot be calibrated on: {reasons}. Use a run over annotated takes (not the test split)"
         )
     calibration = Calibration(
         directions=decisions,
+        trust=trusts,
         made={
             "results": str(results),
             "run": asdict(read_metadata(results)),
-            "method": "logistic regression, classes weighted equally, cross-validated over takes",
+            "method": "logistic regression of signs, cross-validated over takes; visible and absent weighted equally",
             "frames": made,
         },
-        scores={direction: asdict(one) for direction, one in scores.items()},
+        scores={
+            direction: {
+                **({"trust": asdict(trust_scores[direction])} if direction in trust_scores else {}),
+                **(asdict(scores[direction]) if direction in scores else {}),
+            }
+            for direction in made
+        },
     )
-    return Fitted(calibration, scores, skipped)
+    return Fitted(calibration, scores, trust_scores, skipped, untrusted)
 
 
 @dataclass(frozen=True)
 class _Frames:
-    """Annotated frames of one direction."""
+    """Annotated frames of one direction, with a prediction."""
 
     features: tuple[str, ...]
     values: NDArray[np.float64]
     take: NDArray[np.int64]
     visible: NDArray[np.bool_]
-    confidence: NDArray[np.bool_]
+    iou: NDArray[np.float64]
+    confidence: NDArray[np.float64]
     rule: NDArray[np.bool_]
 
 
 def _read(results: Location | str) -> dict[str, _Frames]:
-    columns = ("take_uid", "gt_state", *CALIBRATION_COLUMNS)
-    batches = [batch.filter(_annotated(batch)) for batch in scan_results(results, columns)]
-    table = pa.Table.from_batches(batches) if batches else None
-    if table is None or not table.num_rows:
+    """Annotated frames by direction; signs are of all rows, annotated or not."""
+    pieces: dict[str, list[pa.Table]] = {}
+    values: dict[str, list[NDArray[np.float64]]] = {}
+    kept = ["take_uid", "gt_state", "iou", "confidence", "area", "height", "width"]
+    for _, direction, rows in scan_takes(results, (*CALIBRATION_COLUMNS, "gt_state", "iou")):
+        chosen = pc.and_(pc.not_equal(rows["gt_state"], "unannotated"), pc.is_null(rows["missing"]))
+        if pc.any(chosen).as_py():
+            signs = signs_of(rows)
+            pieces.setdefault(direction, []).append(rows.select(kept).filter(chosen))
+            all_signs = np.stack([signs[name] for name in CALIBRATION_SIGNS], axis=1)
+            values.setdefault(direction, []).append(all_signs[np.asarray(chosen)])
+    if not pieces:
         raise DataError(
             f"{results} has no frame with ground truth to calibrate on: predict takes whose annotations hold masks of "
             "the target view too (the benchmark's test split holds query masks only)"
         )
-    return dict(_by_direction(table))
+    return {
+        direction: _frames(pa.concat_tables(pieces[direction]), np.concatenate(values[direction]))
+        for direction in sorted(pieces)
+    }
 
 
-def _annotated(batch: pa.RecordBatch) -> pa.BooleanArray:
-    """Annotated frames with a prediction: of others there is nothing to decide by."""
-    return pc.and_(pc.not_equal(batch["gt_state"], "unannotated"), pc.is_null(batch["missing"]))
+def _frames(rows: pa.Table, values: NDArray[np.float64]) -> _Frames:
+    # Imported predictions have neither object scores nor predicted IoUs: their masks are left to decide by.
+    features = known_features(CALIBRATION_SIGNS, values)
+    values = values[:, [CALIBRATION_SIGNS.index(name) for name in features]]
+    for name in features:
+        if name in OWN and np.isnan(values[:, features.index(told_by(name))]).any():
+            raise DataError(
+                f"some rows of this table lack {name}, and others have it: calibrate on a table of one run, or on one "
+                "whose rows all have it"
+            )
+    area = np.asarray(rows["area"]) / (np.asarray(rows["height"]).astype(np.float64) * np.asarray(rows["width"]))
+    return _Frames(
+        features=features,
+        values=values,
+        take=np.unique(np.asarray(rows["take_uid"]).astype(str), return_inverse=True)[1],
+        visible=np.asarray(pc.equal(rows["gt_state"], "visible")),
+        iou=np.asarray(pc.fill_null(rows["iou"], np.nan)),
+        confidence=np.asarray(rows["confidence"]),
+        rule=area > RULE_SHARE,
+    )
 
 
-def _by_direction(table: pa.Table) -> Iterator[tuple[str, _Frames]]:
-    for direction in sorted(pc.unique(table["direction"]).to_pylist()):
-        rows = table.filter(pc.equal(table["direction"], direction))
-        # Imported predictions have neither object scores nor predicted IoUs: their area is left to decide by.
-        features = tuple(
-            name for name in FEATURES if name not in rows.column_names or rows[name].null_count < rows.num_rows
-        )
-        area = np.asarray(rows["area"]) / (np.asarray(rows["height"]).astype(np.float64) * np.asarray(rows["width"]))
-        yield (
-            direction,
-            _Frames(
-                features=features,
-                values=feature_values(rows, features),
-                take=np.unique(np.asarray(rows["take_uid"]).astype(str), return_inverse=True)[1],
-                visible=np.asarray(pc.equal(rows["gt_state"], "visible")),
-                confidence=np.asarray(rows["confidence"]) > 0.5,
-                rule=area > RULE_SHARE,
-            ),
-        )
+def _folds(frames: _Frames) -> NDArray[np.int64]:
+    """The fold of each frame.
 
-
-def _check(frames: _Frames) -> None:
-    """Refuse what no decision can be fitted and tested on: a state that is missing, or in one take only."""
+    Raises:
+        DataError: no decision can be fitted and tested: a state is missing, or in one take only.
+    """
     takes = {
         name: np.unique(frames.take[frames.visible == state]).size
         for state, name in ((True, "visible"), (False, "absent"))
@@ -174,52 +209,29 @@ def _check(frames: _Frames) -> None:
     for name, count in takes.items():
         if count == 1:
             raise DataError(f"only one take has {name} frames: cross-validation needs two takes or more with them")
+    return folds_of(frames.visible, frames.take)
 
 
-def _cross_validated(frames: _Frames) -> tuple[int, NDArray[np.bool_]]:
-    """Decide every frame by a fit without the takes of its fold; returns the number of folds too."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    states = [np.unique(frames.take[frames.visible == state]).size for state in (True, False)]
-    folds = min(FOLDS, *states)
-    calibrated = np.zeros(frames.visible.size, dtype=bool)
-    # Groups are takes; stratified, so that every fold's training frames have both states.
-    split = StratifiedGroupKFold(folds).split(frames.values, frames.visible, frames.take)
-    for train, test in split:
-        if frames.visible[train].all() or not frames.visible[train].any():
-            raise DataError("too few takes have both visible and absent frames to cross-validate over takes")
-        decision = _fit(frames.values[train], frames.visible[train], frames.features)
-        calibrated[test] = decision.probability(frames.values[test]) > 0.5
-    return folds, calibrated
-
-
-def _fit(values: NDArray[np.float64], visible: NDArray[np.bool_], features: tuple[str, ...]) -> Decision:
-    from sklearn.linear_model import LogisticRegression
-
-    mean, spread = values.mean(axis=0), values.std(axis=0)
-    scale = np.where(spread > _CONSTANT, spread, 1.0)
-    fitted = LogisticRegression(class_weight="balanced").fit((values - mean) / scale, visible)
-    return Decision(
-        features=features,
-        mean=tuple(mean.tolist()),
-        scale=tuple(scale.tolist()),
-        coefficients=tuple(fitted.coef_[0].tolist()),
-        intercept=float(fitted.intercept_[0]),
-    )
-
-
-def _scores(frames: _Frames, calibrated: NDArray[np.bool_], resamples: int, seed: int) -> DecisionScores:
-    confidence, rule, fitted = (_sums(frames, decided) for decided in (frames.confidence, frames.rule, calibrated))
+def _scores(frames: _Frames, folds: NDArray[np.int64], resamples: int, seed: int) -> DecisionScores:
+    probability = out_of_fold(frames.values, frames.visible, folds, frames.features, balanced=True)
+    decisions = (frames.confidence > 0.5, frames.rule, probability > 0.5)
+    confidence, rule, calibrated = (_sums(frames, decided) for decided in decisions)
 
     def balanced(sums: NDArray[np.float64], less: NDArray[np.float64] | None = None) -> Estimate:
         return estimates_of(sums, less, "frame", resamples, seed)[-1]
 
+    def area(values: NDArray[np.float64]) -> Estimate:
+        return auroc(values, frames.visible, frames.take, resamples=resamples, seed=seed)
+
     return DecisionScores(
         confidence=balanced(confidence),
         released_rule=balanced(rule),
-        calibrated=balanced(fitted),
-        gain=balanced(fitted, confidence),
-        gain_over_rule=balanced(fitted, rule),
+        calibrated=balanced(calibrated),
+        gain=balanced(calibrated, confidence),
+        gain_over_rule=balanced(calibrated, rule),
+        auroc=area(probability),
+        auroc_of_confidence=area(frames.confidence),
+        roc=roc(probability, frames.visible),
     )
 
 

@@ -12,18 +12,19 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lmeec.analysis.areas import mask_areas
-from lmeec.analysis.calibration import CALIBRATION_COLUMNS, Calibration
 from lmeec.analysis.protocols import PAPER_COLUMNS, as_paper_counts, check_protocol
 from lmeec.errors import ConfigError, DataError
 from lmeec.files.reading import understanding
 from lmeec.metrics import METRICS
 from lmeec.tables.read import scan_results, with_all_columns
 from lmeec.tables.schema import ADDED_COLUMNS, SCHEMA, Missing
+from lmeec.tables.takes import by_take
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from lmeec.analysis.calibration import Calibration
     from lmeec.config import ScoreProtocol
 
 Grouping = Literal["direction", "scenario", "object", "size", "length", "camera"]
@@ -169,11 +170,13 @@ def load_frames(
     source = "the table" if isinstance(results, pa.Table) else str(results)
     wanted = [*_BASE, *(column for name in by for column in _EXTRA.get(name, ()))]
     wanted += ["frame"] if numbers else []
-    wanted += CALIBRATION_COLUMNS if calibration else []
+    wanted += calibration.columns if calibration else []
     wanted += PAPER_COLUMNS if protocol == "paper" else []
     columns = [name for name in SCHEMA.names if name in wanted]
     reader = _Reader(columns, calibration)
     batches = _batches(results, columns)
+    if calibration is not None and calibration.needs_takes:
+        batches = (whole for _, _, rows in by_take(batches) for whole in rows.combine_chunks().to_batches())
     while True:
         # What is wrong with the values of a table, which others may have written, is said with the table's name.
         batch = next(batches, None)

@@ -26,7 +26,7 @@ from lmeec.tables.schema import ResultRow, rows_to_batch
 from lmeec.video.backwards import read_backwards
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy as np
     import pyarrow as pa
@@ -79,24 +79,37 @@ def predict_take(
     """
     config = config or PredictConfig()
     with TakePredictor(model, take, direction, config, execution, back) as predictor:
+        whole = config.calibration is not None and config.calibration.needs_takes
         waiting: list[ResultRow] = []
         for rows in predictor.rows():
             waiting += rows
-            if len(waiting) >= ROWS_PER_BATCH:
+            if len(waiting) >= ROWS_PER_BATCH and not whole:
                 yield result_batch(waiting, config)
                 waiting = []
         if waiting:
-            yield result_batch(waiting, config)
+            batch = result_batch(waiting, config)
+            yield config.calibration.apply(batch) if config.calibration is not None and whole else batch
 
 
 def result_batch(rows: list[ResultRow], config: PredictConfig) -> pa.RecordBatch:
     """Rows as a record batch, with the confidence that the run's calibration gives them, if it has one.
 
+    One that must see whole takes is left to whoever has them (`finishing`).
+
     Raises:
         DataError: the counts of a mask are bad.
     """
     batch = rows_to_batch(rows)
-    return batch if config.calibration is None else config.calibration.apply(batch)
+    if config.calibration is None or config.calibration.needs_takes:
+        return batch
+    return config.calibration.apply(batch)
+
+
+def finishing(config: PredictConfig) -> Callable[[pa.Table], pa.Table]:
+    """What is still to be done with all rows of a take and direction once they are there."""
+    if config.calibration is None or not config.calibration.needs_takes:
+        return lambda rows: rows
+    return config.calibration.apply
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from lmeec.files.places import place
 from lmeec.files.remote.place import RemotePath
 from lmeec.inference.missing import missing_rows
 from lmeec.inference.pipeline import Profile
+from lmeec.inference.predictor import finishing
 from lmeec.model.sources import checkpoint_sources
 from lmeec.runs.events import Notice, Reporter, Silent
 from lmeec.runs.heartbeat import PLAN_FILE, RunRecord
@@ -315,7 +316,10 @@ def run_predictions(
         record.check()
         parts = _checked_parts(inventory, ledger)
         failed = _write_failed(parts, inventory, ledger, takes, executor.config)
-        rows = merge_parts([*(info.path for info in parts), *failed], out, overwrite=True) if parts else 0
+        rows = 0
+        if parts:
+            finish = finishing(executor.config)
+            rows = merge_parts([*(info.path for info in parts), *failed], out, overwrite=True, finish=finish)
         if not parts and out.path.exists():
             notice(f"{out} is still the table of an earlier run, as nothing of this one came out")
         for path in failed:

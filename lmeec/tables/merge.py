@@ -26,9 +26,12 @@ from lmeec.tables.read import open_results, read_results
 from lmeec.tables.schema import SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import TypeAlias
 
     from lmeec.files.locations import Location
+
+    Finish: TypeAlias = Callable[[pa.Table], pa.Table]
 
 ROW_GROUP_ROWS = 8_192
 
@@ -36,7 +39,13 @@ _ORDER_IN_TAKE = ("object", "query_cam", "target_cam", "frame")
 _READERS = 16
 
 
-def merge_parts(parts: Sequence[Location], out: Location | str | Output, *, overwrite: bool = False) -> int:
+def merge_parts(
+    parts: Sequence[Location],
+    out: Location | str | Output,
+    *,
+    overwrite: bool = False,
+    finish: Finish = lambda rows: rows,
+) -> int:
     """Join part files into one results table, which appears under its name only when whole.
 
     Rows are sorted by take_uid, direction, object, query_cam, target_cam and frame. A row group holds rows of
@@ -49,6 +58,7 @@ def merge_parts(parts: Sequence[Location], out: Location | str | Output, *, over
         parts: part files of one run.
         out: the results file, or the folder to fill when the name ends in a slash.
         overwrite: replace an existing output.
+        finish: is given all rows of a take and direction, sorted, and returns them as they are to be written.
 
     Returns:
         The number of rows.
@@ -68,9 +78,9 @@ def merge_parts(parts: Sequence[Location], out: Location | str | Output, *, over
     about = file_metadata(infos[0].run) | {CONTENTS_KEY: json.dumps(asdict(contents)).encode()}
     takes = [list(group) for _, group in itertools.groupby(infos, _take_and_direction)]
     if out.partitioned:
-        _write_folder(takes, out.path, about)
+        _write_folder(takes, out.path, about, finish)
     else:
-        _write_file(takes, out.path, about)
+        _write_file(takes, out.path, about, finish)
     return sum(info.rows for info in infos)
 
 
@@ -157,7 +167,9 @@ def _entry(infos: Sequence[PartInfo]) -> Entry:
     return Entry(infos[0].take_uid, infos[0].direction, coverage)
 
 
-def _write_file(takes: Sequence[Sequence[PartInfo]], out: Location, about: Mapping[bytes, bytes]) -> None:
+def _write_file(
+    takes: Sequence[Sequence[PartInfo]], out: Location, about: Mapping[bytes, bytes], finish: Finish
+) -> None:
     coverage = {COVERAGE_KEY: encode_entries(map(_entry, takes))}
     schema = SCHEMA.with_metadata({**about, **coverage})
     with (
@@ -165,26 +177,30 @@ def _write_file(takes: Sequence[Sequence[PartInfo]], out: Location, about: Mappi
         pq.ParquetWriter(file, schema, compression=COMPRESSION) as writer,
     ):
         for infos in takes:
-            writer.write_table(_table(infos), ROW_GROUP_ROWS)
+            writer.write_table(finish(_table(infos)), ROW_GROUP_ROWS)
 
 
-def _write_folder(takes: Sequence[Sequence[PartInfo]], out: Location, about: Mapping[bytes, bytes]) -> None:
+def _write_folder(
+    takes: Sequence[Sequence[PartInfo]], out: Location, about: Mapping[bytes, bytes], finish: Finish
+) -> None:
     if not isinstance(out, Path):
-        kept = set(_write_files(takes, out, about))
+        kept = set(_write_files(takes, out, about, finish))
         for name in names_in(out):
             if name not in kept:
                 (out / name).unlink()
         return
     with made_whole(out) as aside:
-        for _ in _write_files(takes, aside, about):
+        for _ in _write_files(takes, aside, about, finish):
             pass
 
 
-def _write_files(takes: Sequence[Sequence[PartInfo]], folder: Location, about: Mapping[bytes, bytes]) -> Iterator[str]:
+def _write_files(
+    takes: Sequence[Sequence[PartInfo]], folder: Location, about: Mapping[bytes, bytes], finish: Finish
+) -> Iterator[str]:
     """Write a file a take and direction; yields their names."""
     for infos in takes:
         name = part_path(folder, infos[0].take_uid, infos[0].direction).name.replace(".part.parquet", ".parquet")
-        _write_file([infos], folder / name, about)
+        _write_file([infos], folder / name, about, finish)
         yield name
 
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from lmeec.tables.read import scan_results
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from lmeec.files.locations import Location
 
@@ -34,10 +34,22 @@ def scan_takes(
         OutputError: as for `read_results`.
     """
     read = list(dict.fromkeys([*_KEY, *columns]))
+    batches = scan_results(path, read)
+    yield from by_take(batches if keep is None else (batch.filter(keep) for batch in batches))
+
+
+def by_take(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, str, pa.Table]]:
+    """Join batches to the rows of one take and direction after the other.
+
+    Args:
+        batches: rows with `take_uid` and `direction`, sorted as a results table is.
+
+    Yields:
+        Take uid, direction and the rows, in their order.
+    """
     key: tuple[str, str] | None = None
     held: list[pa.RecordBatch] = []
-    for batch in scan_results(path, read):
-        rows = batch if keep is None else batch.filter(keep)
+    for rows in batches:
         for run_key, run in _runs(rows):
             if key is not None and run_key != key:
                 yield *key, pa.Table.from_batches(held)

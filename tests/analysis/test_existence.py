@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from lmeec.analysis.existence import fit_calibration
 from lmeec.analysis.frames import load_frames
 from lmeec.analysis.groups import score_groups
 from lmeec.errors import DataError, OutputError
+from lmeec.tables import read_results
+from tests.support import naive_trust as naive
 from tests.support.rows import row, square, write_results
 
 
@@ -45,7 +49,7 @@ def test_learns_where_the_threshold_should_be(results):
     assert scores.released_rule.value == pytest.approx(0.5, abs=0.05)
     assert scores.calibrated.value > 0.9
     assert scores.gain.value == pytest.approx(scores.calibrated.value - scores.confidence.value)
-    assert 0.3 < scores.gain.low < scores.gain.high
+    assert 0.3 < scores.gain.low <= scores.gain.high
     assert scores.calibrated.low <= scores.calibrated.value <= scores.calibrated.high
     # Scoring with it gives what was promised, but for the frames having been fitted on.
     (scored,) = score_groups(load_frames(path, calibration=fitted.calibration))
@@ -80,8 +84,50 @@ def test_imported_predictions_are_decided_by_area(results):
             scores = {"object_score": None, "predicted_iou": None, "confidence": 0.9}
             rows.append(row(frame, take_uid=f"take-{number}", mask=mask, **scores, **state))
     fitted = fit_calibration(results(rows))
-    assert fitted.calibration.directions["ego2exo"].features == ("log_area_share",)
+    assert fitted.calibration.directions["ego2exo"].features == (
+        "log_area_share",
+        "log_area_share_near",
+        "overlap_near",
+    )
     assert fitted.scores["ego2exo"].calibrated.value == 1
+
+
+def test_trust_can_be_fitted_where_no_frame_is_absent(results):
+    fitted = fit_calibration(results(rows_of(absent=0)))
+    assert fitted.skipped.keys() == {"ego2exo"}
+    assert fitted.calibration.trust.keys() == {"ego2exo"}
+    assert not fitted.calibration.directions
+
+
+def test_round_trips_count_and_an_empty_prediction_has_none_of_its_own_score(results):
+    """What came back tells who is there; where nothing was predicted, nothing could come back."""
+    random = np.random.default_rng(0)
+    rows = []
+    for one in rows_of(bias=0.0):
+        empty = random.random() < 0.2
+        back = {"cycle_iou": 0.0, "cycle_score": None}
+        if not empty:
+            back = {"cycle_iou": float(random.uniform(0.5, 1.0) * (one.gt is not None)), "cycle_score": 1.0}
+        rows.append(replace(one, **back, **({"mask": square(0, 0, 0)} if empty else {})))
+    path = results(rows)
+    fitted = fit_calibration(path)
+    features = fitted.calibration.directions["ego2exo"].features
+    assert {"cycle_iou", "cycle_score", "cycle_iou_near"} <= set(features)
+    assert fitted.scores["ego2exo"].calibrated.value > 0.9
+    assert fitted.trust["ego2exo"].signs["cycle_iou"].value is not None
+    path.unlink()
+    with pytest.raises(DataError, match="some rows of this table lack cycle_iou"):
+        fit_calibration(results([*rows, *take("take-9", random)]))
+
+
+def test_what_is_reported_is_what_plain_loops_find(results):
+    path = results(rows_of(takes=4, visible=9, absent=7))
+    scores = fit_calibration(path).scores["ego2exo"]
+    table = read_results(path).to_pandas()
+    truth = (table.gt_state == "visible").tolist()
+    assert scores.confidence.value == pytest.approx(naive.balanced_accuracy((table.confidence > 0.5).tolist(), truth))
+    assert scores.auroc_of_confidence.value == pytest.approx(naive.auroc(table.confidence.tolist(), truth))
+    assert [share for share, _ in scores.roc] == pytest.approx(np.linspace(0, 1, 51))
 
 
 def test_the_file_says_how_it_was_made(results):
@@ -95,7 +141,7 @@ def test_the_file_says_how_it_was_made(results):
     ("rows", "words"),
     [
         ([row(0), row(30)], "no frame with ground truth"),
-        (rows_of(absent=0), "no annotated frame is absent"),
+        ([row(f, take_uid=str(f % 2), gt_state="visible", gt=square(10, 30)) for f in range(4)], "no .* is absent"),
         (rows_of(visible=0), "no annotated frame is visible"),
         (rows_of(takes=1), "only one take"),
     ],

@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
-from lmeec.analysis.calibration import Calibration, Decision, read_calibration
+from lmeec.analysis.calibration import Calibration, read_calibration
+from lmeec.analysis.rule import Rule
+from lmeec.config import PredictConfig
+from lmeec.data.takes import find_takes
+from lmeec.inference.predictor import predict_take
+from lmeec.model.build import load_model
 from lmeec.tables import read_metadata, read_results
 from tests.support.command import lmeec
 from tests.support.rows import row, square, write_results
@@ -66,7 +73,7 @@ def test_errors_are_one_line(results, tmp_path):
 
 
 def test_predict_decides_confidence_by_the_calibration(takes, tiny, tmp_path):
-    by_area = {direction: Decision(("log_area_share",), (-2.0,), (1.0,), (2.0,), 0.0) for direction in ("ego2exo",)}
+    by_area = {direction: Rule(("log_area_share",), (-2.0,), (1.0,), (2.0,), 0.0) for direction in ("ego2exo",)}
     path = tmp_path / "calibration.json"
     Calibration(by_area).write(path)
     call = ("predict", takes.root, "--checkpoint", tiny, "--take", takes.uids[0])
@@ -86,3 +93,30 @@ def test_predict_decides_confidence_by_the_calibration(takes, tiny, tmp_path):
     refused = lmeec(*call, "--out", tmp_path / "without.parquet", "--calibration", path)
     assert refused.status == 1
     assert "predict.calibration" in refused.err
+
+
+def test_predict_and_score_decide_alike_by_neighbours(takes, tiny, tmp_path):
+    """What waits for whole takes is the same as a run of it writes, and as scoring works out later, on any table."""
+    rule = Rule(
+        ("object_score_near", "overlap_near", "views_most"), (0.1, 0.5, 0.5), (1.0, 0.2, 0.2), (1.0, -2, 3), 0.2
+    )
+    calibration = Calibration({"ego2exo": rule, "exo2ego": rule})
+    path = tmp_path / "calibration.json"
+    calibration.write(path)
+    call = ("predict", takes.root, "--checkpoint", tiny)
+    assert lmeec(*call, "--out", tmp_path / "with.parquet", "--calibration", path).status == 0
+    assert lmeec(*call, "--out", tmp_path / "without.parquet").status == 0
+    calibrated, plain = (read_results(tmp_path / f"{name}.parquet") for name in ("with", "without"))
+    assert calibrated.drop_columns(["confidence"]) == plain.drop_columns(["confidence"])
+    assert np.asarray(calibrated["confidence"]) == pytest.approx(calibration.confidence(plain), abs=1e-12)
+    assert len(np.unique(np.asarray(calibrated["confidence"]))) > 10
+    scores = [
+        json.loads(lmeec("score", tmp_path / f"{name}.parquet", "--json", *options).out)["directions"]
+        for name, options in (("with", []), ("without", ["--calibration", path]))
+    ]
+    assert scores[0] == scores[1]
+    model, take = load_model(tiny, device="cpu"), next(iter(find_takes(takes.root)))
+    rows = pa.Table.from_batches(predict_take(model, take, "exo2ego", PredictConfig(calibration=calibration)))
+    ours = calibrated.filter((pc.field("take_uid") == take.uid) & (pc.field("direction") == "exo2ego"))
+    order = [(name, "ascending") for name in ("object", "query_cam", "target_cam", "frame")]
+    assert rows.sort_by(order)["confidence"] == ours.sort_by(order)["confidence"]
