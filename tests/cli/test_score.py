@@ -13,8 +13,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from lmeec.analysis.calibration import Calibration, Decision, read_calibration
+from lmeec.analysis.calibration import Calibration, read_calibration
 from lmeec.analysis.evaluation import evaluate
+from lmeec.analysis.rule import Rule
 from lmeec.errors import LmeecError
 from lmeec.metrics import contour_accuracy, iou
 from lmeec_cli.score import score
@@ -233,7 +234,7 @@ def test_runs_without_a_common_frame_are_not_compared(app, tmp_path):
 
 def test_a_calibration_decides_what_is_visible(app, results, tmp_path):
     path = tmp_path / "calibration.json"
-    Calibration({"ego2exo": Decision(("log_area_share",), (-9.0,), (1.0,), (1.0,), 0.0)}).write(path)
+    Calibration({"ego2exo": Rule(("log_area_share",), (-9.0,), (1.0,), (1.0,), 0.0)}).write(path)
     done = CliRunner().invoke(app, [str(results), "--json", "--calibration", str(path)])
     document = json.loads(done.stdout)
     assert document["directions"]["ego2exo"]["balanced_accuracy"] == 0.5  # calls everything visible
