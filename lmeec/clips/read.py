@@ -75,8 +75,9 @@ def check_replaceable(path: Path) -> None:
     """Allow clips tables of any version to be replaced, and files that cannot be read; no other Parquet files.
 
     Raises:
-        OutputError: The file is another table.
+        OutputError: The file is another table, or a pipe or a device.
     """
+    check_regular(path, OutputError)
     try:
         metadata = pq.read_metadata(path).metadata or {}
     except (pa.ArrowException, OSError, UnicodeDecodeError):

@@ -64,6 +64,8 @@ def readable_videos(
     if recording is None:
         tally.dropped_descriptions["take_not_on_disk"] += descriptions
         return None
+    if recording.problem is not None:
+        tally.problems.append(f"take {show(recording.name)}: {recording.problem}")
     of = {camera: lengths[path] for camera, path in recording.videos.items()}
     for camera, length in of.items():
         if length.problem is not None:

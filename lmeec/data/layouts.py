@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -20,6 +20,7 @@ from lmeec.errors import DataError
 from lmeec.files.json import decode_file
 from lmeec.files.names import path_component_problem, show
 from lmeec.files.places import Place, in_order
+from lmeec.files.reading import is_there
 from lmeec.files.remote.place import RemotePath
 from lmeec.video.instants import USUAL_RATE
 
@@ -123,7 +124,7 @@ def release_takes_folder(root: Place, annotations: Place | None) -> Place | None
     list_for_layout(root)
     if (root / "takes").is_dir():
         return root / "takes"
-    if any((child / _VIDEOS).is_dir() for child in root.iterdir()):
+    if any(is_there(child / _VIDEOS, lambda path: path.is_dir()) for child in root.iterdir()):
         return root
     if (root / "takes.json").is_file() or relations_files(root):
         return root / "takes"
@@ -224,7 +225,18 @@ def _refuse_small_only(folder: Place, inventory: Inventory) -> None:
 
 def is_processed(root: Place) -> bool:
     """Say whether `root` has the processed layout."""
-    return any((child / processed.ANNOTATION_FILE).is_file() for child in root.iterdir())
+    return any(_has_take(child) for child in root.iterdir())
+
+
+def unreadable_folders(root: Place) -> list[str]:
+    """What stands in the way of telling what is in the folders of `root`, in words."""
+    problems = []
+    for child in in_order(root.iterdir()):
+        try:
+            (child / _VIDEOS).is_dir()
+        except OSError as error:
+            problems.append(_unreadable(child, error))
+    return problems
 
 
 def read_processed(root: Place, wanted: frozenset[str]) -> Inventory:
@@ -237,17 +249,28 @@ def read_processed(root: Place, wanted: frozenset[str]) -> Inventory:
     inventory = Inventory("processed")
     for folder in in_order(root.iterdir()):
         source = folder / processed.ANNOTATION_FILE
-        if not source.is_file():
-            continue
+        cameras: dict[str, Camera] = {}
+        try:
+            if not source.is_file():
+                continue
+            if isinstance(source, Path):
+                source.open("rb").close()
+            problem = None
+        except OSError as error:
+            problem = _unreadable(error.filename or source, error)
         inventory.names.add(folder.name)
         if wanted and folder.name not in wanted:
             continue
+        if problem is not None:
+            inventory.takes.append(FoundTake(folder.name, folder.name, None, {}, (problem,), dict, str))
+            continue
         inventory.sources.append(source)
-        cameras: dict[str, Camera] = {}
         try:
             annotated = dict.fromkeys(camera for _, camera in processed.read_tracks(folder))
             cameras = _processed_cameras(folder, list(annotated))
             problems = check_views(cameras)
+        except OSError as error:
+            problems = [_unreadable(folder, error)]
         except DataError as error:
             problems = [str(error)]
         inventory.takes.append(
@@ -306,7 +329,7 @@ def read_processed_by_relations(root: Place, annotations: Place, wanted: frozens
 
 
 def _has_take(folder: Place) -> bool:
-    return (folder / processed.ANNOTATION_FILE).is_file()
+    return is_there(folder / processed.ANNOTATION_FILE, lambda path: path.is_file())
 
 
 def relations_files(root: Place) -> list[Place]:

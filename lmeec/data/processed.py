@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from lmeec.data.relations import FrameNumber
 from lmeec.data.tracks import EncodedMask, MaskTrack, as_written
 from lmeec.errors import DataError
 from lmeec.files.json import decode_file
-from lmeec.files.reading import reading
+from lmeec.files.reading import reading, understanding
 from lmeec.video.decoding import Wanted
 from lmeec.video.frames import ClosedAfterUse, check_frame_size
 from lmeec.video.pixels import BICUBIC, resize_picture
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lmeec.files.places import Place
 
 ANNOTATION_FILE = "annotation.json"
+_MEND = "extract or download it again"
 
 _LARGEST_FILE = 2**27  # bytes of a frame that is elsewhere; those of 4K have one or two million
 _FRAME_FILE = re.compile(r"([0-9]{1,9})\.jpe?g", re.IGNORECASE)
@@ -82,8 +83,14 @@ def read_tracks(folder: Place) -> dict[tuple[str, str], MaskTrack]:
 
 
 def digest(folder: Place) -> str:
-    """SHA-256 of a take's annotation file, in hexadecimal."""
-    return hashlib.sha256((folder / ANNOTATION_FILE).read_bytes()).hexdigest()
+    """SHA-256 of a take's annotation file, in hexadecimal.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    path = folder / ANNOTATION_FILE
+    with reading(path, DataError, "an annotation file", "download it again"):
+        return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class FrameFolder(ClosedAfterUse):
@@ -154,16 +161,13 @@ class FrameFolder(ClosedAfterUse):
         """Do nothing: files are open only while they are decoded."""
 
     def _decode(self, path: Place) -> NDArray[np.uint8]:
-        with _open_image(path) as image:
+        with understanding(path, DataError, "a JPEG file", _MEND), _open_image(path) as image:
             if image.size != (self.width, self.height):
                 raise DataError(
                     f"{path}: has {image.height}x{image.width} pixels (height x width), other frames of the "
                     f"camera {self.height}x{self.width}"
                 )
-            try:
-                rgb = image.convert("RGB")
-            except (OSError, SyntaxError, ValueError) as error:
-                raise DataError(f"{path}: is a broken JPEG file ({error}); extract or download it again") from error
+            rgb = image.convert("RGB")
         return np.array(rgb) if self._size is None else resize_picture(rgb, self._size, self._resampling)
 
     def _neighbours(self, index: int) -> str:
@@ -173,8 +177,15 @@ class FrameFolder(ClosedAfterUse):
 
 
 def camera_folders(folder: Place) -> list[str]:
-    """Names of the folders of a take that hold frames, sorted."""
-    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and _frame_files(entry))
+    """Names of the folders of a take that hold frames, or that cannot be read, sorted."""
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and _may_hold_frames(entry))
+
+
+def _may_hold_frames(folder: Place) -> bool:
+    try:
+        return bool(_frame_files(folder))
+    except DataError:  # said when its frames are asked for
+        return True
 
 
 def _frame_files(folder: Place) -> dict[int, Place]:
@@ -186,16 +197,12 @@ def _frame_files(folder: Place) -> dict[int, Place]:
 
 def _open_image(path: Place) -> Image.Image:
     content = path if isinstance(path, Path) else _fetched(path)
-    try:
+    with reading(path, DataError, "a JPEG file", _MEND):
         image = Image.open(content, formats=["JPEG"])
-    except Image.DecompressionBombError as error:
-        raise DataError(f"{path}: {error}") from error
-    except (OSError, SyntaxError, UnidentifiedImageError) as error:
-        raise DataError(f"{path}: is not a JPEG file that can be read; extract or download it again") from error
     check_frame_size(path, image.height, image.width)
     return image
 
 
 def _fetched(path: Place) -> BytesIO:
-    with reading(path, DataError, "a JPEG file", "extract or download it again", most=_LARGEST_FILE):
+    with reading(path, DataError, "a JPEG file", _MEND, most=_LARGEST_FILE):
         return BytesIO(path.read_bytes())

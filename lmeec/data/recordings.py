@@ -38,6 +38,7 @@ class Recording:
         scenario: The activity, if it is known.
         videos: Camera to video file, sorted by camera.
         frame_rate: Frames a second that frame numbers of the take count.
+        problem: Why its folder cannot be read; it has no videos then.
     """
 
     uid: str
@@ -46,6 +47,7 @@ class Recording:
     scenario: str | None
     videos: Mapping[str, Place]
     frame_rate: Fraction = USUAL_RATE
+    problem: str | None = None
 
     @property
     def ego(self) -> str | None:
@@ -101,18 +103,22 @@ def find_recordings(folder: Place, uids: Collection[str], video: Video = "auto")
         if isinstance(folder, RemotePath):
             folder.list_below()
         on_disk = {child.name for child in folder.iterdir() if child.is_dir()} if folder.is_dir() else set()
-        found = {}
-        for uid in uids:
-            record = records.get(uid, TakeRecord(uid))
-            name = record.take_name or uid
-            place = next((place for place in (record.folder_name, name) if place in on_disk), None)
-            if place is None or path_component_problem(place) is not None:
-                continue
-            videos = dict(sorted(camera_videos(folder / place, video).items()))
-            found[uid] = Recording(uid, name, place, record.parent_task_name, videos, record.rate)
     except OSError as error:
-        unread = error.filename or folder  # the take's own, where that is what cannot be read
-        raise DataError(f"{unread}: cannot be read: {error.strerror or error}") from error
+        raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from error
+    found = {}
+    for uid in uids:
+        record = records.get(uid, TakeRecord(uid))
+        name = record.take_name or uid
+        place = next((place for place in (record.folder_name, name) if place in on_disk), None)
+        if place is None or path_component_problem(place) is not None:
+            continue
+        videos: dict[str, Place] = {}
+        problem = None
+        try:
+            videos = dict(sorted(camera_videos(folder / place, video).items()))
+        except OSError as error:
+            problem = f"{folder / place}: cannot be read: {error.strerror or error}; give yourself the right to"
+        found[uid] = Recording(uid, name, place, record.parent_task_name, videos, record.rate, problem)
     return found
 
 

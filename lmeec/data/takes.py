@@ -27,6 +27,7 @@ from lmeec.data.layouts import (
     read_processed_by_relations,
     read_release,
     release_takes_folder,
+    unreadable_folders,
 )
 from lmeec.data.take import Camera, Take
 from lmeec.errors import DataError
@@ -163,6 +164,9 @@ def _search(root: Place, annotations: Place | None, video: Video, wanted: frozen
             if annotations is not None:
                 return read_processed_by_relations(root, annotations, wanted)
             return read_processed(root, wanted)
+        unreadable = unreadable_folders(root)
+    if unreadable:
+        raise DataError(f"{root}: holds no takes that can be read: {first_few(unreadable)}")
     raise DataError(
         f"{root}: holds no takes. Looked for the release layout (annotations/relations_val.json or _train or _test, "
         "and takes/TAKE/frame_aligned_videos/CAMERA.mp4) and for the processed layout (TAKE/annotation.json and "

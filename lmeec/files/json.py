@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CHUNK = 2**20
+_MEND = "download it again"
 _LARGEST_RECORD = 2**28  # bytes; a run of a hundred thousand takes needs a tenth
 _MAKING = threading.Lock()
 _DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}
@@ -38,7 +39,7 @@ def decoder_of(kind: type[T]) -> msgspec.json.Decoder[T]:
         return _DECODERS[kind]
 
 
-def decode_file(path: Place, kind: type[T]) -> T:
+def decode_file(path: Place, kind: type[T], mend: str = _MEND) -> T:
     """Decode a JSON file as `kind`, skipping fields that `kind` does not have.
 
     The file, or a copy of one that is elsewhere, is mapped, not loaded: `msgspec.Raw` fields of the result point into
@@ -47,14 +48,15 @@ def decode_file(path: Place, kind: type[T]) -> T:
     Args:
         path: The file.
         kind: A type that `msgspec` knows.
+        mend: What the user can do about a damaged one.
 
     Raises:
         DataError: The file cannot be read, is not JSON (with line and column), or does not have the fields and
             types of `kind`.
     """
     if check_regular(path, DataError) == 0:
-        raise DataError(f"{path}: the file is empty, JSON is expected; download it again")
-    with understanding(path, DataError, "a JSON file", "download it again"):
+        raise DataError(f"{path}: the file is empty, JSON is expected; {mend}")
+    with understanding(path, DataError, "a JSON file", mend):
         with local_file(path) as local, local.open("rb") as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         try:
@@ -62,10 +64,10 @@ def decode_file(path: Place, kind: type[T]) -> T:
         except msgspec.ValidationError as error:
             raise DataError(f"{path}: does not have the expected content: {in_short(str(error))}") from error
         except msgspec.DecodeError as error:
-            raise DataError(f"{path}: {_syntax_problem(data, str(error))}; download it again") from error
+            raise DataError(f"{path}: {_syntax_problem(data, str(error))}; {mend}") from error
         except UnicodeDecodeError as error:
             offset = _first_bad_utf8(data)
-            raise DataError(f"{path}: {_place(data, offset)} is not valid UTF-8; download it again") from error
+            raise DataError(f"{path}: {_place(data, offset)} is not valid UTF-8; {mend}") from error
         except RecursionError as error:
             raise DataError(f"{path}: JSON is nested too deeply to be of this format") from error
 

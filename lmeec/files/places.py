@@ -99,7 +99,8 @@ def naming_unreadable(where: Place) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DataError(f"{where}: cannot be read: {error.strerror or error}") from error
+        within = error.filename if isinstance(where, Path) else None  # the very folder that cannot be read
+        raise DataError(f"{within or where}: cannot be read: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager

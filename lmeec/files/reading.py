@@ -17,7 +17,7 @@ from lmeec.files.remote.place import RemotePath
 from lmeec.files.secrets import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from lmeec.files.locations import Location
     from lmeec.files.places import Place
@@ -144,6 +144,24 @@ def _mode_and_size(path: Place) -> tuple[int, int]:
         return stat.S_IFDIR if entry.is_folder else stat.S_IFREG, entry.size
     found = path.stat()
     return found.st_mode, found.st_size
+
+
+def is_there(path: Place, test: Callable[[Place], bool]) -> bool:
+    """Whether a file or folder is there that can be told to be: not in a folder that may not be read.
+
+    Args:
+        path: It.
+        test: Asks whether it is a file, or a folder, which fails in such a folder.
+
+    Raises:
+        OSError: A store does not answer.
+    """
+    try:
+        return test(path)
+    except PermissionError:
+        if isinstance(path, RemotePath):
+            raise
+        return False
 
 
 def in_short(text: str, most: int = _LONGEST_REASON) -> str:

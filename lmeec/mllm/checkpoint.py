@@ -16,15 +16,16 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from safetensors.torch import save_file
 
 from lmeec.errors import CheckpointError, ConfigError, OutputError
 from lmeec.files.folder import folder_written_whole
+from lmeec.files.reading import in_short, understanding
 from lmeec.files.whole import naming_the_file
-from lmeec.mllm.backbones import clip_config, mistral_config
+from lmeec.mllm.backbones import LORA_TARGETS, clip_config, mistral_config
 from lmeec.mllm.config import MllmConfig
 from lmeec.mllm.connector import make_connector
 from lmeec.mllm.hugging_face import PeftModel
@@ -166,11 +167,9 @@ def load_mllm(
         elif part in _FOLDERS:
             made[part] = load_encoder(config.encoder, read_folder(folder / part), dtype)
         else:
-            made[part] = _blank(part, config)
-            load_module(made[part], read_file(folder / f"{part}.safetensors"), part, dtype)
+            made[part] = _loaded(part, config, read_file(folder / f"{part}.safetensors"), dtype)
     model = assemble(config, made)
     if looked.adapters:
-        model.add_adapters()
         _load_adapters(model, folder / _LORA)
         if merge:
             model.merge_adapters()
@@ -213,7 +212,7 @@ def look_at(
     said = read_json(folder / CONFIG)
     config = config or _config(folder, said)
     wanted = parts_of_inference(config) if parts is None else tuple(parts)
-    missing = [part for part in wanted if part not in said.get("parts", ())]
+    missing = [part for part in wanted if part not in _parts(folder, said)]
     if missing:
         raise CheckpointError(f"{folder}: has no {', '.join(missing)}: later stages and answering do without them")
     source = _language_source(folder, said, language)
@@ -259,7 +258,14 @@ def _is_ours(folder: Path) -> bool:
 def read_parts(folder: Path) -> tuple[Part, ...]:
     """The parts that a model of ours has; raises as `read_config`."""
     _config(folder, said := read_json(folder / CONFIG))
-    return tuple(said["parts"])
+    return _parts(folder, said)
+
+
+def _parts(folder: Path, said: Mapping[str, Any]) -> tuple[Part, ...]:
+    parts = said.get("parts")
+    if not isinstance(parts, list) or not set(map(str, parts)) <= set(get_args(Part)):
+        raise CheckpointError(f"{folder / CONFIG}: does not say which parts the model has; copy the model again")
+    return tuple(parts)
 
 
 def read_config(folder: Path) -> MllmConfig:
@@ -274,10 +280,13 @@ def read_config(folder: Path) -> MllmConfig:
 def _config(folder: Path, said: Mapping[str, Any]) -> MllmConfig:
     if said.get("format") != FORMAT:
         raise CheckpointError(f"{folder / CONFIG}: is no model of Exo2Ego that this version reads ({FORMAT})")
-    try:
-        return MllmConfig.from_dict(said["config"])
-    except (KeyError, ConfigError) as error:
-        raise CheckpointError(f"{folder / CONFIG}: its configuration cannot be used: {error}") from error
+    with understanding(folder / CONFIG, CheckpointError, "the description of a model", "copy the model again"):
+        try:
+            return MllmConfig.from_dict(said["config"])
+        except ConfigError as error:
+            raise CheckpointError(
+                f"{folder / CONFIG}: its configuration cannot be used: {in_short(str(error))}"
+            ) from error
 
 
 def _language_source(folder: Path, said: Mapping[str, Any], named: Path | None) -> LanguageSource | None:
@@ -287,6 +296,8 @@ def _language_source(folder: Path, said: Mapping[str, Any], named: Path | None) 
         if named is not None:
             raise ConfigError(f"language {named}: {folder} has a language model of its own")
         return None
+    if not isinstance(known, dict) or not all(isinstance(known.get(name), str) for name in ("path", "digest")):
+        raise CheckpointError(f"{folder / CONFIG}: does not say what its language model is; copy the model again")
     path = Path(named or known["path"])
     if not path.is_dir():
         raise CheckpointError(f"{folder}: its language model is not at {path}; say where it is (language)")
@@ -312,10 +323,34 @@ def _blank(part: Part, config: MllmConfig) -> nn.Module:
     return make_mapping(config.mapping, config.encoder.width)
 
 
+def _loaded(part: Part, config: MllmConfig, tensors: Tensors, dtype: torch.dtype) -> nn.Module:
+    """A part with its weights; no memory is taken for what the configuration says and the file does not hold."""
+    with torch.device("meta"):
+        shapes = {name: tuple(value.shape) for name, value in _blank(part, config).state_dict().items()}
+    tensors.check(shapes, part)
+    module = _blank(part, config)
+    load_module(module, tensors, part, dtype)
+    return module
+
+
+def _adapter_shapes(model: Exo2Ego) -> dict[str, tuple[int, ...]]:
+    """Of the adapters that the configuration gives the language model, under their names in files."""
+    if model.config.lora is None:
+        raise ConfigError("lora is null: this model has no adapters")
+    rank = model.config.lora.rank
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, layer in model.llm.named_modules():
+        if isinstance(layer, torch.nn.Linear) and name.endswith(LORA_TARGETS):
+            shapes[f"{_PEFT}{name}.lora_A.weight"] = (rank, layer.in_features)
+            shapes[f"{_PEFT}{name}.lora_B.weight"] = (layer.out_features, rank)
+    return shapes
+
+
 def _load_adapters(model: Exo2Ego, folder: Path) -> None:
-    own = {name: value for name, value in model.llm.named_parameters() if ".lora_" in name}
     read = read_file(folder / _ADAPTERS)
-    read.check({name.replace(".default.", "."): tuple(value.shape) for name, value in own.items()}, "adapters")
+    read.check(_adapter_shapes(model), "adapters")  # before memory is taken for the rank that is said
+    model.add_adapters()
+    own = {name: value for name, value in model.llm.named_parameters() if ".lora_" in name}
     with torch.no_grad():
         for name, value in own.items():
             value.copy_(read.read(name.replace(".default.", ".")))

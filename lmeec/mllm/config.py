@@ -7,6 +7,7 @@ on. Where nothing was said, a setting holds the choice.
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
@@ -25,6 +26,21 @@ Fit = Literal["pad", "crop"]
 Preset = Literal["paper", "nano"]
 
 T = TypeVar("T")
+
+_MOST = {
+    "image_size": 4096,
+    "patch_size": 4096,
+    "width": 2**16,
+    "layers": 512,
+    "heads": 1024,
+    "kv_heads": 1024,
+    "hidden": 2**18,
+    "vocabulary": 2**21,
+    "positions": 2**22,
+}
+"""Several times what the largest models have: files say sizes too, and a layer takes a while even without memory."""
+
+_MOST_DOWNS, _MOST_FRAMES = 8, 4096
 
 
 @dataclass(frozen=True)
@@ -49,7 +65,7 @@ class EncoderConfig:
 
     def __post_init__(self) -> None:
         for name in ("image_size", "patch_size", "width", "layers", "heads", "hidden"):
-            require(getattr(self, name) >= 1, f"encoder.{name}", getattr(self, name), "at least 1")
+            _within(f"encoder.{name}", getattr(self, name), 1, _MOST[name])
         require(
             self.image_size % self.patch_size == 0,
             "encoder.patch_size",
@@ -98,8 +114,10 @@ class LanguageConfig:
 
     def __post_init__(self) -> None:
         for name in ("vocabulary", "width", "layers", "heads", "kv_heads", "hidden", "positions"):
-            require(getattr(self, name) >= 1, f"language.{name}", getattr(self, name), "at least 1")
-        require(self.rope_theta > 0, "language.rope_theta", self.rope_theta, "positive")
+            _within(f"language.{name}", getattr(self, name), 1, _MOST[name])
+        _within("language.window", self.window or 1, 1, _MOST["positions"])
+        require(0 < self.rope_theta < math.inf, "language.rope_theta", self.rope_theta, "positive")
+        require(0 <= self.norm_eps < 1, "language.norm_eps", self.norm_eps, "in [0, 1)")
         require(
             self.width % (2 * self.heads) == 0,
             "language.width",
@@ -123,7 +141,7 @@ class ConnectorConfig:
 
     def __post_init__(self) -> None:
         _one_of("connector.kind", self.kind, ConnectorKind)
-        require(self.depth >= 1, "connector.depth", self.depth, "at least 1")
+        _within("connector.depth", self.depth, 1, _MOST["layers"])
 
     def tokens(self, frames: int, grid: int) -> int:
         """Visual tokens that a clip becomes.
@@ -159,9 +177,9 @@ class MappingConfig:
     def __post_init__(self) -> None:
         _one_of("mapping.kind", self.kind, MappingKind)
         _one_of("mapping.norm", self.norm, Norm)
-        require(self.width >= 1, "mapping.width", self.width, "at least 1")
-        require(self.blocks >= 0, "mapping.blocks", self.blocks, "zero or more")
-        require(self.downs >= 0, "mapping.downs", self.downs, "zero or more")
+        _within("mapping.width", self.width, 1, _MOST["width"])
+        _within("mapping.blocks", self.blocks, 0, _MOST["layers"])
+        _within("mapping.downs", self.downs, 0, _MOST_DOWNS)
 
     def check_grid(self, grid: int) -> None:
         """Raise a `ConfigError` if features of a grid x grid of patches cannot be mapped."""
@@ -189,8 +207,8 @@ class LoraSettings:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        require(self.rank >= 1, "lora.rank", self.rank, "at least 1")
-        require(self.alpha >= 1, "lora.alpha", self.alpha, "at least 1")
+        _within("lora.rank", self.rank, 1, _MOST["width"])
+        _within("lora.alpha", self.alpha, 1, _MOST["width"])
         require(0 <= self.dropout < 1, "lora.dropout", self.dropout, "in [0, 1)")
 
 
@@ -241,8 +259,8 @@ class MllmConfig:
     prompt: PromptConfig = field(default_factory=PromptConfig)
 
     def __post_init__(self) -> None:
-        require(self.frames >= 1, "frames", self.frames, "at least 1")
-        require(self.text_limit >= 1, "text_limit", self.text_limit, "at least 1")
+        _within("frames", self.frames, 1, _MOST_FRAMES)
+        _within("text_limit", self.text_limit, 1, _MOST["positions"])
         _one_of("join", self.join, Join)
         _one_of("fit", self.fit, Fit)
         self.mapping.check_grid(self.encoder.grid)
@@ -330,6 +348,11 @@ def _unknown(given: dict[str, Any], known: dict[str, Any], above: str) -> list[s
         if isinstance(value, dict) and isinstance(known.get(name), dict):
             found += _unknown(value, known[name], f"{above}{name}.")
     return found
+
+
+def _within(setting: str, value: int, least: int, most: int) -> None:
+    expected = f"at least {least}" if value < least else f"at most {most:,}"
+    require(least <= value <= most, setting, value, expected)
 
 
 def _one_of(setting: str, value: str, kind: Any) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lmeec.errors import CheckpointError, ConfigError
+from lmeec.files.reading import understanding
 from lmeec.mllm.backbones import (
     clip_config,
     encoder_config,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 CONFIG = "config.json"
 _PROJECTOR = "mm_projector.bin"
+_MEND = "download it again"
 _VISION = "vision_model."
 _TOWER = "model.vision_tower.vision_tower."
 _CONNECTOR = "model.mm_projector."
@@ -126,10 +128,10 @@ def with_sizes_of(sources: Pretrained, config: MllmConfig) -> MllmConfig:
 
     VideoLLaMA2 does not say its encoder's, so that `config` is trusted for that where there is no folder of CLIP.
     """
-    language = language_config(_mistral(sources.language_folder), config.language)
+    language = _language_sizes(sources.language_folder, config.language)
     encoder = config.encoder
     if sources.clip is not None:
-        encoder = encoder_config(_clip(sources.clip), below_last=True)
+        encoder = _encoder_sizes(sources.clip)
     return replace(config, language=language, encoder=encoder)
 
 
@@ -204,7 +206,7 @@ def _found(sources: Pretrained, config: MllmConfig) -> tuple[Tensors, Tensors | 
         if not connector.shapes:
             raise CheckpointError(f"{connector.where}: has no connector, whose names begin with {_CONNECTOR}")
     if sources.clip is not None:
-        _same_sizes(sources.clip, encoder_config(_clip(sources.clip), below_last=True), config.encoder)
+        _same_sizes(sources.clip, _encoder_sizes(sources.clip), config.encoder)
         of_clip = read_folder(sources.clip)
     elif whole is not None:
         of_clip = whole.below(_TOWER)
@@ -212,7 +214,7 @@ def _found(sources: Pretrained, config: MllmConfig) -> tuple[Tensors, Tensors | 
         raise ConfigError("weights: name a folder of CLIP for the image encoders")
     if sources.language is None and whole is None:
         raise ConfigError("weights: name a folder of Mistral for the language model")
-    found = language_config(_mistral(sources.language_folder), config.language)
+    found = _language_sizes(sources.language_folder, config.language)
     _same_sizes(sources.language_folder, found, config.language)
     if sources.language is not None:
         return of_clip, connector, read_folder(sources.language)
@@ -259,12 +261,27 @@ def _same_sizes(folder: Path, found: EncoderConfig | LanguageConfig, wanted: Enc
         raise CheckpointError(f"{folder / CONFIG}: these weights are of another size: {'; '.join(wrong)}")
 
 
+def _encoder_sizes(folder: Path) -> EncoderConfig:
+    found = _clip(folder)
+    with understanding(folder / CONFIG, CheckpointError, "a configuration of CLIP", _MEND):
+        return encoder_config(found, below_last=True)
+
+
+def _language_sizes(folder: Path, above: LanguageConfig) -> LanguageConfig:
+    found = _mistral(folder)
+    with understanding(folder / CONFIG, CheckpointError, "a configuration of Mistral", _MEND):
+        return language_config(found, above)
+
+
 def _clip(folder: Path) -> CLIPVisionConfig:
     """The sizes of the image encoder, out of a whole CLIP's configuration or its own."""
     said = read_json(folder / CONFIG)
-    return CLIPVisionConfig.from_dict(said.get("vision_config", said))
+    with understanding(folder / CONFIG, CheckpointError, "a configuration of CLIP", _MEND):
+        return CLIPVisionConfig.from_dict(said.get("vision_config", said))
 
 
 def _mistral(folder: Path) -> MistralConfig:
     """The sizes of the language model; VideoLLaMA2's configuration is Mistral's, with more in it."""
-    return MistralConfig.from_dict({**read_json(folder / CONFIG), "model_type": "mistral"})
+    said = {**read_json(folder / CONFIG), "model_type": "mistral"}
+    with understanding(folder / CONFIG, CheckpointError, "a configuration of Mistral", _MEND):
+        return MistralConfig.from_dict(said)

@@ -12,7 +12,8 @@ import torch
 from safetensors import safe_open
 
 from lmeec.errors import CheckpointError
-from lmeec.files.reading import reading
+from lmeec.files.names import path_component_problem
+from lmeec.files.reading import check_regular, in_short, reading
 from lmeec.model.torch_file import read_torch_file
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ _INDICES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _MEND = "download it again"
 _LISTED = 8
 """At most so many names of each kind are listed in an error."""
+_LARGEST_JSON = 2**26
+"""Bytes; an index of a hundred thousand tensors has a tenth."""
+
 _SAMPLED = 1 << 20
 """Bytes of the beginning and the end of a file that tell it from another of its size."""
 
@@ -101,7 +105,7 @@ def read_folder(folder: Path) -> Tensors:
 
 def read_file(path: Path) -> Tensors:
     """The weights of a file; raises as `read_folder`."""
-    if not path.is_file():
+    if not path.exists():
         raise CheckpointError(f"{path}: there is no such file of weights")
     return _safetensors(path) if path.suffix == ".safetensors" else _torch(path)
 
@@ -112,12 +116,8 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: it is not there, or none.
     """
-    try:
+    with reading(path, CheckpointError, "a JSON file", _MEND, most=_LARGEST_JSON):
         found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path}: is no JSON ({error})") from error
     if not isinstance(found, dict):
         raise CheckpointError(f"{path}: holds a {type(found).__name__}, where an object was expected")
     return found
@@ -127,9 +127,9 @@ def folder_digest(folder: Path) -> str:
     """Tells a folder's weights from others: SHA-256 over its files' sizes, beginnings and ends."""
     digest = hashlib.sha256()
     for path in sorted([*folder.rglob("*.safetensors"), *folder.rglob("*.bin")]):
-        size = path.stat().st_size
+        size = check_regular(path, CheckpointError)
         digest.update(f"{path.relative_to(folder).as_posix()}:{size}".encode())
-        with path.open("rb") as file:
+        with reading(path, CheckpointError, "a file of weights", _MEND), path.open("rb") as file:
             digest.update(file.read(_SAMPLED))
             file.seek(max(0, size - _SAMPLED))
             digest.update(file.read(_SAMPLED))
@@ -147,8 +147,8 @@ def _shards(index: Path) -> list[Path]:
     files = list(dict.fromkeys(str(name) for name in named.values()))
     for name in files:
         # An index could name any file of the machine.
-        if "/" in name or "\\" in name:
-            raise CheckpointError(f"{index}: names {name!r}, which is no file beside it")
+        if path_component_problem(name) is not None:
+            raise CheckpointError(f"{index}: names {in_short(repr(name))}, which is no file beside it")
     return [index.with_name(name) for name in files]
 
 
@@ -165,7 +165,7 @@ def _safetensors(path: Path) -> Tensors:
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no mapping
 
     def read(name: str) -> Tensor:
-        with safe_open(path, framework="pt") as file:
+        with reading(path, CheckpointError, "a safetensors file", _MEND), safe_open(path, framework="pt") as file:
             return cast("Tensor", file.get_tensor(name))
 
     return Tensors(path, shapes, read)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lmeec.errors import CheckpointError
+from lmeec.files.reading import in_short
 from lmeec.mllm.hugging_face import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 if TYPE_CHECKING:
@@ -62,8 +63,9 @@ def read_vocabulary(folder: Path, language: LanguageConfig) -> PreTrainedTokeniz
     """
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, ImportError) as error:
-        raise CheckpointError(f"{folder}: holds no tokenizer that can be read ({_first_line(error)})") from error
+    except Exception as error:  # tokenizers raises that itself, of JSON that is not its own
+        said = in_short(_first_line(error))
+        raise CheckpointError(f"{folder}: holds no tokenizer that can be read ({said})") from error
     if tokenizer.pad_token is None and language.pad_token in tokenizer.get_vocab():
         tokenizer.pad_token = language.pad_token
     for kind in ("bos", "eos", "pad"):

@@ -151,13 +151,21 @@ def _compare(expected: Mapping[str, torch.Size], tensors: Mapping[str, Tensor]) 
     }
 
 
-def check_weights(checkpoint: Checkpoint, config: ModelConfig) -> None:
-    """Check that the tensors are exactly those of the model.
+def check_weights(checkpoint: Checkpoint, config: ModelConfig, *, without: str | None = None) -> None:
+    """Check that the tensors are exactly those of the model, of which no memory is taken.
+
+    Args:
+        checkpoint: the tensors.
+        config: of the model.
+        without: names that begin so need not be there, as they are drawn anew; None for none.
 
     Raises:
         CheckpointError: names are missing or unexpected, or shapes differ; they are listed.
     """
-    differences = _compare(expected_shapes(config), checkpoint.tensors)
+    expected = expected_shapes(config)
+    if without is not None:
+        expected = {name: shape for name, shape in expected.items() if not name.startswith(without)}
+    differences = _compare(expected, checkpoint.tensors)
     if not any(differences.values()):
         return
     if checkpoint.is_plain_sam2 and not differences["unexpected"] and not differences["wrong shape"]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lmeec.files.reading import check_regular, in_short, named, understanding
+from lmeec.model.pickled import foreign_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
 
     from lmeec.errors import LmeecError
 
-_LARGEST_PICKLE = 2**26  # bytes; the optimiser's state of a thousand tensors takes a hundredth
+_LARGEST_PICKLE = 2**22  # bytes; the state of a training with a thousand tensors takes a quarter
+_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickle of torch's magic number
 _SHARED = 4  # tensors may share what the file holds once, as tied weights do
 _HEADER = 2**16  # bytes; small files hold more zip than tensors
 
 
 def read_torch_file(path: Path, kind: type[LmeecError], what: str, mend: str, *, source: object = None) -> Any:
-    """Load what `torch.save` wrote, onto the CPU.
+    """Load what `torch.save` wrote, onto the CPU; not what it wrote before torch 1.6, which cannot be looked through.
 
     Args:
         path: The file.
@@ -41,11 +43,9 @@ def read_torch_file(path: Path, kind: type[LmeecError], what: str, mend: str, *,
     source = source or path
     name = named(source)
     with understanding(source, kind, what, mend):
-        zipped = zipfile.is_zipfile(path)
-        if zipped:
-            _check_not_packed(path, name, size, kind)
+        _check_archive(path, name, size, kind, mend)
         try:
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         except pickle.UnpicklingError as error:
             said = in_short(next(iter(str(error).splitlines()), ""), 60)
             raise kind(
@@ -56,14 +56,32 @@ def read_torch_file(path: Path, kind: type[LmeecError], what: str, mend: str, *,
     return content
 
 
-def _check_not_packed(path: Path, name: str, size: int, kind: type[LmeecError]) -> None:
-    """Refuse archives that hold more than their size: torch packs nothing."""
+def _check_archive(path: Path, name: str, size: int, kind: type[LmeecError], mend: str) -> None:
+    """Refuse what is no archive, or would take more memory than its size: torch packs nothing."""
+    if not zipfile.is_zipfile(path):
+        with path.open("rb") as file:
+            old = file.read(len(_LEGACY)) == _LEGACY
+        raise kind(
+            f"{name}: is of the form that torch wrote before version 1.6, whose memory is not bounded by its "
+            f"size; if you trust it, write it anew: torch.save(torch.load(FILE, weights_only=True), FILE)"
+            if old
+            else f"{name}: not a plain torch checkpoint; it is damaged or of another kind; {mend}"
+        )
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-    if sum(one.file_size for one in members) > size:
-        raise kind(f"{name}: unpacks to more than its {size:,} bytes, which torch never writes; do not trust it")
-    if any(one.file_size > _LARGEST_PICKLE for one in members if one.filename.endswith(".pkl")):
-        raise kind(f"{name}: its list of tensors has more than {_LARGEST_PICKLE:,} bytes; do not trust it")
+        if sum(one.file_size for one in members) > size:
+            raise kind(f"{name}: unpacks to more than its {size:,} bytes, which torch never writes; do not trust it")
+        for one in members:
+            if not one.filename.endswith(".pkl"):
+                continue
+            if one.file_size > _LARGEST_PICKLE:
+                raise kind(f"{name}: its list of tensors has more than {_LARGEST_PICKLE:,} bytes; do not trust it")
+            foreign = foreign_call(archive.read(one))
+            if foreign is not None:
+                raise kind(
+                    f"{name}: holds Python objects besides tensors ({in_short(foreign, 60)}), which are refused "
+                    f"because loading them could run code or take all memory; {mend}"
+                )
 
 
 def _check_held(name: str, content: object, size: int, kind: type[LmeecError]) -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from lmeec.errors import OutputError
 from lmeec.files.names import show
+from lmeec.files.reading import in_short
 from lmeec.tables import (
     Contents,
     PartInfo,
@@ -24,6 +25,7 @@ from lmeec.tables import (
     read_results,
     scan_takes,
 )
+from lmeec.tables.merge import set_aside_damaged
 from lmeec.tables.schema import SCHEMA
 
 if TYPE_CHECKING:
@@ -86,12 +88,21 @@ class Inventory:
     def bring_up_to_date(self, notice: Callable[[str], None]) -> None:
         """Keep what is done in parts: of parts what would not come out otherwise now, of a table what parts lack.
 
+        Parts that are damaged are set aside under another name, and what they held is done again.
+
         Args:
             notice: is told, in words, what is done again and why.
 
         Raises:
             OutputError: there is a part of another run, or of a take that is not in this one.
         """
+        damaged = set_aside_damaged(list_parts(self._out.parts))
+        if damaged:
+            said = [f"{path} ({in_short(str(problem))})" for path, problem in damaged.items()]
+            notice(
+                f"{len(damaged):,} parts of an earlier run are damaged; they are set aside, and what they held is done "
+                f"again: {'; '.join(said[:3])}{' and others' if len(said) > 3 else ''}"
+            )
         changes: dict[str, None] = {}
         for info in list(self.parts()):
             self._prune(info, changes)

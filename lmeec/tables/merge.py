@@ -21,7 +21,7 @@ from lmeec.files.whole import made_whole, written_whole
 from lmeec.tables.coverage import COVERAGE_KEY, Entry, encode_entries
 from lmeec.tables.metadata import CONTENTS_KEY, Contents, file_metadata
 from lmeec.tables.output import Output
-from lmeec.tables.parts import COMPRESSION, PartInfo, part_path, read_part_info
+from lmeec.tables.parts import COMPRESSION, PartInfo, check_part, part_path, read_part_info, set_aside
 from lmeec.tables.read import open_results, read_results
 from lmeec.tables.schema import SCHEMA
 
@@ -99,6 +99,25 @@ def read_part_infos(parts: Sequence[Location], *, skip_damaged: bool = False) ->
         return [info for info in infos if info is not None]
 
 
+def set_aside_damaged(parts: Sequence[Location]) -> dict[Location, OutputError]:
+    """Look through parts, rows and all, and rename those that are damaged; gives where these are now, and why.
+
+    Raises:
+        OutputError: a damaged one cannot be renamed.
+    """
+    with ThreadPoolExecutor(_READERS) as pool:
+        problems = zip(parts, pool.map(_problem_of, parts), strict=True)
+        return {set_aside(path): problem for path, problem in problems if problem is not None}
+
+
+def _problem_of(path: Location) -> OutputError | None:
+    try:
+        check_part(path)
+    except OutputError as error:
+        return error
+    return None
+
+
 def _info_or_none(path: Location) -> PartInfo | None:
     try:
         return read_part_info(path)
@@ -174,7 +193,7 @@ def _write_file(
     schema = SCHEMA.with_metadata({**about, **coverage})
     with (
         written_whole(out) as file,
-        pq.ParquetWriter(file, schema, compression=COMPRESSION) as writer,
+        pq.ParquetWriter(file, schema, compression=COMPRESSION, write_page_checksum=True) as writer,
     ):
         for infos in takes:
             writer.write_table(finish(_table(infos)), ROW_GROUP_ROWS)

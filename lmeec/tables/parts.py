@@ -19,7 +19,7 @@ from lmeec.files.whole import TEMPORARY_SUFFIX, written_whole
 from lmeec.tables.coverage import COVERAGE_KEY, Coverage, Entry, coverage_in, encode_entries
 from lmeec.tables.metadata import RunMetadata, file_metadata, run_of
 from lmeec.tables.output import Output
-from lmeec.tables.read import open_results
+from lmeec.tables.read import open_results, scan_results
 from lmeec.tables.schema import SCHEMA, ResultRow, rows_to_batch
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ PART_KEY = b"lmeec.part"
 COMPRESSION = "zstd"
 
 _SUFFIX = ".part.parquet"
+_DAMAGED = ".damaged"
 _ROWS_AT_ONCE = 4096
 _BATCHES_AT_ONCE = 32
 """A batch takes 22 KB besides its rows, and may have but one."""
@@ -122,7 +123,7 @@ class PartWriter:
     def __enter__(self) -> Self:
         self._stack = contextlib.ExitStack()
         file = self._stack.enter_context(written_whole(self.path))
-        self._writer = pq.ParquetWriter(file, self._schema, compression=COMPRESSION)
+        self._writer = pq.ParquetWriter(file, self._schema, compression=COMPRESSION, write_page_checksum=True)
         return self
 
     def write(self, rows: Iterable[ResultRow]) -> None:
@@ -209,8 +210,34 @@ def read_part_info(path: Location) -> PartInfo:
         return PartInfo(path, take_uid, direction, file.metadata.num_rows, run, coverage)
 
 
+def check_part(path: Location) -> PartInfo:
+    """Read what a part file holds and, to be sure that they can be, its rows.
+
+    Raises:
+        OutputError: as `read_part_info`, or a row is damaged.
+    """
+    info = read_part_info(path)
+    for _ in scan_results(path):
+        pass
+    return info
+
+
+def set_aside(path: Location) -> Location:
+    """Rename a part that is damaged, so that it counts no more; gives where it is now.
+
+    Raises:
+        OutputError: it cannot be renamed.
+    """
+    aside = path.with_name(f"{path.name}{_DAMAGED}")
+    try:
+        path.rename(str(aside))
+    except OSError as error:
+        raise OutputError(f"cannot set {path} aside, which is damaged: {error.strerror or error}") from error
+    return aside
+
+
 def remove_parts(directory: Location, *, also: Collection[str] = ()) -> None:
-    """Remove the parts in a folder, what killed writers left there, and the folder if nothing else is in it.
+    """Remove the parts in a folder, those set aside too, what killed writers left, and the folder if it is empty then.
 
     Args:
         directory: the folder.
@@ -221,7 +248,8 @@ def remove_parts(directory: Location, *, also: Collection[str] = ()) -> None:
     """
     try:
         for name in list(names_in(directory)):
-            if name.endswith(_SUFFIX) or (name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)) or name in also:
+            temporary = name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)
+            if temporary or name.endswith((_SUFFIX, f"{_SUFFIX}{_DAMAGED}")) or name in also:
                 (directory / name).unlink(missing_ok=True)
         # An object store has no folders to remove.
         if is_local(directory) and directory.is_dir() and not any(directory.iterdir()):

@@ -174,7 +174,7 @@ def open_results(path: Location) -> Iterator[pq.ParquetFile]:
             if is_local(path) and not path.is_file():  # opening a pipe would wait for who writes to it
                 raise OutputError(f"{path} is a pipe or a device: give the Parquet file that `lmeec predict` wrote")
             source = path if is_local(path) else stack.enter_context(path.open("rb"))
-            file = stack.enter_context(pq.ParquetFile(source))
+            file = stack.enter_context(pq.ParquetFile(source, page_checksum_verification=True))
         run_of(file.schema_arrow.metadata, str(path))
         lacking = {name for name in SCHEMA.names if name not in file.schema_arrow.names}
         missing = [name for name in SCHEMA.names if name in lacking.difference(_added(file.schema_arrow))]

@@ -12,7 +12,7 @@ from lmeec.errors import CheckpointError, ConfigError
 from lmeec.files.places import place
 from lmeec.files.remote.place import RemotePath
 from lmeec.model.build import BUILT_IN, build_model, read_model
-from lmeec.model.checkpoint import Checkpoint, config_of, read_checkpoint, weights_digest
+from lmeec.model.checkpoint import Checkpoint, check_weights, config_of, read_checkpoint, weights_digest
 from lmeec.training.scratch import prepare_from_scratch
 
 if TYPE_CHECKING:
@@ -70,13 +70,15 @@ def _from_scratch(config: TrainConfig) -> LMEEC:
 
 
 def _from_sam2(checkpoint: Checkpoint, seed: int) -> LMEEC:
-    model = build_model(config_of(checkpoint), seed=seed)
-    fresh = {name: value for name, value in model.state_dict().items() if name.startswith(_FRESH)}
+    config = config_of(checkpoint)
     try:
-        model.load_state_dict({**fresh, **checkpoint.tensors}, strict=True)
-    except RuntimeError as error:
+        check_weights(checkpoint, config, without=_FRESH)  # before memory is taken for what a file says of itself
+    except CheckpointError as error:
         raise CheckpointError(
             f"{checkpoint.path}: is a checkpoint of SAM 2.1, but of another size than base-plus at 1024 or 480 pixels: "
             f"{str(error).splitlines()[1].strip()[:200]}"
         ) from error
+    model = build_model(config, seed=seed)
+    fresh = {name: value for name, value in model.state_dict().items() if name.startswith(_FRESH)}
+    model.load_state_dict({**fresh, **checkpoint.tensors}, strict=True)
     return model

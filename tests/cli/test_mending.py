@@ -218,7 +218,7 @@ def test_a_broken_jpeg_file_is_not_read_again_and_again(predict, out, tmp_path):
     (frames / "30.jpg").write_bytes(whole[: len(whole) // 2])
     done = predict("--direction", "ego2exo", root=tmp_path / "processed")
     assert done.status == 1
-    assert "30.jpg: is a broken JPEG file" in done.err
+    assert "30.jpg: is not a JPEG file that can be read" in done.err
     assert "will be tried again" not in done.err
 
 

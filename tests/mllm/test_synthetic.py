@@ -193,7 +193,7 @@ def test_pictures_that_were_cut_short_are_told_from_whole_ones(folder, tmp_path)
     drawn_clips(tmp_path, WORLD, "val", 1)
     file = next(tmp_path.glob("val-*/clips.rgb"))
     file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(DataError, match=r"drawn clips are damaged \(clips\.rgb .* drawn anew"):
+    with pytest.raises(DataError, match=r"clips\.rgb: drawn clips are damaged: .* drawn anew"):
         drawn_clips(tmp_path, WORLD, "val", 1)
 
 

@@ -23,8 +23,9 @@ from lmeec.clips.captions import caption_of
 from lmeec.clips.extract import SHARDS_FOLDER
 from lmeec.clips.read import scan_clip_takes
 from lmeec.errors import DataError
+from lmeec.files.json import decoder_of
 from lmeec.files.names import show
-from lmeec.files.reading import understanding
+from lmeec.files.reading import reading, understanding
 from lmeec.files.whole import naming_the_file
 from lmeec.mllm.data.frames import read_clip
 from lmeec.mllm.data.sample import Clip, Sample
@@ -55,6 +56,7 @@ _COLUMNS = (
     "exo_clip",
 )
 _SHORTEST = 2
+_LARGEST_ROW = 2**20  # bytes
 _CHOICES = ("wearer_only", "ego_visible_only")
 
 
@@ -102,7 +104,8 @@ class PairSamples(Sequence[Sample]):
         if not -len(self) <= place < len(self):
             raise IndexError(f"sample {place} of {len(self)}")
         place %= len(self)
-        (row,) = self._rows.slice(place, 1).to_pylist()
+        with understanding(self._source, DataError, "a source of pairs", "make it again with `lmeec clips`"):
+            (row,) = self._rows.slice(place, 1).to_pylist()
         cut = self._media == "mp4"
         first, past = row["start_frame"], max(row["end_frame"], row["start_frame"] + _SHORTEST)
         with understanding(self._source, DataError, "a source of pairs", "make it again with `lmeec clips`"):
@@ -230,7 +233,7 @@ class ShardClips:
     def _pictures(self, shard: Path, where: tuple[int, int], sample: Sample) -> NDArray[np.uint8]:
         offset, size = where
         with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
-            with shard.open("rb") as tar:
+            with reading(shard, DataError, "a shard", "cut the clips again"), shard.open("rb") as tar:
                 tar.seek(offset)
                 clip = tar.read(size)
             with naming_the_file(Path(file.name)):
@@ -247,16 +250,15 @@ def _members(shard: Path) -> list[tuple[dict[str, Any], _Place]]:
     """What a shard holds: each sample's row, and where its clips are."""
     found: dict[str, dict[str, tarfile.TarInfo]] = {}
     told: dict[str, dict[str, Any]] = {}
-    try:
-        with tarfile.open(shard, "r:") as tar:
-            for member in tar:
-                key, _, ending = member.name.partition(".")
-                found.setdefault(key, {})[ending] = member
-                if ending == "json" and (file := tar.extractfile(member)) is not None:
-                    told[key] = msgspec.structs.asdict(msgspec.json.decode(file.read(), type=_Row))
-    except (OSError, tarfile.TarError, ValueError, RecursionError) as error:
-        said = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise DataError(f"{shard}: is not a whole shard ({said}); remove it, and cut the clips again") from error
+    mend = "remove it, and cut the clips again"
+    with reading(shard, DataError, "a shard", mend), tarfile.open(shard, "r:") as tar:
+        for member in tar:
+            key, _, ending = member.name.partition(".")
+            found.setdefault(key, {})[ending] = member
+            if member.issparse() or (ending == "json" and member.size > _LARGEST_ROW):
+                raise DataError(f"{shard}: has a member that `lmeec clips` does not write; {mend}")
+            if ending == "json" and (file := tar.extractfile(member)) is not None:
+                told[key] = msgspec.structs.asdict(decoder_of(_Row).decode(file.read()))
     pairs = []
     for key, row in told.items():
         parts = found[key]

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from lmeec.errors import DataError
+from lmeec.files.reading import reading, understanding
 from lmeec.mllm.pixels import frame_indices
 from lmeec.video.file import VideoReader
 from lmeec.video.frames import check_frame_size
@@ -102,7 +103,8 @@ def read_clip(
 def _read_folder(
     folder: Path, wanted: int, start: float | None, end: float | None, frames: tuple[int, int] | None
 ) -> NDArray[np.uint8]:
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    with understanding(folder, DataError, "a folder of pictures", "extract them again"):
+        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
     if frames is None and (start is not None or end is not None):
         raise DataError(f"{folder}: is a folder of pictures, whose rate is not known: give frames in place of seconds")
     first, past = frames or (0, len(files))
@@ -117,7 +119,8 @@ def _read_folder(
 
 
 def _picture(path: Path) -> NDArray[np.uint8]:
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    with reading(path, DataError, "a picture", "extract it again"):
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
         raise DataError(f"{path}: is not a picture that can be read; extract it again")
     check_frame_size(path, *picture.shape[:2])

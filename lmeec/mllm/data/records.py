@@ -10,7 +10,7 @@ import msgspec
 
 from lmeec.errors import DataError
 from lmeec.files.json import decode_file, decoder_of
-from lmeec.files.reading import in_short
+from lmeec.files.reading import in_short, reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,13 +60,10 @@ def placed(where: Callable[[], str], shape: str) -> Iterator[None]:
 
 
 def _lines(path: Path) -> Iterator[tuple[Callable[[], str], bytes]]:
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield partial("{}, line {}".format, path, number), line
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    with reading(path, DataError, "a file of JSON lines", "make it again"), path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                yield partial("{}, line {}".format, path, number), line
 
 
 def _entries(path: Path) -> Iterator[tuple[Callable[[], str], msgspec.Raw]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,8 @@ import msgspec
 import numpy as np
 
 from lmeec.errors import ConfigError, DataError
+from lmeec.files.json import decode_file
+from lmeec.files.reading import reading
 from lmeec.files.whole import written_whole
 from lmeec.mllm.data.sample import Clip, Sample
 from lmeec.mllm.synthetic.drawing import Drawn, draw_take
@@ -157,18 +160,17 @@ def _draw(
 
 
 def _opened(home: Path, world: World, seed: int) -> DrawnClips:
-    try:
-        facts = msgspec.json.decode((home / _FACTS).read_bytes(), type=tuple[Facts, ...])
-        looks = (len(facts), 2, world.frames)
-        pictures = _mapped(home / _PICTURES, (*looks, world.size, world.size, 3))
-        marks = _mapped(home / _MARKS, (*looks, (world.size // CELL) ** 2, 3))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{home}: drawn clips are damaged ({error}); remove it, and they are drawn anew") from error
+    mend = f"remove {home}, and they are drawn anew"
+    facts = decode_file(home / _FACTS, tuple[Facts, ...], mend)
+    looks = (len(facts), 2, world.frames)
+    pictures = _mapped(home / _PICTURES, (*looks, world.size, world.size, 3), mend)
+    marks = _mapped(home / _MARKS, (*looks, (world.size // CELL) ** 2, 3), mend)
     return DrawnClips(facts, pictures, marks, seed, home, world)
 
 
-def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    size, wanted = path.stat().st_size, int(np.prod(shape))
-    if size != wanted:
-        raise ValueError(f"{path.name} has {size} bytes, but {wanted} belong there")
-    return np.memmap(path, np.uint8, "r", shape=shape) if size else np.zeros(shape, np.uint8)
+def _mapped(path: Path, shape: tuple[int, ...], mend: str) -> NDArray[np.uint8]:
+    with reading(path, DataError, "drawn clips", mend):
+        size, wanted = path.stat().st_size, math.prod(shape)
+        if size != wanted:
+            raise DataError(f"{path}: drawn clips are damaged: it has {size} bytes, but {wanted} belong there; {mend}")
+        return np.memmap(path, np.uint8, "r", shape=shape) if size else np.zeros(shape, np.uint8)

@@ -13,10 +13,13 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.summary import scalar
 
+from lmeec.errors import OutputError
+from lmeec.files.reading import reading
 from lmeec.files.whole import naming_the_file, written_whole
 from lmeec.training.output.folder import LOG, TENSORBOARD
 
@@ -67,10 +70,20 @@ class TrainingLog:
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The records so far; an unfinished last line is left out."""
+    """The records so far; an unfinished last line is left out.
+
+    Raises:
+        OutputError: the file is damaged.
+    """
     path = folder / LOG
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    if not path.exists():
+        return []
+    with reading(path, OutputError, "the record of a training", "remove it"):
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        records = msgspec.convert([json.loads(line) for line in lines if line.endswith("\n")], list[dict[str, Any]])
+        for record in records:
+            msgspec.convert(record["step"], int)
+    return records
 
 
 def _cut(path: Path, step: int) -> None:
