@@ -24,7 +24,7 @@ from lmeec.analysis.risk import risk_coverage
 from lmeec.analysis.signs import SIGN_COLUMNS, SIGNS, Signs, signs_of
 from lmeec.errors import DataError
 from lmeec.files.json import decode_file
-from lmeec.files.reading import named
+from lmeec.files.reading import named, understanding
 from lmeec.files.whole import written_whole
 from lmeec.version import __version__
 
@@ -195,7 +195,8 @@ def fit_iou_rule(runs: Sequence[Location | str]) -> IouRule:
             others = [other for other in there if other is not table]
             known = np.asarray(pc.and_(pc.is_null(table["missing"]), pc.equal(table["gt_state"], "visible")))
             if known.any():
-                signs = signs_of(table, others)
+                with understanding(", ".join(map(named, runs)), DataError, "results tables", "predict again"):
+                    signs = signs_of(table, others)
                 one = frames.setdefault(direction, _Frames())
                 one.values.append(np.stack([signs[name] for name in SIGNS], axis=1)[known])
                 one.iou.append(np.asarray(table["iou"])[known])

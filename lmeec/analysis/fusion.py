@@ -16,7 +16,7 @@ from lmeec.analysis.signs import signs_of
 from lmeec.config import FuseBy
 from lmeec.errors import ConfigError, DataError
 from lmeec.files.names import show
-from lmeec.files.reading import named
+from lmeec.files.reading import named, understanding
 from lmeec.masks import RunLengthMask
 from lmeec.tables.metadata import Contents, RunMetadata
 from lmeec.tables.read import read_contents, read_coverage, scan_results
@@ -240,13 +240,13 @@ class _Fusion:
         """The rows of one take and direction, sorted."""
         rows = [self._rows_by_key(run, uid, table) for run, table in zip(self._runs, tables, strict=True)]
         keys = sorted(set().union(*rows), key=lambda key: tuple(map(_sortable, key)))
+        self._check_alike(uid, keys, rows, tables)
         worth = np.full((len(tables), len(keys)), -np.inf)
         place = {key: i for i, key in enumerate(keys)}
         for run, (some, table) in enumerate(zip(rows, tables, strict=True)):
             if table is not None:
                 others = [other for other in tables if other is not None and other is not table]
                 worth[run, [place[key] for key in some]] = self._worth(table, others, direction, uid)
-        self._check_alike(uid, keys, rows, tables)
         best = worth.argmax(axis=0)  # the first of those that are as good
         self._count(uid, direction, keys, best, worth)
         chosen = [
@@ -283,7 +283,9 @@ class _Fusion:
     def _worth(self, table: pa.Table, others: Sequence[pa.Table], direction: str, uid: str) -> NDArray[np.float64]:
         """What decides, with lower numbers for rows of which it is not known, and lower ones without a prediction."""
         if self._rule is not None:
-            values = self._rule.expected(direction, signs_of(table, others), uid)
+            # Of whichever run a mask is damaged, all of the take are looked at.
+            with understanding(", ".join(map(named, self._runs)), DataError, "results tables", "predict again"):
+                values = self._rule.expected(direction, signs_of(table, others), uid)
         else:
             values = np.asarray(pc.fill_null(table[self._by].cast(pa.float64()), np.nan))
         known = np.where(np.isnan(values), -1e300, values)

@@ -15,8 +15,8 @@ from lmeec.analysis.expression import Expression
 from lmeec.analysis.groups import Estimate, number
 from lmeec.analysis.risk import RANKED, RiskCoverage, curves_of
 from lmeec.analysis.signs import signs_of
-from lmeec.errors import ConfigError
-from lmeec.files.reading import named
+from lmeec.errors import ConfigError, DataError
+from lmeec.files.reading import named, understanding
 from lmeec.tables.read import read_contents, read_coverage, read_metadata
 from lmeec.tables.rewrite import check_new_file, rewritten
 from lmeec.tables.schema import SCHEMA
@@ -131,7 +131,8 @@ def select(
         with written as add:
             for uid, direction, table in scan_takes(results, SCHEMA.names):
                 if rule is not None:
-                    expected = rule.expected(direction, signs_of(table), uid)
+                    with understanding(results, DataError, "a results table", "predict again"):
+                        expected = rule.expected(direction, signs_of(table), uid)
                     table = table.append_column(EXPECTED, pa.array(expected, from_pandas=True))  # noqa: PLW2901
                 kept, unknown = condition.of(table)
                 add(table.filter(pa.array(kept)))

@@ -109,7 +109,7 @@ def own_signs(rows: pa.Table | pa.RecordBatch) -> Signs:
     there = np.asarray(pc.is_null(rows["missing"]))
     signs = {name: np.where(there, _numbers(rows, name), np.nan) for name in OWN if name != "log_area_share"}
     pixels = np.asarray(rows["height"]).astype(np.float64) * np.asarray(rows["width"])
-    share = np.maximum(_numbers(rows, "area") / pixels, SMALLEST_SHARE)
+    share = np.maximum(_numbers(rows, "area") / np.maximum(pixels, 1), SMALLEST_SHARE)
     for name in ("object_score", "cycle_score"):
         signs[name] = np.clip(signs[name], -LARGEST_SCORE, LARGEST_SCORE)
     return signs | {"log_area_share": np.where(there, np.log10(share), np.nan)}

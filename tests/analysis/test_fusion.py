@@ -268,3 +268,17 @@ def test_a_table_with_a_row_twice_or_out_of_order_is_refused(runs, tmp_path):
     pq.write_table(table.take(pa.array(range(table.num_rows)[::-1])), tmp_path / "back.parquet")
     with pytest.raises(OutputError, match=r"back.parquet: rows of take 't2' .* come after|after those of 't2'"):
         fuse([tmp_path / "back.parquet", runs[1]], tmp_path / "f.parquet")
+
+
+@pytest.mark.parametrize(("column", "value"), [("mask_rle", "0\x01"), ("height", 0)])
+def test_damaged_masks_are_named_with_their_table(column, value, runs, tmp_path):
+    table = pq.read_table(runs[0])
+    values = [value, *table[column].to_pylist()[1:]]
+    place = table.column_names.index(column)
+    field = table.schema.field(column)
+    path = tmp_path / "damaged.parquet"
+    pq.write_table(table.set_column(place, field, pa.array(values, field.type)), path)
+    with pytest.raises(DataError, match=r"damaged.parquet"):
+        fuse([path, runs[1]], tmp_path / "f.parquet", rule=fit_iou_rule(runs))
+    with pytest.raises(DataError, match=r"damaged.parquet"):
+        fit_iou_rule([path, runs[1]])

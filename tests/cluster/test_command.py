@@ -80,6 +80,17 @@ def test_interrupt_finishes_the_takes_at_hand_and_leaves_no_process(arguments, t
     assert f"{len(list_parts(parts_directory(out)))} of 24" in status.out
 
 
+def test_workers_follow_a_take_from_its_end_as_one_process_does(arguments, tmp_path):
+    one = [*arguments, "--take", "copy_000", "--reverse"]
+    assert lmeec(*one, "--workers", 2).status == 0
+    other = tmp_path / "other.parquet"
+    assert lmeec(*one[:3], other, *one[4:], "--workers", 0).status == 0
+    rows = read_results(other)
+    assert_same(read_results(tmp_path / "results.parquet"), rows)
+    first = [row["step"] for row in rows.to_pylist() if row["frame"] == 0]
+    assert max(first) > 0
+
+
 def test_without_ray_a_run_stays_in_its_process(arguments, tmp_path):
     """Nothing but lmeec.cluster may import ray."""
     code = "import sys; sys.modules['ray'] = None; from lmeec_cli.main import main; main()"

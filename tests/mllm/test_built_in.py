@@ -92,9 +92,9 @@ def one(value, interval, measure="exact_match", task="object"):
     ("value", "over", "said"),
     [
         (
-            0.3,
+            0.31,
             [(0.1, (0.02, 0.2)), (0.05, (-0.01, 0.1))],
-            ["yes (30.0 (28.0 to 32.0) and 10.0", "yes (+10.0", "no (+5.0"],
+            ["yes (31.0 (28.0 to 32.0) and 10.0", "yes (+10.0", "no (+5.0"],
         ),
         (0.29, [(0.1, (0.0, 0.2)), None], ["no (29.0", "no (+10.0 (+0.0 to +20.0))", "not measured"]),
     ],

@@ -22,6 +22,7 @@ import torch
 import lmeec.training.trainer as trainer_module
 from lmeec.config import ModelConfig
 from lmeec.model.build import build_model
+from lmeec.training import trained as trained_module
 from lmeec.training.clips.clip import Clip, collate
 from lmeec.training.config import released as released_recipe
 from lmeec.training.forward import run_clips
@@ -108,7 +109,7 @@ def step(request, released, reference):
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     source = OneStep(clips)
     trainer = trainer_module.Trainer(model, CONFIG, steps=1)
-    clip = trainer_module.clip_grad_norm_
+    clip = trained_module.clip_grad_norm_
     whole = {}
 
     def keep_then_clip(parameters, most):
@@ -116,7 +117,7 @@ def step(request, released, reference):
         return clip(parameters, most)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer_module, "clip_grad_norm_", keep_then_clip)
+        patch.setattr(trained_module, "clip_grad_norm_", keep_then_clip)
         trainer.run(source, Silent(), source)
     return group, Step(
         logits=torch.stack([one.mask_logits for one in seen]).numpy(),
