@@ -21,7 +21,7 @@ from lmeec.cluster.resources import Sizes, Wanted
 from lmeec.cluster.session import ray_session
 from lmeec.config import PredictConfig
 from lmeec.data.takes import TakeSet, find_takes
-from lmeec.runs.predict import RunSummary, run_predictions
+from lmeec.runs.predict import run_predictions
 from lmeec.runs.worker import Worker
 from lmeec.synthetic.scene import SceneConfig
 from lmeec.synthetic.writer import DatasetConfig, write_dataset
@@ -29,6 +29,7 @@ from lmeec.synthetic.writer import DatasetConfig, write_dataset
 if TYPE_CHECKING:
     from lmeec.runs.events import Event
     from lmeec.runs.progress import Progress
+    from lmeec.runs.work import RunSummary
 
 CONFIG = PredictConfig()
 

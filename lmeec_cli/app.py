@@ -9,6 +9,7 @@ import typer
 from lmeec_cli.calibrate import calibrate
 from lmeec_cli.checkpoint import checkpoint
 from lmeec_cli.clips import clips
+from lmeec_cli.cycle import cycle
 from lmeec_cli.export import export
 from lmeec_cli.fuse import fuse
 from lmeec_cli.import_predictions import import_predictions
@@ -60,6 +61,7 @@ def _root(
 
 app.command()(takes)
 app.command()(predict)
+app.command()(cycle)
 app.command()(status)
 app.command()(score)
 app.command("import")(import_predictions)

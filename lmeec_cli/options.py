@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from lmeec.config import ClipFormat, CycleWay, Device, Direction, Precision, Video
+from lmeec.config import ClipFormat, CycleWay, Decoder, Device, Direction, Pixels, Policy, Precision, Video
 from lmeec_cli.settings import Sets
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 LogFormat = Literal["auto", "text", "json"]
 WhichDirections: TypeAlias = Literal[Direction, "both"]
 WhichFormats: TypeAlias = Literal[ClipFormat, "both"]
+
+CLUSTER = "Workers and faults"
+"""Heading of options in a command's help."""
 
 _DEVICE = "auto takes a GPU where there is one."
 _DIRECTION = "ego2exo takes ego masks as query, exo2ego exo masks."
@@ -98,6 +101,86 @@ RuleFile = Annotated[
 Seed = Annotated[int, typer.Option(help="The same seed gives the same output.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+# Options of runs over many takes.
+
+ResultsOut = Annotated[
+    str,
+    typer.Option(
+        "--out",
+        "-o",
+        help="Parquet file to write, or a folder for one file a take and direction if the name ends in a slash; "
+        "a path or a URL such as s3://bucket/results.parquet.",
+        show_default=False,
+    ),
+]
+Checkpoints = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Built-in model, checkpoint file, folder with the released pair (EgoExo_checkpoint.pt and "
+        "ExoEgo_checkpoint.pt), or DIRECTION=FILE, once for each direction. Files and folders may be URLs.",
+        show_default="nano",
+    ),
+]
+MemoryPolicy = Annotated[
+    Policy,
+    typer.Option(help="What a full memory bank keeps: drop is what the released weights were used with."),
+]
+MemorySize = Annotated[
+    int | None, typer.Option(help="Entries in each memory bank.", show_default="the model's, 6 as released")
+]
+PixelChain = Annotated[
+    Pixels,
+    typer.Option(
+        help="How frames of videos are resized: quickly, or through JPEG as the released code does it (nothing is "
+        "written), which takes videos of full size."
+    ),
+]
+DecodeOn = Annotated[
+    Decoder,
+    typer.Option(help="Where to decode videos; gpu is an NVIDIA GPU's decoder, or the CPU where there is none."),
+]
+BatchTracks = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|N",
+        help="Tracks that go through the network at once, fewer when memory runs out; results do not depend on it.",
+    ),
+]
+OverwriteRun = Annotated[
+    bool, typer.Option("--overwrite", help="Replace an existing output and discard an unfinished run's parts.")
+]
+Workers = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|N",
+        help="Processes that predict, on Ray; auto is one a GPU, or one for two CPUs without any. 0, and auto "
+        "where one would do, stay in this process and need no Ray.",
+        rich_help_panel=CLUSTER,
+    ),
+]
+GpusPerWorker = Annotated[
+    float | None,
+    typer.Option(help="May be a fraction.", show_default="1 where there are GPUs", rich_help_panel=CLUSTER),
+]
+CpusPerWorker = Annotated[
+    int | None,
+    typer.Option(help="And threads.", show_default="a fair share", rich_help_panel=CLUSTER),
+]
+Retries = Annotated[
+    int, typer.Option(min=0, help="How often a take that failed is tried again.", rich_help_panel=CLUSTER)
+]
+TakeTimeout = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        help="Seconds that a take may go without a new prediction, as when a read stalls, before its worker is "
+        "replaced and the take tried again. Needs workers.",
+        show_default="1800",
+        rich_help_panel=CLUSTER,
+    ),
+]
 
 
 def file_cache(folder: Path | None, size: str) -> FileCache | None:

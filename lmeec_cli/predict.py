@@ -6,22 +6,36 @@ from typing import Annotated
 
 import typer
 
-from lmeec.config import DEFAULT_POLICY, CycleWay, Decoder, MaskSize, Pixels, Policy
+from lmeec.config import DEFAULT_POLICY, CycleWay, MaskSize
 from lmeec_cli.options import (
     CACHE_SIZE,
+    CLUSTER,
     Arithmetic,
+    BatchTracks,
     CacheFolder,
     CacheSize,
     CalibrationFile,
+    Checkpoints,
     ComputeOn,
+    CpusPerWorker,
+    DecodeOn,
     Directions,
+    GpusPerWorker,
     LogFormat,
+    MemoryPolicy,
+    MemorySize,
     Objects,
+    OverwriteRun,
+    PixelChain,
     RelationsFile,
+    ResultsOut,
+    Retries,
     RoundTripMemory,
     Takes,
     TakesFolder,
+    TakeTimeout,
     Videos,
+    Workers,
     auto_or_number,
     directions_of,
     file_cache,
@@ -30,39 +44,18 @@ from lmeec_cli.options import (
     way_back,
 )
 
-_CLUSTER = "Workers and faults"
-
 
 def predict(
     takes: TakesFolder,
-    out: Annotated[
-        str,
-        typer.Option(
-            "--out",
-            "-o",
-            help="Parquet file to write, or a folder for one file a take and direction if the name ends in a slash; "
-            "a path or a URL such as s3://bucket/results.parquet.",
-            show_default=False,
-        ),
-    ],
-    checkpoint: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Built-in model, checkpoint file, folder with the released pair (EgoExo_checkpoint.pt and "
-            "ExoEgo_checkpoint.pt), or DIRECTION=FILE, once for each direction. Files and folders may be URLs.",
-            show_default="nano",
-        ),
-    ] = None,
+    out: ResultsOut,
+    checkpoint: Checkpoints = None,
     annotations: RelationsFile = None,
     cache: CacheFolder = None,
     cache_size: CacheSize = CACHE_SIZE,
     direction: Directions = "both",
     take: Takes = None,
     objects: Objects = None,
-    memory_policy: Annotated[
-        Policy,
-        typer.Option(help="What a full memory bank keeps: drop is what the released weights were used with."),
-    ] = DEFAULT_POLICY,
+    memory_policy: MemoryPolicy = DEFAULT_POLICY,
     reverse: Annotated[
         bool,
         typer.Option(
@@ -70,19 +63,11 @@ def predict(
             help="Follow objects from a take's last frame to its first, to be fused with a run that goes forwards.",
         ),
     ] = False,
-    memory_size: Annotated[
-        int | None, typer.Option(help="Entries in each memory bank.", show_default="the model's, 6 as released")
-    ] = None,
+    memory_size: MemorySize = None,
     device: ComputeOn = "auto",
     dtype: Arithmetic = "auto",
     video: Videos = "auto",
-    pixels: Annotated[
-        Pixels,
-        typer.Option(
-            help="How frames of videos are resized: quickly, or through JPEG as the released code does it (nothing is "
-            "written), which takes videos of full size."
-        ),
-    ] = "fast",
+    pixels: PixelChain = "fast",
     mask_size: Annotated[
         MaskSize,
         typer.Option(
@@ -90,10 +75,7 @@ def predict(
             "whatever the frame's shape, for `lmeec score --protocol paper`."
         ),
     ] = "evaluation",
-    decoder: Annotated[
-        Decoder,
-        typer.Option(help="Where to decode videos; gpu is an NVIDIA GPU's decoder, or the CPU where there is none."),
-    ] = "cpu",
+    decoder: DecodeOn = "cpu",
     calibration: CalibrationFile = None,
     cycle: Annotated[
         bool,
@@ -105,13 +87,7 @@ def predict(
         ),
     ] = False,
     cycle_memory: RoundTripMemory = False,
-    batch_tracks: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|N",
-            help="Tracks that go through the network at once, fewer when memory runs out; results do not depend on it.",
-        ),
-    ] = "auto",
+    batch_tracks: BatchTracks = "auto",
     compiled: Annotated[
         bool,
         typer.Option("--compile", help="Compile the network with torch.compile; for GPUs, and runs of hours."),
@@ -119,41 +95,14 @@ def predict(
     profile: Annotated[
         bool, typer.Option("--profile", help="Say at the end where the time went, and what bounds the run.")
     ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an existing output and discard an unfinished run's parts.")
-    ] = False,
-    workers: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|N",
-            help="Processes that predict, on Ray; auto is one a GPU, or one for two CPUs without any. 0, and auto "
-            "where one would do, stay in this process and need no Ray.",
-            rich_help_panel=_CLUSTER,
-        ),
-    ] = "auto",
-    gpus_per_worker: Annotated[
-        float | None,
-        typer.Option(help="May be a fraction.", show_default="1 where there are GPUs", rich_help_panel=_CLUSTER),
-    ] = None,
-    cpus_per_worker: Annotated[
-        int | None,
-        typer.Option(help="And threads.", show_default="a fair share", rich_help_panel=_CLUSTER),
-    ] = None,
-    ray_address: Annotated[str | None, ray_address_option(_CLUSTER)] = None,
-    retries: Annotated[
-        int, typer.Option(min=0, help="How often a take that failed is tried again.", rich_help_panel=_CLUSTER)
-    ] = 2,
-    take_timeout: Annotated[
-        float | None,
-        typer.Option(
-            min=0.1,
-            help="Seconds that a take may go without a new prediction, as when a read stalls, before its worker is "
-            "replaced and the take tried again. Needs workers.",
-            show_default="1800",
-            rich_help_panel=_CLUSTER,
-        ),
-    ] = None,
-    log_format: Annotated[LogFormat, log_format_option(_CLUSTER)] = "auto",
+    overwrite: OverwriteRun = False,
+    workers: Workers = "auto",
+    gpus_per_worker: GpusPerWorker = None,
+    cpus_per_worker: CpusPerWorker = None,
+    ray_address: Annotated[str | None, ray_address_option(CLUSTER)] = None,
+    retries: Retries = 2,
+    take_timeout: TakeTimeout = None,
+    log_format: Annotated[LogFormat, log_format_option(CLUSTER)] = "auto",
 ) -> None:
     """Segment every annotated object of the query views in the target views, for all takes of a data set.
 

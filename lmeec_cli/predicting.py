@@ -1,8 +1,10 @@
-"""A prediction in words: who does it, how it goes, how it ended. For `lmeec predict`, and recipes that predict."""
+"""A run over takes in words: who does it, how it goes, how it ended; for commands and recipes that predict."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 import typer
 
@@ -10,13 +12,17 @@ from lmeec.errors import ConfigError
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from lmeec.cluster.resources import Wanted
     from lmeec.config import Direction, ExecutionConfig, PredictConfig
+    from lmeec.data.takes import TakeSet
     from lmeec.files.remote.cache import FileCache
-    from lmeec.runs.predict import RunSummary
-    from lmeec.runs.worker import ModelInfo
+    from lmeec.runs.events import Reporter
+    from lmeec.runs.executor import Executor
+    from lmeec.runs.stop import Stop
+    from lmeec.runs.work import RunSummary
+    from lmeec.runs.worker import ModelInfo, Worker
     from lmeec.tables import Output
     from lmeec_cli.options import LogFormat
 
@@ -47,21 +53,12 @@ def predict_takes(
     Raises:
         typer.Exit: the user stopped it; status 130.
     """
-    from lmeec.cluster.executors import executor_for
     from lmeec.runs.predict import predict, predict_job
-    from lmeec.runs.stop import Stop
-    from lmeec_cli.profile import show_profile
-    from lmeec_cli.progress import run_reporter
-    from lmeec_cli.signals import Stopped, stopping
 
     if config.calibration is not None:
         for name in set(config.directions) - config.calibration.known_directions:
             echo(f"note: the calibration says nothing of {name}: its confidence is the object score's", err=True)
-    if wanted.workers == 0 and take_timeout is not None:
-        raise ConfigError(
-            "`take_timeout` needs a process that can be ended: use `workers=1` or more",
-            settings=["take_timeout", "workers"],
-        )
+    _check_timeout(wanted, take_timeout)
     job = predict_job(
         takes,
         out,
@@ -74,6 +71,117 @@ def predict_takes(
         retries=retries,
         cache=cache,
     )
+    return _run(job, partial(predict, job), PREDICTIONS, wanted, take_timeout, log_format)
+
+
+def cycle_table(
+    table: str,
+    takes: str,
+    out: str,
+    config: PredictConfig,
+    execution: ExecutionConfig,
+    wanted: Wanted,
+    *,
+    checkpoint: Sequence[str],
+    annotations: str | None,
+    overwrite: bool,
+    retries: int,
+    take_timeout: float | None,
+    log_format: LogFormat,
+    cache: FileCache | None = None,
+) -> int:
+    """Take the predictions of a table back, and show how it goes; see `lmeec.runs.cycle.cycle_job` for the arguments.
+
+    Returns:
+        The exit status, 0 only if nothing failed.
+
+    Raises:
+        typer.Exit: the user stopped it; status 130.
+    """
+    from lmeec.runs.cycle import cycle, cycle_job
+
+    _check_timeout(wanted, take_timeout)
+    job = cycle_job(
+        table,
+        takes,
+        out,
+        checkpoint=checkpoint,
+        config=config,
+        execution=execution,
+        annotations=annotations,
+        overwrite=overwrite,
+        retries=retries,
+        cache=cache,
+    )
+    return _run(job, partial(cycle, job), ROUND_TRIPS, wanted, take_timeout, log_format)
+
+
+@dataclass(frozen=True)
+class Made:
+    """How what a run makes is called.
+
+    Attributes:
+        many: it.
+        lacking: of frames that lack it, and how to find them.
+        nothing: where there is none of it.
+    """
+
+    many: str
+    lacking: str
+    nothing: str
+
+
+PREDICTIONS = Made(
+    many="predictions",
+    lacking="frames have no prediction (column `missing` says why)",
+    nothing="no frame could be predicted; column `missing` of {out} says why",
+)
+ROUND_TRIPS = Made(
+    many="round trips",
+    lacking="predictions have no round trip (`cycle_iou` is null)",
+    nothing="no prediction could be taken back",
+)
+
+
+class _Job(Protocol):
+    @property
+    def config(self) -> PredictConfig: ...
+
+    @property
+    def execution(self) -> ExecutionConfig: ...
+
+    @property
+    def make_worker(self) -> Callable[[], Worker]: ...
+
+    @property
+    def takes(self) -> TakeSet: ...
+
+    @property
+    def out(self) -> Output: ...
+
+
+def _check_timeout(wanted: Wanted, take_timeout: float | None) -> None:
+    if wanted.workers == 0 and take_timeout is not None:
+        raise ConfigError(
+            "`take_timeout` needs a process that can be ended: use `workers=1` or more",
+            settings=["take_timeout", "workers"],
+        )
+
+
+def _run(
+    job: _Job,
+    do: Callable[[Executor, Reporter, Stop], RunSummary],
+    made: Made,
+    wanted: Wanted,
+    take_timeout: float | None,
+    log_format: LogFormat,
+) -> int:
+    from lmeec.cluster.executors import executor_for
+    from lmeec.runs.stop import Stop
+    from lmeec_cli.profile import show_profile
+    from lmeec_cli.progress import run_reporter
+    from lmeec_cli.signals import Stopped, stopping
+
     for warning in job.takes.warnings:
         echo(f"warning: {warning}", err=True)
     stop = Stop()
@@ -84,13 +192,13 @@ def predict_takes(
         ):
             _introduce(executor.describe())
             with run_reporter(log_format) as reporter:
-                summary = predict(job, executor, reporter, stop)
+                summary = do(executor, reporter, stop)
     except (Stopped, KeyboardInterrupt):
         echo(f"stopped at once; {_HOW_TO_GO_ON}", err=True)
         raise typer.Exit(130) from None
-    if execution.profile:
+    if job.execution.profile:
         show_profile(summary.profile)
-    status = _conclude(summary, job.out)
+    status = _conclude(summary, job.out, made)
     if status == 130:
         raise typer.Exit(status)
     return status
@@ -106,7 +214,7 @@ def _introduce(models: Mapping[Direction, ModelInfo]) -> None:
             echo("warning: this CPU has no bfloat16 arithmetic; --dtype float32 is faster and exact", err=True)
 
 
-def _conclude(summary: RunSummary, out: Output) -> int:
+def _conclude(summary: RunSummary, out: Output, made: Made) -> int:
     """Say what became of the run; gives the exit status."""
     resumed = f" ({summary.resumed} of them done before)" if summary.resumed else ""
     if summary.waiting:
@@ -118,9 +226,9 @@ def _conclude(summary: RunSummary, out: Output) -> int:
         return 130
     where = f"{out}: " if summary.rows or summary.parts else ""
     whole = "whole " if summary.failures else ""
-    without = f"; {summary.missing:,} frames have no prediction (column `missing` says why)" if summary.missing else ""
+    without = f"; {summary.missing:,} {made.lacking}" if summary.missing else ""
     echo(
-        f"{where}{summary.rows:,} predictions from {summary.parts} {whole}takes and directions{resumed}, "
+        f"{where}{summary.rows:,} {made.many} from {summary.parts} {whole}takes and directions{resumed}, "
         f"{summary.seconds:.0f} s{without}"
     )
     if summary.failures:
@@ -131,6 +239,6 @@ def _conclude(summary: RunSummary, out: Output) -> int:
         )
         return 1
     if not summary.rows:
-        echo(f"error: no frame could be predicted; column `missing` of {out} says why", err=True)
+        echo(f"error: {made.nothing.format(out=out)}", err=True)
         return 1
     return 0

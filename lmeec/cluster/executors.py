@@ -6,7 +6,6 @@ Ray is imported here and below only, and only where workers are wanted.
 from __future__ import annotations
 
 import contextlib
-from functools import partial
 from typing import TYPE_CHECKING
 
 from lmeec.cluster.resources import Wanted, in_process_reason, needs_ray_to_train
@@ -14,7 +13,6 @@ from lmeec.errors import ClusterError
 from lmeec.extras import how_to_install
 from lmeec.runs.executor import InProcess
 from lmeec.runs.tasks import TasksInProcess
-from lmeec.runs.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,9 +21,9 @@ if TYPE_CHECKING:
     from lmeec.cluster.resources import Sizes
     from lmeec.cluster.train import Job
     from lmeec.runs.executor import Executor
-    from lmeec.runs.predict import PredictJob
     from lmeec.runs.stop import Stop
     from lmeec.runs.tasks import TaskExecutor
+    from lmeec.runs.work import WorkerJob
     from lmeec.training.output.progress import TrainingReporter
 
     Train: TypeAlias = Callable[[Job, TrainingReporter, Stop], bool]
@@ -37,16 +35,16 @@ def _untold(_text: str) -> None:
 
 @contextlib.contextmanager
 def executor_for(
-    job: PredictJob,
+    job: WorkerJob,
     wanted: Wanted | None = None,
     *,
     take_timeout: float | None = None,
     notice: Callable[[str], None] = _untold,
 ) -> Iterator[Executor]:
-    """Have somebody who predicts a job, until the block ends.
+    """Have somebody who does a job of predictions, or of round trips, until the block ends.
 
     Args:
-        job: what is to be predicted.
+        job: what is to be done.
         wanted: how many workers, and where; the default suits this machine.
         take_timeout: seconds that a take may go without a new prediction before its worker is replaced; needs workers.
         notice: is told, in words, who it is.
@@ -60,7 +58,7 @@ def executor_for(
     if reason is not None:
         if wanted.workers != 0:
             notice(f"predicting in this process: {reason}")
-        yield InProcess(Worker(job.sources, job.config, job.execution))
+        yield InProcess(job.make_worker())
         return
     with _ray(wanted, instead=0) as sizes:
         from lmeec.cluster.executor import DEFAULT_TAKE_TIMEOUT_S, RayExecutor
@@ -68,8 +66,7 @@ def executor_for(
         where = "here" if wanted.address is None else f"on the Ray cluster at {wanted.address}"
         gpus = f"{sizes.gpus:g} GPUs and " if sizes.gpus else ""
         notice(f"predicting with {sizes.workers} workers {where}, each with {gpus}{sizes.cpus} CPUs")
-        make_worker = partial(Worker, job.sources, job.config, job.execution)
-        with RayExecutor(make_worker, job.config, sizes, take_timeout or DEFAULT_TAKE_TIMEOUT_S) as executor:
+        with RayExecutor(job.make_worker, job.config, sizes, take_timeout or DEFAULT_TAKE_TIMEOUT_S) as executor:
             yield executor
 
 

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 ROWS_PER_BATCH = 512
 
-_INSTANTS_AHEAD = 2
-_BATCHES_AHEAD = 8
+INSTANTS_AHEAD = 2
+BATCHES_AHEAD = 8
 """How far a stage may be ahead of the next; what waits is all that memory depends on besides the banks."""
 
 
@@ -192,10 +192,8 @@ class TakePredictor:
     def __enter__(self) -> TakePredictor:
         start = perf_counter()
         with ExitStack() as opening:
-            size, gpu = (self.model.config.image_size,) * 2, self.execution.decoder == "gpu"
             for camera in self._cameras():
-                with naming_the_camera(camera):
-                    video = self.take.cameras[camera].open(size, gpu=gpu, pixels=self.config.pixels)
+                video = open_camera(self.take, camera, self.model.config.image_size, self.config, self.execution)
                 self._videos[camera] = opening.enter_context(video)
             self.plan = plan_take(
                 self.take, self.direction, self._videos, self.config.objects, reverse=self.config.reverse
@@ -242,9 +240,9 @@ class TakePredictor:
         yield from self._missing()
         times = self._stages
         with (
-            Stage("decode", self._instants(), _INSTANTS_AHEAD, times) as instants,
-            Stage("network", self._predictions(instants), _BATCHES_AHEAD, times) as predictions,
-            Stage("encode masks", map(self._to_rows, predictions), _BATCHES_AHEAD, times) as rows,
+            Stage("decode", self._instants(), INSTANTS_AHEAD, times) as instants,
+            Stage("network", self._predictions(instants), BATCHES_AHEAD, times) as predictions,
+            Stage("encode masks", map(self._to_rows, predictions), BATCHES_AHEAD, times) as rows,
         ):
             for batch in rows:
                 start = perf_counter()
@@ -278,7 +276,7 @@ class TakePredictor:
             yield _Instant(
                 frame=frame,
                 steps={i: steps[i] for i in active},
-                images={camera: self._image(camera, images[camera]) for camera in sorted(cameras)},
+                images={camera: next_image(camera, images[camera]) for camera in sorted(cameras)},
                 masks={stream: self._query_mask(stream, frame) for stream in {tracks[i].stream for i in active}},
             )
             for i in active:
@@ -287,10 +285,6 @@ class TakePredictor:
     def _read(self, camera: str) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         video, frames = self._videos[camera], self.plan.frames_of(camera)
         return read_backwards(video, frames) if self.plan.reverse else video.read(frames)
-
-    def _image(self, camera: str, frames: Iterator[tuple[int, NDArray[np.uint8]]]) -> Tensor:
-        with naming_the_camera(camera):
-            return torch.from_numpy(next(frames)[1])
 
     def _predictions(self, instants: Iterable[_Instant]) -> Iterator[_Prediction]:
         """Run the network."""
@@ -328,8 +322,9 @@ class TakePredictor:
                 views = trips.look(instant.images)
             back = [
                 _Batch(batch, fetch_outputs(decoded, self._query_sizes(batch), buffers))
-                for batch, decoded in trips.step(active, views, queries)
+                for batch, decoded in trips.step(views, queries)
             ]
+            trips.skip([i for i in active if i not in queries])
             yield _Prediction(instant.frame, instant.steps, there, back)
 
     def _target_sizes(self, batch: list[int]) -> list[tuple[int, int]]:
@@ -411,6 +406,26 @@ class TakePredictor:
             cycle_iou=back and back.iou,
             cycle_score=back and back.score,
         )
+
+
+def open_camera(take: Take, camera: str, side: int, config: PredictConfig, execution: ExecutionConfig) -> FrameReader:
+    """Open a camera of a take at the size of the network's input.
+
+    Raises:
+        CameraError: it cannot be opened.
+    """
+    with naming_the_camera(camera):
+        return take.cameras[camera].open((side, side), gpu=execution.decoder == "gpu", pixels=config.pixels)
+
+
+def next_image(camera: str, frames: Iterator[tuple[int, NDArray[np.uint8]]]) -> Tensor:
+    """Decode the next frame of those that a camera's reader was asked for, uint8 [S, S, 3].
+
+    Raises:
+        CameraError: it cannot be decoded.
+    """
+    with naming_the_camera(camera):
+        return torch.from_numpy(next(frames)[1])
 
 
 @contextmanager

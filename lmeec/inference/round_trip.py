@@ -86,22 +86,22 @@ class RoundTrips:
         """Encode camera frames; what a `Tracker` of the same model has encoded serves as well."""
         return self._tracker.look(frames)
 
-    def step(
-        self, active: Sequence[int], views: Views, masks: Mapping[int, Tensor]
-    ) -> Iterator[tuple[list[int], Decoded]]:
-        """Take the predictions of one frame back.
+    def step(self, views: Views, masks: Mapping[int, Tensor]) -> Iterator[tuple[list[int], Decoded]]:
+        """Take predictions of one frame back.
 
         Args:
-            active: numbers of the tracks that have a prediction at this frame.
             views: of every camera that they need.
-            masks: bool [h, w] predicted mask of those that are not empty.
+            masks: bool [h, w] predicted masks by track; none of them is empty, and there may be none.
 
         Yields:
-            As `Tracker.step`, for the tracks with a mask.
+            As `Tracker.step`.
         """
-        self._tracker.skip([track for track in active if track not in masks])
         if masks:
             yield from self._tracker.advance(sorted(masks), views, masks)
+
+    def skip(self, tracks: Sequence[int]) -> None:
+        """Let a frame of tracks go by of which nothing is taken back."""
+        self._tracker.skip(tracks)
 
 
 def predicted_queries(model: LMEEC, predicted: Sequence[tuple[list[int], SizedMasks]]) -> dict[int, Tensor]:

@@ -1,50 +1,36 @@
-"""A prediction run over many takes: skip what is done, predict the rest, keep failures apart, join the parts."""
+"""A prediction run over many takes."""
 
 from __future__ import annotations
 
 import json
-import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmeec.config import ExecutionConfig, PredictConfig, opposite
 from lmeec.data.takes import find_takes
 from lmeec.data.truth import UncountedMasks
-from lmeec.errors import DataError, DiskFullError, OutputError
-from lmeec.files.names import and_nearest, check_parquet_name, first_few
+from lmeec.errors import DataError
+from lmeec.files.names import and_nearest
 from lmeec.files.places import place
 from lmeec.files.remote.place import RemotePath
 from lmeec.inference.missing import missing_rows
-from lmeec.inference.pipeline import Profile
 from lmeec.inference.predictor import finishing
 from lmeec.model.sources import checkpoint_sources
 from lmeec.runs.events import Notice, Reporter, Silent
-from lmeec.runs.heartbeat import PLAN_FILE, RunRecord
-from lmeec.runs.inventory import Inventory
-from lmeec.runs.jobs import Job, jobs_of, narrowed, remaining
-from lmeec.runs.ledger import Ledger
+from lmeec.runs.jobs import Job, jobs_of, narrowed
 from lmeec.runs.nothing import refuse_nothing_to_predict
-from lmeec.runs.progress import Progress
-from lmeec.runs.stop import Stop
-from lmeec.tables import (
-    Output,
-    PartInfo,
-    PartWriter,
-    RunMetadata,
-    count_missing,
-    count_rows,
-    merge_parts,
-    read_metadata,
-    remove_parts,
-)
-from lmeec.tables.failures import Failure, write_failures
-from lmeec.tables.merge import check_free
+from lmeec.runs.work import RunSummary, Work, check_output, do_work
+from lmeec.runs.worker import Worker
+from lmeec.tables import Output, RunMetadata, count_missing, count_rows, rows_to_batch
 from lmeec.tables.metadata import digest_of_files
 from lmeec.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    import pyarrow as pa
 
     from lmeec.config import CycleWay, Direction
     from lmeec.data.takes import Take, TakeSet
@@ -52,36 +38,8 @@ if TYPE_CHECKING:
     from lmeec.files.places import Place
     from lmeec.files.remote.cache import FileCache
     from lmeec.runs.executor import Executor
+    from lmeec.runs.stop import Stop
     from lmeec.runs.worker import ModelInfo
-
-_FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """What a run did.
-
-    Attributes:
-        parts: takes and directions that are done.
-        resumed: of these, those that an earlier run had finished.
-        rows: predictions in the table.
-        tracks: tracks followed in this run.
-        seconds: wall time of this run.
-        failures: what was set aside.
-        waiting: takes and directions that were not done because the run was stopped; there is no table then.
-        missing: rows of the table without a prediction.
-        profile: where the workers' time went, added up over them.
-    """
-
-    parts: int
-    resumed: int
-    rows: int
-    tracks: int
-    seconds: float
-    failures: tuple[Failure, ...] = ()
-    waiting: int = 0
-    missing: int = 0
-    profile: Profile = field(default_factory=Profile)
 
 
 def run_metadata(models: Mapping[Direction, ModelInfo], takes: TakeSet, config: PredictConfig) -> RunMetadata:
@@ -129,28 +87,6 @@ def _json_values(settings: Any) -> Mapping[str, Any]:
     return values
 
 
-def check_output(out: Location | str | Output, *, overwrite: bool) -> None:
-    """Refuse, before any work, an output that cannot be of this run: no folder for it, or something foreign there.
-
-    Raises:
-        OutputError: what is there and how to go on.
-    """
-    out = Output.of(out)
-    check_parquet_name(out.path)
-    if isinstance(out.path, Path) and not out.path.parent.is_dir():
-        raise OutputError(f"{out}: the folder {out.path.parent} does not exist; make it first")
-    if overwrite or not out.path.exists():
-        check_free(out, overwrite=overwrite)
-        return
-    try:
-        read_metadata(out.path)
-    except OutputError as error:
-        raise OutputError(
-            f"{error}. Name another output, or pass `overwrite=True` to replace what is there",
-            settings=[*error.settings, "overwrite"],
-        ) from error
-
-
 @dataclass(frozen=True)
 class PredictJob:
     """What a run is to predict, and into what; `predict_job` makes one of paths.
@@ -172,6 +108,11 @@ class PredictJob:
     execution: ExecutionConfig
     overwrite: bool = False
     retries: int = 2
+
+    @property
+    def make_worker(self) -> Callable[[], Worker]:
+        """Makes somebody who predicts it, in the process that calls; holds none of the takes, to be sent to others."""
+        return partial(Worker, self.sources, self.config, self.execution)
 
 
 def predict_job(
@@ -209,17 +150,23 @@ def predict_job(
     config = config or PredictConfig()
     output = Output.of(out).absolute()
     check_output(output, overwrite=overwrite)
-    # Workers have folders of their own to be in.
-    sources = {
-        direction: str(Path(source).absolute()) if isinstance(source, str) and Path(source).exists() else source
-        for direction, source in checkpoint_sources(list(checkpoint), config.model_directions, cache).items()
-    }
+    sources = absolute_sources(checkpoint, config.model_directions, cache)
     found = find_takes(
         place(takes, cache).absolute(), annotations=annotations, video=config.video_size, names=names, cache=cache
     )
     return PredictJob(
         found, output, sources, config, execution or ExecutionConfig(), overwrite=overwrite, retries=retries
     )
+
+
+def absolute_sources(
+    checkpoint: Sequence[str], directions: Sequence[Direction], cache: FileCache | None = None
+) -> dict[Direction, str | RemotePath]:
+    """What `checkpoint_sources` gives, wherever a process is: workers have folders of their own to be in."""
+    return {
+        direction: str(Path(source).absolute()) if isinstance(source, str) and Path(source).exists() else source
+        for direction, source in checkpoint_sources(list(checkpoint), directions, cache).items()
+    }
 
 
 def predict(
@@ -240,7 +187,7 @@ def predict(
         One process, from a notebook:
 
             job = predict_job(Path("takes"), "results.parquet")
-            summary = predict(job, InProcess(Worker(job.sources, job.config, job.execution)))
+            summary = predict(job, InProcess(job.make_worker()))
     """
     return run_predictions(
         executor, job.takes, job.out, reporter or Silent(), overwrite=job.overwrite, retries=job.retries, stop=stop
@@ -278,67 +225,30 @@ def run_predictions(
         DiskFullError: there is no more space; what is finished is kept.
         DataError: a wanted object is in none of the takes, or there is nothing to predict in any of them.
     """
-    out, stop = Output.of(out), stop or Stop()
-    start = time.monotonic()
+    out = Output.of(out)
     check_output(out, overwrite=overwrite)
-    run = run_metadata(executor.describe(), takes, executor.config)
-
-    def notice(text: str) -> None:
-        reporter.event(Notice(text))
-
+    config = executor.config
+    run = run_metadata(executor.describe(), takes, config)
     uncounted = UncountedMasks()
-    inventory = Inventory(out, run, list(_checked_jobs(takes, executor.config, uncounted)))
+    jobs = list(_checked_jobs(takes, config, uncounted))
     for warning in uncounted.warnings():
-        notice(warning)
-    # What a run left that failed is cleared away by one that owns the output.
-    if not overwrite and inventory.is_finished() and not out.failures.exists():
-        return _nothing_to_do(inventory, out, notice, start)
-    refuse_nothing_to_predict(takes, inventory.jobs.values(), executor.config.objects)
-    progress = Progress()
-    with RunRecord(out.parts, progress, notice) as record:
-        if overwrite:
-            _discard(out)
-        elif inventory.is_finished():  # by another run, or as a video is there again that was read before
-            write_failures(out, [])
-            record.remove_files()
-            return _nothing_to_do(inventory, out, notice, start)
-        else:
-            inventory.bring_up_to_date(notice)
-        jobs = list(inventory.jobs.values())
-        ledger = Ledger(takes, out.parts, run, record, progress, reporter, retries=retries, stop=stop)
-        ledger.begin(jobs, remaining(jobs, inventory.done()), executor.workers)
-        executor.run(ledger)
-        if ledger.fatal is not None:
-            raise DiskFullError(f"{ledger.fatal}. Finished takes are kept; make room and run the same command again")
-        if ledger.undone:
-            write_failures(out, progress.failures)
-            return _summary(ledger, start, parts=progress.jobs_done, waiting=len(ledger.undone))
-        record.check()
-        parts = _checked_parts(inventory, ledger)
-        failed = _write_failed(parts, inventory, ledger, takes, executor.config)
-        rows = 0
-        if parts:
-            finish = finishing(executor.config)
-            rows = merge_parts([*(info.path for info in parts), *failed], out, overwrite=True, finish=finish)
-        if not parts and out.path.exists():
-            notice(f"{out} is still the table of an earlier run, as nothing of this one came out")
-        for path in failed:
-            path.unlink(missing_ok=True)
-        record.check()
-        write_failures(out, progress.failures)
-        if progress.failures:
-            record.finish()
-        else:
-            record.remove_files()
-        missing = count_missing(out.path) if rows else 0
-        return _summary(ledger, start, parts=progress.jobs_done, rows=rows - missing, missing=missing)
+        reporter.event(Notice(warning))
+
+    def refuse_nothing(jobs: Collection[Job]) -> None:
+        refuse_nothing_to_predict(takes, jobs, config.objects)
+
+    def without_predictions(job: Job) -> Iterator[pa.RecordBatch]:
+        some = narrowed(takes[job.index], job.cameras)
+        rows = missing_rows(some, job.direction, "failed", objects=config.objects, mask_size=config.mask_size)
+        yield rows_to_batch(list(rows))
+
+    work = Work(run, takes, jobs, refuse_nothing, without_predictions, _count_predictions, finishing(config))
+    return do_work(work, executor, out, reporter, overwrite=overwrite, retries=retries, stop=stop)
 
 
-def _nothing_to_do(inventory: Inventory, out: Output, notice: Callable[[str], None], start: float) -> RunSummary:
-    notice(f"{out} holds all of this run already: nothing to do")
-    missing, jobs = count_missing(out.path), len(inventory.jobs)
-    seconds = time.monotonic() - start
-    return RunSummary(jobs, jobs, count_rows(out.path) - missing, 0, seconds, missing=missing)
+def _count_predictions(out: Location) -> tuple[int, int]:
+    missing = count_missing(out)
+    return count_rows(out) - missing, missing
 
 
 def _checked_jobs(takes: TakeSet, config: PredictConfig, uncounted: UncountedMasks) -> Iterator[Job]:
@@ -356,70 +266,3 @@ def _checked_jobs(takes: TakeSet, config: PredictConfig, uncounted: UncountedMas
         raise DataError(
             f"no take has an object named {and_nearest(sorted(unknown), known)}; `lmeec takes` lists the objects"
         )
-
-
-def _discard(out: Output) -> None:
-    remove_parts(out.parts, also=(PLAN_FILE,))
-    write_failures(out, [])
-
-
-def _checked_parts(inventory: Inventory, ledger: Ledger) -> list[PartInfo]:
-    """All parts of the run, after a look that none is lost.
-
-    Raises:
-        OutputError: a part that was there is gone or damaged.
-    """
-    parts = list(inventory.parts())
-    done = inventory.done_by(parts)
-    lost = [
-        job.label
-        for job in remaining(inventory.jobs.values(), done)
-        for pair in (job.pairs or {None})
-        if not ledger.has_failed(job, pair)
-    ]
-    if lost:
-        raise OutputError(
-            f"parts that were finished are gone or damaged in {ledger.directory} ({first_few(dict.fromkeys(lost))}), "
-            "so no table was made; leave that folder alone while a run goes, and run the same command again to do them "
-            "anew"
-        )
-    return parts
-
-
-def _write_failed(
-    parts: Sequence[PartInfo], inventory: Inventory, ledger: Ledger, takes: TakeSet, config: PredictConfig
-) -> list[Location]:
-    """Write a part for each take and direction of which something failed: its rows, without predictions.
-
-    They are of no pair of cameras that is covered, so that a rerun does them.
-    """
-    done = inventory.done_by(parts)
-    paths: list[Location] = []
-    for job in inventory.jobs.values():
-        pieces = list(remaining([job], done))
-        if pieces:
-            take = takes[job.index]
-            with PartWriter(ledger.directory, ledger.run, job.take_uid, job.direction, _FAILED) as part:
-                for piece in pieces:
-                    some = narrowed(take, piece.cameras)
-                    part.write(
-                        missing_rows(some, job.direction, "failed", objects=config.objects, mask_size=config.mask_size)
-                    )
-            paths.append(part.path)
-    return paths
-
-
-def _summary(
-    ledger: Ledger, start: float, *, parts: int, rows: int = 0, missing: int = 0, waiting: int = 0
-) -> RunSummary:
-    return RunSummary(
-        parts=parts,
-        resumed=ledger.progress.resumed,
-        rows=rows,
-        tracks=ledger.tracks,
-        seconds=time.monotonic() - start,
-        failures=tuple(ledger.progress.failures),
-        waiting=waiting,
-        missing=missing,
-        profile=ledger.profile,
-    )

@@ -200,7 +200,7 @@ class Worker:
         while True:
             pairs = [pair for pair in job.pairs if broken.keys().isdisjoint(pair)]
             try:
-                result = yield from self._predict(take, job, pairs, directory, run)
+                result = yield from self._part(take, job, pairs, directory, run)
             except CameraError as error:
                 broken[error.camera] = JobError.of(error)
                 if all(error.camera in pair for pair in pairs):
@@ -208,9 +208,10 @@ class Worker:
             else:
                 return replace(result, seconds=time.monotonic() - start, broken=broken)
 
-    def _predict(
+    def _part(
         self, take: Take, job: Job, pairs: Collection[Pair], directory: Location, run: RunMetadata
     ) -> Generator[int, None, PartResult]:
+        """Write the part of some pairs of cameras of a job."""
         cameras = {camera for pair in pairs for camera in pair}
         if pairs:
             take = narrowed(take, cameras)

@@ -23,7 +23,7 @@ from lmeec.tables.read import (
     scan_results,
 )
 from lmeec.tables.schema import SCHEMA, SCHEMA_VERSION, Missing, ResultRow, rows_to_batch
-from lmeec.tables.takes import scan_takes
+from lmeec.tables.takes import read_take, scan_takes
 
 __all__ = [
     "Contents",
@@ -49,6 +49,7 @@ __all__ = [
     "read_part_info",
     "read_part_infos",
     "read_results",
+    "read_take",
     "remove_parts",
     "rows_to_batch",
     "scan_results",

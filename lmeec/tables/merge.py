@@ -21,7 +21,7 @@ from lmeec.files.whole import made_whole, written_whole
 from lmeec.tables.coverage import COVERAGE_KEY, Entry, encode_entries
 from lmeec.tables.metadata import CONTENTS_KEY, Contents, file_metadata
 from lmeec.tables.output import Output
-from lmeec.tables.parts import COMPRESSION, PartInfo, check_part, part_path, read_part_info, set_aside
+from lmeec.tables.parts import COMPRESSION, PartInfo, check_part, read_part_info, set_aside, table_name
 from lmeec.tables.read import open_results, read_results
 from lmeec.tables.schema import SCHEMA
 
@@ -218,7 +218,7 @@ def _write_files(
 ) -> Iterator[str]:
     """Write a file a take and direction; yields their names."""
     for infos in takes:
-        name = part_path(folder, infos[0].take_uid, infos[0].direction).name.replace(".part.parquet", ".parquet")
+        name = table_name(infos[0].take_uid, infos[0].direction)
         _write_file([infos], folder / name, about, finish)
         yield name
 

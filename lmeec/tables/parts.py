@@ -76,7 +76,16 @@ def part_path(directory: Location, take_uid: str, direction: Direction, piece: s
         'K-che-1.5de3d08f0f02.ego2exo.part.parquet'
     """
     some = "" if piece is None else f".{safe_name(piece, 'piece', 20)}"
-    return directory / f"{safe_name(take_uid, 'take', 60)}.{direction}{some}{_SUFFIX}"
+    return directory / f"{_stem(take_uid, direction)}{some}{_SUFFIX}"
+
+
+def table_name(take_uid: str, direction: Direction) -> str:
+    """The name of the file of a take and direction in results that are a folder."""
+    return f"{_stem(take_uid, direction)}.parquet"
+
+
+def _stem(take_uid: str, direction: Direction) -> str:
+    return f"{safe_name(take_uid, 'take', 60)}.{direction}"
 
 
 class PartWriter:

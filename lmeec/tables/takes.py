@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lmeec.tables.read import scan_results
+from lmeec.tables.parts import table_name
+from lmeec.tables.read import open_results, result_files, scan_results, with_all_columns
+from lmeec.tables.schema import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    import pyarrow.parquet as pq
+
+    from lmeec.config import Direction
     from lmeec.files.locations import Location
 
 _KEY = ("take_uid", "direction")
@@ -58,6 +63,36 @@ def by_take(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, str, pa.Ta
             held.append(run)
     if key is not None:
         yield *key, pa.Table.from_batches(held)
+
+
+def read_take(path: Location | str, take_uid: str, direction: Direction) -> pa.Table:
+    """Read the rows of one take and direction, and hardly more of the table than them.
+
+    Args:
+        path: a results file or folder.
+        take_uid: the take.
+        direction: the direction.
+
+    Raises:
+        OutputError: as for `read_results`.
+    """
+    files = result_files(path)
+    own = [file for file in files if file.name == table_name(take_uid, direction)]
+    wanted = (pc.field("take_uid") == take_uid) & (pc.field("direction") == direction)
+    found = [SCHEMA.empty_table()]
+    for one in own or files:
+        with open_results(one) as file:
+            groups = [number for number in range(file.num_row_groups) if _may_hold(file.metadata, number, take_uid)]
+            for batch in file.iter_batches(row_groups=groups):
+                found.append(pa.Table.from_batches([with_all_columns(batch, SCHEMA)]).filter(wanted))
+    return pa.concat_tables(found)
+
+
+def _may_hold(metadata: pq.FileMetaData, group: int, take_uid: str) -> bool:
+    """Whether rows of a take can be in a row group, by the smallest and largest uid in it."""
+    columns = (metadata.row_group(group).column(place) for place in range(metadata.num_columns))
+    known = next(column.statistics for column in columns if column.path_in_schema == "take_uid")
+    return known is None or not known.has_min_max or known.min <= take_uid <= known.max
 
 
 def _runs(rows: pa.RecordBatch) -> Iterator[tuple[tuple[str, str], pa.RecordBatch]]:

@@ -10,7 +10,7 @@ import pytest
 from lmeec.config import PredictConfig
 from lmeec.data.takes import find_takes
 from lmeec.errors import OutputError
-from lmeec.runs import heartbeat, predict
+from lmeec.runs import heartbeat, predict, work
 from lmeec.runs.events import JobFinished
 from lmeec.runs.executor import InProcess
 from lmeec.runs.worker import Worker
@@ -94,7 +94,7 @@ def test_a_part_that_vanishes_is_an_error_that_names_it(drive, takes, out):
 
 def test_beats_go_on_during_the_join(drive, out, monkeypatch):
     seen = set()
-    join = predict.merge_parts
+    join = work.merge_parts
 
     def slowly(*arguments, **options):
         for _ in range(20):
@@ -103,6 +103,6 @@ def test_beats_go_on_during_the_join(drive, out, monkeypatch):
         return join(*arguments, **options)
 
     monkeypatch.setattr(heartbeat, "_BEAT_EVERY_S", {True: 0.05})
-    monkeypatch.setattr(predict, "merge_parts", slowly)
+    monkeypatch.setattr(work, "merge_parts", slowly)
     drive(Watcher())
     assert len(seen) > 5
