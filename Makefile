@@ -37,11 +37,12 @@ demo-commands:
 	@echo "== Rendering two synthetic takes"
 	@$(BIN)/lmeec synth $(DEMO)/takes --takes 2 --seconds 8 --exo-cameras 2 --size 336 --overwrite
 	@echo "== Predicting both directions"
-	@$(BIN)/lmeec predict $(DEMO)/takes --out $(DEMO)/results.parquet --overwrite
+	@$(BIN)/lmeec predict $(DEMO)/takes --out $(DEMO)/results.parquet --refine colours --overwrite
 	@echo "== Scoring"
 	@$(BIN)/lmeec score $(DEMO)/results.parquet
 	@echo "== Drawing pictures of all views"
 	@$(BIN)/lmeec render $(DEMO)/results.parquet $(DEMO)/takes --out $(DEMO)/pictures --mosaic --stills 1 > /dev/null
+	@$(BIN)/python examples/best_and_typical.py $(DEMO)/results.parquet $(DEMO)/pictures
 	@echo "The takes are in $(DEMO)/takes, the results in $(DEMO)/results.parquet, the pictures in $(DEMO)/pictures."
 
 test: browser install-dev

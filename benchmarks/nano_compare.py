@@ -3,7 +3,8 @@
 Both predict the same held-out takes, and the difference comes with a paired 95% interval over takes: weights are worth
 shipping where it lies above zero in both directions. Choose on `--split validation`; `--split test` are the nine takes
 of `benchmarks.nano`, for what is published. Several checkpoints are averaged: snapshots of one training whose learning
-rate is still high are better together. `--folder` keeps takes and the shipped weights' table for the next time.
+rate is still high are better together. `nano --refine colours` is what `lmeec predict --refine colours` brings to the
+shipped weights. `--folder` keeps takes and the shipped weights' table for the next time.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from benchmarks.nano import Silent
 from benchmarks.nano_takes import SEEDS, held_out_takes
 from lmeec.analysis.compare import common_frames, compare_groups
 from lmeec.analysis.frames import load_frames
-from lmeec.config import Direction, PredictConfig
+from lmeec.config import Direction, PredictConfig, Refine
 from lmeec.model.checkpoint import config_of, read_checkpoint, write_safetensors
 from lmeec.runs.executor import InProcess
 from lmeec.runs.predict import run_predictions
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("checkpoints", type=Path, nargs="+")
     parser.add_argument("--split", choices=sorted(SEEDS), default="validation")
     parser.add_argument("--takes", type=int, help="of each length; 2 of validation and 3 of test without")
+    parser.add_argument("--refine", choices=get_args(Refine), default="none", help="of what is judged only")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--average-to", type=Path, help="keep the averaged weights here")
     arguments = parser.parse_args()
@@ -54,9 +56,9 @@ def main() -> None:
             judged = averaged(arguments.checkpoints, arguments.average_to or Path(scratch) / "averaged.safetensors")
         before = folder / f"shipped-{arguments.split}-{each}.parquet"
         if not before.exists():
-            predict(takes, SHIPPED, before)
+            predict(takes, SHIPPED, before, "none")
         after = Path(scratch) / "judged.parquet"
-        predict(takes, str(judged), after)
+        predict(takes, str(judged), after, arguments.refine)
         report = compared(before, after)
     print(json.dumps({"split": arguments.split, "takes": len(takes), "directions": report}, indent=1))
 
@@ -69,9 +71,9 @@ def averaged(checkpoints: Sequence[Path], out: Path) -> Path:
     return out
 
 
-def predict(takes: TakeSet, checkpoint: str, out: Path) -> None:
-    """Results of both directions, with the settings that users have."""
-    worker = Worker(dict.fromkeys(get_args(Direction), checkpoint), PredictConfig())
+def predict(takes: TakeSet, checkpoint: str, out: Path, refine: Refine) -> None:
+    """Results of both directions, with the settings that users have but for edges."""
+    worker = Worker(dict.fromkeys(get_args(Direction), checkpoint), PredictConfig(refine=refine))
     run_predictions(InProcess(worker), takes, out, Silent(), overwrite=True)
 
 

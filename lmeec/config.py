@@ -29,6 +29,7 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Pixels = Literal["fast", "released"]
 MaskSize = Literal["evaluation", "square"]
+Refine = Literal["none", "colours"]
 Video = Literal["auto", "full", "448"]
 """Which files of a camera's video to read: `auto` prefers those of downscaled/448 where they are."""
 Decoder = Literal["cpu", "gpu"]
@@ -361,6 +362,9 @@ class PredictConfig:
         mask_size: size of the masks in the results: `evaluation` is the benchmark's (`lmeec.masks.evaluation_size`);
             `square` is 480x480 whatever the frame's shape, which the paper's own protocol compares.
         reverse: follow tracks from a take's last frame to its first, so that memory comes from later frames.
+        refine: `none` leaves masks as the network draws them; `colours` draws their edges again by the colours of the
+            frame (`lmeec.inference.refine`). Memory, scores, confidence and the round trip are those of the network's
+            own masks.
         objects: only these objects; empty means all.
         calibration: decides confidence in place of the object score alone.
         cycle: take each prediction back to the query view, by the model of the other direction, and compare what comes
@@ -374,6 +378,7 @@ class PredictConfig:
     pixels: Pixels = "fast"
     mask_size: MaskSize = "evaluation"
     reverse: bool = False
+    refine: Refine = "none"
     objects: tuple[str, ...] = ()
     calibration: ConfidenceRule | None = None
     cycle: CycleWay | None = None
@@ -390,6 +395,7 @@ class PredictConfig:
         require(
             self.mask_size in get_args(MaskSize), "mask_size", self.mask_size, f"one of {', '.join(get_args(MaskSize))}"
         )
+        require(self.refine in get_args(Refine), "refine", self.refine, f"one of {', '.join(get_args(Refine))}")
         require(
             self.cycle is None or self.cycle in get_args(CycleWay),
             "cycle",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lmeec.config import DEFAULT_POLICY, CycleWay, MaskSize
+from lmeec.config import DEFAULT_POLICY, CycleWay, MaskSize, Refine
 from lmeec_cli.options import (
     CACHE_SIZE,
     CLUSTER,
@@ -75,6 +75,13 @@ def predict(
             "whatever the frame's shape, for `lmeec score --protocol paper`."
         ),
     ] = "evaluation",
+    refine: Annotated[
+        Refine,
+        typer.Option(
+            help="Draw the masks' edges again: by the colours of the frame at its own resolution, which helps the "
+            "built-in model; of other weights it is untested. Scores and confidence stay as they are."
+        ),
+    ] = "none",
     decoder: DecodeOn = "cpu",
     calibration: CalibrationFile = None,
     cycle: Annotated[
@@ -129,6 +136,10 @@ def predict(
 
         lmeec predict takes/ --out results.parquet --cycle
 
+    Sharper masks of the built-in model:
+
+        lmeec predict takes/ --out results.parquet --refine colours
+
     One direction, one take, two objects:
 
         lmeec predict takes/ -o one.parquet --direction ego2exo --take bike_5 --object wrench_0 --object "tire lever_1"
@@ -157,6 +168,7 @@ def predict(
             pixels=pixels,
             mask_size=mask_size,
             reverse=reverse,
+            refine=refine,
             objects=tuple(objects or ()),
             calibration=None if calibration is None else read_calibration(calibration),
             cycle=_way_of(cycle, cycle_memory),

@@ -213,6 +213,7 @@ def _predict(options: Predict, *, policy: Policy | None = None, out: str | None 
             dtype=options.dtype,
             video=options.video,
             pixels=options.pixels,
+            refine=options.refine,
             objects=tuple(options.objects),
             calibration=None if options.calibration is None else read_calibration(options.calibration),
         ),

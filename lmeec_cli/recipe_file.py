@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from lmeec.config import DEFAULT_POLICY, ClipRule, Device, Duplicates, Pixels, Policy, Precision, Video
+from lmeec.config import DEFAULT_POLICY, ClipRule, Device, Duplicates, Pixels, Policy, Precision, Refine, Video
 from lmeec.errors import ConfigError
 from lmeec.mllm.settings import STAGES, Stage
 from lmeec.mllm.training_data import QuestionSet
@@ -44,6 +44,7 @@ class Predict(_Strict):
     cache_size: str = CACHE_SIZE
     video: Video = "auto"
     pixels: Pixels = "fast"
+    refine: Refine = "none"
     calibration: Path | None = None
     batch_tracks: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"

@@ -24,8 +24,8 @@ from lmeec.errors import DataError
 from lmeec.files.json import decode_file
 from lmeec.files.reading import reading, understanding
 from lmeec.video.decoding import Wanted
-from lmeec.video.frames import ClosedAfterUse, check_frame_size
-from lmeec.video.pixels import BICUBIC, resize_picture
+from lmeec.video.frames import ClosedAfterUse, Detailed, check_frame_size
+from lmeec.video.pixels import BICUBIC, reduced, resize_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -151,6 +151,15 @@ class FrameFolder(ClosedAfterUse):
             DataError: There is no such frame, or its file is broken or of another size; the message names it.
             ValueError: The numbers are negative or not ascending.
         """
+        for index, frame in self._frames_of(indices):
+            yield index, self._resized(frame)
+
+    def read_detailed(self, indices: Iterable[int], longer_side: int) -> Iterator[tuple[int, Detailed]]:
+        """Decode frames as the iterator is advanced; see `FrameReader.read_detailed`."""
+        for index, frame in self._frames_of(indices):
+            yield index, Detailed(self._resized(frame), reduced(np.array(frame), longer_side))
+
+    def _frames_of(self, indices: Iterable[int]) -> Iterator[tuple[int, Image.Image]]:
         wanted = Wanted(indices)
         while (index := wanted.next()) is not None:
             if index not in self._files:
@@ -160,15 +169,17 @@ class FrameFolder(ClosedAfterUse):
     def close(self) -> None:
         """Do nothing: files are open only while they are decoded."""
 
-    def _decode(self, path: Place) -> NDArray[np.uint8]:
+    def _decode(self, path: Place) -> Image.Image:
         with understanding(path, DataError, "a JPEG file", _MEND), _open_image(path) as image:
             if image.size != (self.width, self.height):
                 raise DataError(
                     f"{path}: has {image.height}x{image.width} pixels (height x width), other frames of the "
                     f"camera {self.height}x{self.width}"
                 )
-            rgb = image.convert("RGB")
-        return np.array(rgb) if self._size is None else resize_picture(rgb, self._size, self._resampling)
+            return image.convert("RGB")
+
+    def _resized(self, frame: Image.Image) -> NDArray[np.uint8]:
+        return np.array(frame) if self._size is None else resize_picture(frame, self._size, self._resampling)
 
     def _neighbours(self, index: int) -> str:
         place = bisect_left(self._frames, index)

@@ -51,11 +51,13 @@ class Outputs:
         masks: bool [height, width] each, at the evaluation size.
         object_scores: logits of "the object is visible".
         predicted_iou: the model's own estimates.
+        logits: of the masks as the network gives them, float32 [B, s, s]; None if they were not asked for.
     """
 
     masks: list[NDArray[np.bool_]]
     object_scores: list[float]
     predicted_iou: list[float]
+    logits: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,27 +65,33 @@ class ComingOutputs:
     """Outputs on their way to the host.
 
     Attributes:
-        packed: scores, then masks in the order of `_groups`, as bytes.
+        packed: scores, then logits if they were asked for, then masks in the order of `_groups`, as bytes.
         sizes: height and width of each of the B masks.
+        side: s of the logits; 0 if they were not asked for.
         release: to be called when the outputs are no longer read.
     """
 
     packed: Fetched
     sizes: Sequence[Size]
+    side: int
     release: Callable[[], None]
 
     def get(self) -> Outputs:
-        """The outputs, after waiting for them; their masks are valid until `release`."""
+        """The outputs, after waiting for them; their masks and logits are valid until `release`."""
         packed = self.packed.get().numpy()
         count = len(self.sizes)
         place = 2 * count * np.dtype(np.float32).itemsize
         scores, iou = packed[:place].view(np.float32).reshape(2, count).tolist()
+        logits = None
+        if self.side:
+            begin, place = place, place + count * self.side**2 * np.dtype(np.float32).itemsize
+            logits = packed[begin:place].view(np.float32).reshape(count, self.side, self.side)
         masks: dict[int, NDArray[np.bool_]] = {}
         for (height, width), rows in _groups(self.sizes):
             end = place + len(rows) * height * width
             masks |= zip(rows, packed[place:end].view(np.bool_).reshape(-1, height, width), strict=True)
             place = end
-        return Outputs([masks[i] for i in range(count)], scores, iou)
+        return Outputs([masks[i] for i in range(count)], scores, iou, logits)
 
 
 @dataclass(frozen=True)
@@ -114,27 +122,35 @@ def sized_masks(decoded: Decoded, sizes: Sequence[Size]) -> SizedMasks:
     return SizedMasks(sizes, groups)
 
 
-def fetch_outputs(decoded: Decoded, sizes: Sequence[Size], buffers: HostBuffers | None = None) -> ComingOutputs:
+def fetch_outputs(
+    decoded: Decoded, sizes: Sequence[Size], buffers: HostBuffers | None = None, *, logits_too: bool = False
+) -> ComingOutputs:
     """Threshold masks at their sizes and start to bring them, with the scores, to the host.
 
     Args:
         decoded: as for `sized_masks`.
         sizes: as for `sized_masks`.
         buffers: where outputs of a CPU wait; None takes new memory.
+        logits_too: bring the mask logits as well.
     """
-    return fetch_masks(decoded, sized_masks(decoded, sizes), buffers)
+    return fetch_masks(decoded, sized_masks(decoded, sizes), buffers, logits_too=logits_too)
 
 
-def fetch_masks(decoded: Decoded, masks: SizedMasks, buffers: HostBuffers | None = None) -> ComingOutputs:
+def fetch_masks(
+    decoded: Decoded, masks: SizedMasks, buffers: HostBuffers | None = None, *, logits_too: bool = False
+) -> ComingOutputs:
     """The same of masks that are thresholded already."""
     device = decoded.mask_logits.device
     parts = [torch.stack([decoded.object_score, decoded.predicted_iou]).flatten().view(torch.uint8)]
+    parts += [decoded.mask_logits.flatten().view(torch.uint8)] * logits_too
+    side = decoded.mask_logits.shape[-1] * logits_too
     parts += [some.flatten().view(torch.uint8) for _, some in masks.groups]
     if buffers is None or device.type != "cpu":
-        return ComingOutputs(to_host(torch.cat(parts)), masks.sizes, release=lambda: None)
+        return ComingOutputs(to_host(torch.cat(parts)), masks.sizes, side, release=lambda: None)
     length = sum(len(part) for part in parts)
     buffer = buffers.take(length)
-    return ComingOutputs(to_host(torch.cat(parts, out=buffer[:length])), masks.sizes, lambda: buffers.give_back(buffer))
+    coming = to_host(torch.cat(parts, out=buffer[:length]))
+    return ComingOutputs(coming, masks.sizes, side, lambda: buffers.give_back(buffer))
 
 
 def _groups(sizes: Sequence[Size]) -> Iterator[tuple[Size, list[int]]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 
@@ -15,18 +16,19 @@ from lmeec.errors import CameraError, DataError
 from lmeec.files.names import show
 from lmeec.inference.batch_size import auto_batch
 from lmeec.inference.missing import missing_row
-from lmeec.inference.outputs import ComingOutputs, HostBuffers, fetch_masks, fetch_outputs, sized_masks
+from lmeec.inference.outputs import ComingOutputs, HostBuffers, Outputs, fetch_masks, fetch_outputs, sized_masks
 from lmeec.inference.pipeline import Profile, Stage, StageTimes
 from lmeec.inference.plan import TakePlan, camera_pairs, plan_take
+from lmeec.inference.refine import LONGER_SIDE, refined
 from lmeec.inference.round_trip import EMPTY, RoundTrips, Trip, predicted_queries, trip
 from lmeec.inference.tracker import Tracker
 from lmeec.masks import RunLengthMask
 from lmeec.model.query_masks import query_mask
 from lmeec.tables.schema import ResultRow, rows_to_batch
-from lmeec.video.backwards import read_backwards
+from lmeec.video.backwards import backwards, read_backwards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
     import pyarrow as pa
@@ -59,7 +61,7 @@ def predict_take(
         model: see `lmeec.load_model`.
         take: see `lmeec.find_takes`.
         direction: which views are queries.
-        config: memory, reverse, objects, pixels, size of masks and calibration; the rest of it is not looked at.
+        config: memory, reverse, objects, pixels, masks and calibration; the rest of it is not looked at.
         execution: decoder and batch size; the rest of it is not looked at.
         back: the model that takes predictions back where `config.cycle` is set; None uses the same for both directions.
 
@@ -112,14 +114,24 @@ def finishing(config: PredictConfig) -> Callable[[pa.Table], pa.Table]:
     return config.calibration.apply
 
 
+Mask: TypeAlias = "NDArray[np.bool_]"
+
+_Shown: TypeAlias = "tuple[NDArray[np.uint8], NDArray[np.uint8] | None]"
+"""A camera's frame at the network's size, and in its own shape if that is needed."""
+
+
 @dataclass(frozen=True)
 class _Instant:
-    """What the network needs of one frame: images by camera, masks by stream, and the step that each track is at."""
+    """What the network needs of one frame: images by camera, masks by stream, and the step that each track is at.
+
+    Target cameras have their frame in its own shape in `details` too, if edges are drawn again.
+    """
 
     frame: int
     steps: dict[int, int]
     images: dict[str, Tensor]
     masks: dict[int, Tensor]
+    details: dict[str, NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -138,12 +150,14 @@ class _Prediction:
         frame: the frame.
         steps: the step of each track that has one at this frame.
         there: what was predicted, of some of the tracks; of all of them where there is a way back.
+        details: target cameras' frames in their own shape, if edges are drawn again.
         back: what came back, of those whose prediction is not empty; None without a way back.
     """
 
     frame: int
     steps: dict[int, int]
     there: list[_Batch]
+    details: Mapping[str, NDArray[np.uint8]]
     back: list[_Batch] | None = None
 
 
@@ -154,7 +168,7 @@ class TakePredictor:
         model: the network.
         take: the take.
         direction: which views are queries.
-        config: memory, reverse, objects, pixels and size of masks.
+        config: memory, reverse, objects, pixels and masks.
         execution: decoder, batch size, and whether parts of the network are measured.
         back: as for `predict_take`.
 
@@ -268,23 +282,35 @@ class TakePredictor:
     def _instants(self) -> Iterator[_Instant]:
         """Decode what each frame needs: images of the cameras, and masks of the query streams."""
         tracks = self.plan.tracks
-        images = {camera: self._read(camera) for camera in self._used_cameras()}
+        sources = {camera: self._read(camera) for camera in self._used_cameras()}
         steps = [0] * len(tracks)
         for frame in self.plan.frames:
             active = [i for i, track in enumerate(tracks) if _at(track.frames, steps[i]) == frame]
             cameras = {camera for i in active for camera in (tracks[i].query_camera, tracks[i].target_camera)}
+            shown = {camera: self._shown(camera, sources[camera]) for camera in sorted(cameras)}
             yield _Instant(
                 frame=frame,
                 steps={i: steps[i] for i in active},
-                images={camera: next_image(camera, images[camera]) for camera in sorted(cameras)},
+                images={camera: torch.from_numpy(image) for camera, (image, _) in shown.items()},
                 masks={stream: self._query_mask(stream, frame) for stream in {tracks[i].stream for i in active}},
+                details={camera: detail for camera, (_, detail) in shown.items() if detail is not None},
             )
             for i in active:
                 steps[i] += 1
 
-    def _read(self, camera: str) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    def _read(self, camera: str) -> Iterator[_Shown]:
+        """The camera's frames; target cameras' in their own shape too, if edges are drawn again."""
         video, frames = self._videos[camera], self.plan.frames_of(camera)
-        return read_backwards(video, frames) if self.plan.reverse else video.read(frames)
+        detailed = partial(video.read_detailed, longer_side=LONGER_SIDE)
+        if not self._refines or all(track.target_camera != camera for track in self.plan.tracks):
+            read = read_backwards(video, frames) if self.plan.reverse else video.read(frames)
+            return ((image, None) for _, image in read)
+        both = backwards(video, frames, detailed) if self.plan.reverse else detailed(frames)
+        return ((one.image, one.detail) for _, one in both)
+
+    def _shown(self, camera: str, frames: Iterator[_Shown]) -> _Shown:
+        with naming_the_camera(camera):
+            return next(frames)
 
     def _predictions(self, instants: Iterable[_Instant]) -> Iterator[_Prediction]:
         """Run the network."""
@@ -296,8 +322,8 @@ class TakePredictor:
             return
         for instant in instants:
             for batch, decoded in tracker.step(list(instant.steps), instant.images, instant.masks):
-                outputs = fetch_outputs(decoded, self._target_sizes(batch), buffers)
-                yield _Prediction(instant.frame, instant.steps, [_Batch(batch, outputs)])
+                outputs = fetch_outputs(decoded, self._target_sizes(batch), buffers, logits_too=self._refines)
+                yield _Prediction(instant.frame, instant.steps, [_Batch(batch, outputs)], instant.details)
 
     def _round_trips(
         self,
@@ -315,7 +341,7 @@ class TakePredictor:
             there, predicted = [], []
             for batch, decoded in tracker.advance(active, views, instant.masks):
                 masks = sized_masks(decoded, self._target_sizes(batch))
-                there.append(_Batch(batch, fetch_masks(decoded, masks, buffers)))
+                there.append(_Batch(batch, fetch_masks(decoded, masks, buffers, logits_too=self._refines)))
                 predicted.append((batch, masks))
             queries = predicted_queries(self._back, predicted)
             if queries and self._back is not self.model:
@@ -325,7 +351,11 @@ class TakePredictor:
                 for batch, decoded in trips.step(views, queries)
             ]
             trips.skip([i for i in active if i not in queries])
-            yield _Prediction(instant.frame, instant.steps, there, back)
+            yield _Prediction(instant.frame, instant.steps, there, instant.details, back)
+
+    @property
+    def _refines(self) -> bool:
+        return self.config.refine != "none"
 
     def _target_sizes(self, batch: list[int]) -> list[tuple[int, int]]:
         specs = [self.plan.tracks[i] for i in batch]
@@ -346,14 +376,23 @@ class TakePredictor:
         rows = []
         for batch in prediction.there:
             outputs = batch.outputs.get()
-            values = zip(
-                map(RunLengthMask.encode, outputs.masks), outputs.object_scores, outputs.predicted_iou, strict=True
-            )
+            masks = map(RunLengthMask.encode, self._refined(batch, outputs, prediction.details))
+            values = zip(masks, outputs.object_scores, outputs.predicted_iou, strict=True)
             for i, (mask, score, iou) in zip(batch.tracks, values, strict=True):
                 back = None if trips is None else trips.get(i, EMPTY)
                 rows.append(self._row(i, prediction.frame, prediction.steps[i], mask, score, iou, back))
             batch.outputs.release()
         return rows
+
+    def _refined(self, batch: _Batch, outputs: Outputs, details: Mapping[str, NDArray[np.uint8]]) -> list[Mask]:
+        """Masks with their edges drawn again, if that is wanted, or as they are where colours do not tell."""
+        if outputs.logits is None:
+            return outputs.masks
+        found = []
+        for i, mask, logits in zip(batch.tracks, outputs.masks, outputs.logits, strict=True):
+            again = refined(logits, details[self.plan.tracks[i].target_camera], (mask.shape[0], mask.shape[1]))
+            found.append(mask if again is None else again)
+        return found
 
     def _trips(self, frame: int, back: list[_Batch]) -> dict[int, Trip]:
         """What became of the predictions that are not empty, by track."""

@@ -58,6 +58,7 @@ def run_metadata(models: Mapping[Direction, ModelInfo], takes: TakeSet, config: 
             "mask_size": config.mask_size,
             "objects": sorted(config.objects),
             **({"reverse": True} if config.reverse else {}),
+            **({} if config.refine == "none" else {"refine": config.refine}),
             **({} if config.calibration is None else {"calibration": config.calibration.digest}),
             **cycle,
         },

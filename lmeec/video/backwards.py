@@ -9,15 +9,17 @@ held, however long the video is.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from lmeec.video.frames import FrameReader
+
+T = TypeVar("T")
 
 LONGEST_STRETCH = 64
 """Frames of a stretch, of those that are wanted. Where more are between two key frames, what is between the key frame
@@ -41,11 +43,29 @@ def read_backwards(
         DataError: a frame does not exist or cannot be decoded; the message names file and frame.
         ValueError: the numbers are not descending.
     """
+    return backwards(reader, indices, reader.read, longest=longest)
+
+
+def backwards(
+    reader: FrameReader,
+    indices: Sequence[int],
+    read: Callable[[Iterable[int]], Iterator[tuple[int, T]]],
+    *,
+    longest: int = LONGEST_STRETCH,
+) -> Iterator[tuple[int, T]]:
+    """Give what one of a reader's ways to read gives, in descending order; as `read_backwards`.
+
+    Args:
+        reader: where the frames come from.
+        indices: frame numbers, strictly descending.
+        read: gives what is wanted of frames with ascending numbers.
+        longest: as of `read_backwards`.
+    """
     stretches = _stretches(reader, indices, longest)
-    held = list(reader.read(next(stretches, ())))
+    held = list(read(next(stretches, ())))
     while held:
-        coming = reader.read(next(stretches, ()))
-        decoded: list[tuple[int, NDArray[np.uint8]]] = []
+        coming = read(next(stretches, ()))
+        decoded: list[tuple[int, T]] = []
         while held:
             yield held.pop()
             decoded += itertools.islice(coming, 1)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import av
 import numpy as np
@@ -23,13 +23,13 @@ from lmeec.files.reading import check_regular, in_short, understanding
 from lmeec.masks import MAX_PIXELS
 from lmeec.video.boxes import check_samples
 from lmeec.video.decoding import DecodingRun, OrderError, UndecodableError, Wanted
-from lmeec.video.frames import ClosedAfterUse, check_frame_size
+from lmeec.video.frames import ClosedAfterUse, Detailed, check_frame_size, detail_size
 from lmeec.video.h264 import DisposablePictures
 from lmeec.video.packets import NumberedPacket, can_decode, index_packets, number_packets
 from lmeec.video.source import VideoSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from fractions import Fraction
 
     from av.container import InputContainer
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lmeec.files.places import Place
+
+T = TypeVar("T")
 
 _ORDER_SAMPLE = 32  # packets or frames; more than can be out of order at once
 _SAID_AND_SEEN = 1e-3  # relative difference of two frame rates that are the same but for rounding
@@ -192,6 +194,15 @@ class VideoReader(ClosedAfterUse):
             DataError: A frame is past the end or cannot be decoded; the message names file and frame.
             ValueError: The numbers are negative or not ascending.
         """
+        return self._read(indices, lambda frame: self._to_rgb(frame, self._size))
+
+    def read_detailed(self, indices: Iterable[int], longer_side: int) -> Iterator[tuple[int, Detailed]]:
+        """Decode frames as the iterator is advanced, each once for both sizes; see `FrameReader.read_detailed`."""
+        whole = self.height, self.width
+        size = None if (found := detail_size(*whole, longer_side)) == whole else found
+        return self._read(indices, lambda frame: Detailed(self._to_rgb(frame, self._size), self._to_rgb(frame, size)))
+
+    def _read(self, indices: Iterable[int], convert: Callable[[VideoFrame], T]) -> Iterator[tuple[int, T]]:
         wanted = Wanted(indices)
         while (index := wanted.next()) is not None:
             if index >= self.num_frames:
@@ -200,8 +211,8 @@ class VideoReader(ClosedAfterUse):
                     f"(0 to {self.num_frames - 1}); if it was cut short, download it again"
                 )
             with self._reading():
-                image = self._to_rgb(self._find(index, wanted))
-            yield index, image
+                found = convert(self._find(index, wanted))
+            yield index, found
 
     def close(self) -> None:
         """Let go of the file and the decoder."""
@@ -391,14 +402,14 @@ class VideoReader(ClosedAfterUse):
         self._container.close()
         self._open(threads)
 
-    def _to_rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
+    def _to_rgb(self, frame: VideoFrame, size: tuple[int, int] | None) -> NDArray[np.uint8]:
         if (frame.height, frame.width) != (self.height, self.width):
             raise DataError(
                 f"{self.path}: the frame size changes from {self.height}x{self.width} to "
                 f"{frame.height}x{frame.width} (height x width) in the middle; encode the video anew"
             )
-        if self._size is None:
+        if size is None:
             return cast("NDArray[np.uint8]", frame.to_ndarray(format="rgb24"))
-        height, width = self._size
+        height, width = size
         resized = self._reformatter.reformat(frame, width=width, height=height, format="rgb24", interpolation=_SCALING)
         return cast("NDArray[np.uint8]", resized.to_ndarray())

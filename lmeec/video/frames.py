@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from lmeec.errors import DataError
-from lmeec.masks import MAX_PIXELS
+from lmeec.masks import MAX_PIXELS, evaluation_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -13,6 +13,18 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+
+class Detailed(NamedTuple):
+    """A frame at two sizes, of one decoding.
+
+    Attributes:
+        image: uint8 RGB [height, width, 3], at the size that the reader was opened with.
+        detail: uint8 RGB [H, W, 3], in the source's own shape (see `detail_size`).
+    """
+
+    image: NDArray[np.uint8]
+    detail: NDArray[np.uint8]
 
 
 class FrameReader(Protocol):
@@ -59,6 +71,22 @@ class FrameReader(Protocol):
         """
         ...
 
+    def read_detailed(self, indices: Iterable[int], longer_side: int) -> Iterator[tuple[int, Detailed]]:
+        """Decode frames as `read` does, and give each in its own shape too.
+
+        Args:
+            indices: As of `read`.
+            longer_side: See `detail_size`.
+
+        Yields:
+            Frame number, and the frame at both sizes.
+
+        Raises:
+            DataError: As `read`.
+            ValueError: As `read`.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of the file."""
         ...
@@ -90,6 +118,16 @@ class ClosedAfterUse:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def detail_size(height: int, width: int, longer_side: int) -> tuple[int, int]:
+    """Give the height and width of a frame in its own shape that is at most `longer_side` pixels long.
+
+    Example:
+        >>> detail_size(2160, 3840, 960), detail_size(448, 796, 960)
+        ((540, 960), (448, 796))
+    """
+    return (height, width) if max(height, width) <= longer_side else evaluation_size(height, width, longer_side)
 
 
 def check_frame_size(source: object, height: int, width: int) -> None:

@@ -12,17 +12,17 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from itertools import groupby, takewhile, tee
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from lmeec.errors import DataError
 from lmeec.video.decoding import Wanted
 from lmeec.video.file import VideoReader
-from lmeec.video.frames import ClosedAfterUse
+from lmeec.video.frames import ClosedAfterUse, Detailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 USUAL_RATE = Fraction(30)
 """Frames a second that the annotations of Ego-Exo4D count."""
+
+T = TypeVar("T")
 
 _SAME = Fraction(5, 1000)
 """Rates that differ by no more, relatively, are taken as the same."""
@@ -127,10 +129,24 @@ class VideoAtRate(ClosedAfterUse):
             DataError: A frame is past the end or cannot be decoded; the message names file and frame.
             ValueError: The numbers are negative or not ascending.
         """
+        # Whoever got a frame before may have drawn on it.
+        return self._at_instants(indices, self._video.read, np.copy)
+
+    def read_detailed(self, indices: Iterable[int], longer_side: int) -> Iterator[tuple[int, Detailed]]:
+        """Decode frames at both sizes, each frame of the video once; see `FrameReader.read_detailed`."""
+        return self._at_instants(
+            indices,
+            lambda numbers: self._video.read_detailed(numbers, longer_side),
+            lambda frame: Detailed(frame.image.copy(), frame.detail.copy()),
+        )
+
+    def _at_instants(
+        self, indices: Iterable[int], read: Callable[[Iterable[int]], Iterator[tuple[int, T]]], copied: Callable[[T], T]
+    ) -> Iterator[tuple[int, T]]:
         ours, theirs = tee(iter(Wanted(indices).next, None))
         there = takewhile(self.has_frame, theirs)  # what comes before a frame that is not there is read all the same
-        images = self._video.read(number for number, _ in groupby(map(self.file_frame, there)))
-        number, image = -1, np.empty(0, np.uint8)
+        frames = read(number for number, _ in groupby(map(self.file_frame, there)))
+        latest: tuple[int, T] | None = None
         for index in ours:
             if not self.has_frame(index):
                 raise DataError(
@@ -138,11 +154,11 @@ class VideoAtRate(ClosedAfterUse):
                     f"{float(self.frame_rate):.5g} a second (0 to {self.num_frames - 1}); if it was cut short, "
                     "download it again"
                 )
-            if self.file_frame(index) == number:
-                image = image.copy()  # whoever got it before may have drawn on it
+            if latest is not None and self.file_frame(index) == latest[0]:
+                latest = latest[0], copied(latest[1])
             else:
-                number, image = next(images)
-            yield index, image
+                latest = next(frames)
+            yield index, latest[1]
 
     def close(self) -> None:
         """Close the video."""

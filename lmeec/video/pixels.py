@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from lmeec.video.frames import ClosedAfterUse
+from lmeec.video.frames import ClosedAfterUse, Detailed, detail_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -69,6 +69,14 @@ def released_pixels(
         return resize_picture(picture, size, resampling)
 
 
+def reduced(frame: NDArray[np.uint8], longer_side: int) -> NDArray[np.uint8]:
+    """Make a frame smaller by the means of its pixels where it is longer than that; see `detail_size`."""
+    height, width = detail_size(frame.shape[0], frame.shape[1], longer_side)
+    if frame.shape[:2] == (height, width):
+        return frame
+    return np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
 class ReleasedPixels(ClosedAfterUse):
     """Frames of a full-size video that went through the released chain; a `FrameReader`.
 
@@ -107,7 +115,15 @@ class ReleasedPixels(ClosedAfterUse):
     def read(self, indices: Iterable[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Decode frames as the iterator is advanced; see `FrameReader.read`."""
         for index, frame in self._video.read(indices):
-            yield index, released_pixels(frame, self._reduction, self._size, self._resampling)
+            yield index, self._squashed(frame)
+
+    def read_detailed(self, indices: Iterable[int], longer_side: int) -> Iterator[tuple[int, Detailed]]:
+        """Decode frames as the iterator is advanced; see `FrameReader.read_detailed`."""
+        for index, frame in self._video.read(indices):
+            yield index, Detailed(self._squashed(frame), reduced(frame, longer_side))
+
+    def _squashed(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return released_pixels(frame, self._reduction, self._size, self._resampling)
 
     def close(self) -> None:
         """Close the video."""

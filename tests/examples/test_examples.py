@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
 
 import pytest
 
+from lmeec.data.takes import find_takes
+from lmeec.files.names import safe_name
+from lmeec.render import render
 from lmeec.tables import read_results
 from tests.support.places import ROOT
 from tests.support.predictions import predict_fairly
@@ -57,3 +61,22 @@ def test_agreement(tables):
     same = run("agreement", tables[0], tables[0])
     assert "the two masks overlap" not in same
     assert re.search(r"ego2exo\s*┆\s*\d+\s*┆\s*1\.0\s*┆\s*1\.0\s*┆\s*0\.0\s*┆\s*0\.0\s*┆\s*0\.0", same)
+
+
+def test_best_and_typical(tables, rendered_takes, tmp_path):
+    drawn = render(tables[1], find_takes(rendered_takes.root), tmp_path, mosaic=True, height=64, stills=1).files
+    text = run("best_and_typical", tables[1], tmp_path)
+    rows = read_results(tables[1]).to_pandas()
+    rows = rows[rows.gt_state == "visible"]
+    names = rows.object.map(lambda name: safe_name(name, "x", 30))
+    takes = rows.take_name.map(lambda name: safe_name(name, "take", 60))
+    worth = {}
+    for picture in drawn:
+        name, direction, frame, _ = picture.name.rsplit(".", 3)
+        shown = rows[(takes == picture.parent.name) & (names == name) & (rows.direction == direction)]
+        worth[str(picture)] = shown[shown.frame == int(frame)].iou.mean()
+    found = re.findall(r": +(/.*\.png) \((.*)\)", text)
+    values = sorted(value for value in worth.values() if not math.isnan(value))
+    assert f"Of {len(values)} pictures" in text
+    assert [worth[path] for path, _ in found] == [values[(len(values) - 1) // 2], values[-1]]
+    assert all(f"{worth[path]:.2f}" == told for path, told in found)

@@ -20,6 +20,7 @@ CHANGES = {
     "pixels": "released",
     "mask_size": "square",
     "reverse": True,
+    "refine": "colours",
     "objects": ("cup_0",),
     "calibration": SimpleNamespace(digest="ca11"),
     "cycle": "frame",
