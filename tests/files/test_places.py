@@ -82,7 +82,7 @@ def test_a_page_that_is_not_there_or_too_large(web):
         with pytest.raises(DataError, match=r"none\.bin: there is no such file"):
             check_regular(place(f"{url}/none.bin"), DataError)
         assert len(traffic.requests) == 1, "that is not asked again"
-        traffic.clear()
+    with serve_files(web) as (url, traffic):
         with pytest.raises(DataError, match=r"has 2,097,152 bytes, more than the 1,000"):
             check_regular(place(f"{url}/a b/ü.bin"), DataError, most=1000)
         assert traffic.sent <= 1, "the size is known before it is read"

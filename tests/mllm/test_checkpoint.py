@@ -121,7 +121,7 @@ def test_only_folders_of_ours_are_replaced(tmp_path):
 
 
 def test_folders_that_are_no_models_of_ours_are_refused(tmp_path):
-    with pytest.raises(CheckpointError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match=r"config\.json: there is no such file"):
         load_mllm(tmp_path)
     with pytest.raises(CheckpointError, match="no model of Exo2Ego"):
         load_mllm(mistral(tmp_path / "base"))

@@ -128,7 +128,7 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(write, weights, tmp_path):
     with pytest.raises(CheckpointError) as error:
         read_checkpoint(tmp_path / "hostile.pt")
     assert str(tmp_path / "hostile.pt") in str(error.value)
-    assert "refused" in str(error.value)
+    assert ("refused" if write is torch.save else "not a plain torch checkpoint") in str(error.value)
     assert not trace.exists()
 
 
