@@ -78,9 +78,11 @@ def _show(plans: list[StagePlan]) -> None:
 
     from lmeec_cli.console import print_whole
 
-    table = Table(box=SIMPLE_HEAD)
+    table = Table(
+        box=SIMPLE_HEAD, caption="memory in GB a GPU, from weights to inputs, then all of it", caption_justify="left"
+    )
     table.add_column("stage", no_wrap=True)
-    names = ("parameters", "trained", "weights", "gradients", "optimiser", "gathered", "inputs", "GB a GPU")
+    names = ("parameters", "trained", "weights", "gradients", "optimiser", "gathered", "inputs", "all")
     for name in (*names, "passes", "steps"):
         table.add_column(name, justify="right")
     for one in plans:

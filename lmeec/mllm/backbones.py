@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -149,5 +150,8 @@ def with_adapters(language: MistralForCausalLM, lora: LoraSettings) -> PeftModel
         bias="none",
         task_type="CAUSAL_LM",
     )
-    adapted: PeftModel = get_peft_model(language, adapters)
+    with warnings.catch_warnings():
+        # peft asks a property by a name that transformers has renamed; users can do nothing about it.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        adapted: PeftModel = get_peft_model(language, adapters)
     return adapted

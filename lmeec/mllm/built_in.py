@@ -24,6 +24,10 @@ def model_folder(source: str | Path) -> Path:
         CheckpointError: It is neither.
     """
     folder = BUILT_IN.get(str(source), Path(source))
+    if not folder.is_dir() and str(source) in BUILT_IN:
+        raise CheckpointError(
+            f"{source}: its weights do not come with this lmeec; name a folder of a model (`model`)", settings=["model"]
+        )
     if not folder.is_dir():
         raise CheckpointError(
             f"{source}: neither a folder of a model of Exo2Ego nor a built-in one ({', '.join(BUILT_IN)})"

@@ -279,7 +279,10 @@ def read_config(folder: Path) -> MllmConfig:
 
 def _config(folder: Path, said: Mapping[str, Any]) -> MllmConfig:
     if said.get("format") != FORMAT:
-        raise CheckpointError(f"{folder / CONFIG}: is no model of Exo2Ego that this version reads ({FORMAT})")
+        raise CheckpointError(
+            f"{folder / CONFIG}: is no model of Exo2Ego that this version reads ({FORMAT}), as `lmeec mllm train` "
+            "leaves it in `model`; weights of others are what it begins with"
+        )
     with understanding(folder / CONFIG, CheckpointError, "the description of a model", "copy the model again"):
         try:
             return MllmConfig.from_dict(said["config"])

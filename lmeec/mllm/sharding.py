@@ -45,11 +45,27 @@ def restore_parameter(parameter: nn.Parameter, value: Tensor) -> None:
         parameter.copy_(_like(parameter, value))
 
 
-def optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Any]:
-    """An optimiser's state with whole tensors, on the CPU; every process must ask for it at the same place."""
+def gathered_by_name(tensors: Mapping[str, Tensor], *, keep: bool = True) -> dict[str, Tensor]:
+    """Whole tensors, on the CPU; every process must ask for them at the same place.
+
+    Args:
+        tensors: whole ones, or this process's parts.
+        keep: whether this process wants them, too; else it gets none.
+    """
+    found = {}
+    for name, value in tensors.items():
+        whole = gathered(value.detach())
+        if keep:
+            found[name] = whole.cpu()
+    return found
+
+
+def optimiser_state(optimiser: torch.optim.Optimizer, *, keep: bool = True) -> dict[str, Any]:
+    """An optimiser's state with whole tensors; see `gathered_by_name`."""
     state = optimiser.state_dict()
     state["state"] = {
-        number: {name: gathered(value).cpu() if isinstance(value, Tensor) else value for name, value in values.items()}
+        number: {name: value for name, value in values.items() if not isinstance(value, Tensor)}
+        | gathered_by_name({name: value for name, value in values.items() if isinstance(value, Tensor)}, keep=keep)
         for number, values in state["state"].items()
     }
     return state

@@ -16,7 +16,8 @@ from lmeec.errors import OutputError, TrainingError
 from lmeec.mllm.batch import Batch, Example, collate
 from lmeec.mllm.checkpoint import LanguageSource, save_mllm
 from lmeec.mllm.objective import Objective
-from lmeec.mllm.sharding import gathered, optimiser_state, restore_optimiser, restore_parameter
+from lmeec.mllm.sharding import gathered, gathered_by_name, optimiser_state, restore_optimiser, restore_parameter
+from lmeec.mllm.stages import ADAPTERS
 from lmeec.model.transfer import to_device, to_host
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class StageTask:
         autocast: arithmetic of the large operations, if it is not that of the weights.
         sharded: whether parameters are divided among the workers.
         marks: is trained along in stage 0, and left out of what is written.
+        leads: whether this process, of those that parameters are divided among, is the one that writes.
     """
 
     def __init__(
@@ -62,9 +64,11 @@ class StageTask:
         autocast: torch.dtype | None = None,
         sharded: bool = False,
         marks: MarksHead | None = None,
+        leads: bool = True,
     ) -> None:
         self.model, self.tokenizer, self.stage, self.training = model, tokenizer, stage, training
         self.language, self._autocast, self._sharded = language, autocast, sharded
+        self._leads = leads or not sharded
         self._objective = Objective(stage, training.losses, marks)
         self._trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
         if marks is not None:
@@ -148,12 +152,25 @@ class StageTask:
         )
 
     def state(self) -> dict[str, Any]:
-        """What is trained, and its optimiser: frozen parts come from where the stage began."""
+        """What is trained, and its optimiser: frozen parts come from where the stage began.
+
+        Of divided parameters, all processes gather them one by one, and the leading one alone keeps them: whole models
+        in the memory of all would be too much for one machine.
+        """
         if self._sharded:
-            # All of the model, for `write`, which the leading process does alone.
-            self._written = {name: gathered(value.detach()).cpu() for name, value in self.model.state_dict().items()}
-        model = {name: gathered(value.detach()).cpu() for name, value in self._trained.items()}
-        return {"model": model, "optimiser": optimiser_state(self.optimiser)}
+            # For `write`, which the leading process does alone.
+            self._written = gathered_by_name(self._to_write(), keep=self._leads)
+        model = gathered_by_name(self._trained, keep=self._leads)
+        return {"model": model, "optimiser": optimiser_state(self.optimiser, keep=self._leads)}
+
+    def _to_write(self) -> dict[str, Tensor]:
+        """All of the model but a language model that stays where it is."""
+        elsewhere = self.language is not None
+        return {
+            name: value
+            for name, value in self.model.state_dict().items()
+            if not (elsewhere and name.startswith("llm.") and ADAPTERS not in name)
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """See `Task`.

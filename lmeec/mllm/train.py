@@ -141,6 +141,7 @@ def train_stage(
             autocast=dtype if dtype != torch.float32 else None,
             sharded=sharded,
             marks=_marks(job, model.config, device),
+            leads=group.leads,
         )
         loop = Loop(task, _pace(training, stage, steps), steps, group)
         values = training.to_dict()

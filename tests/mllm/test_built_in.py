@@ -80,6 +80,9 @@ def test_a_model_is_named_or_a_folder(small, video, monkeypatch):
     own = lmeec("mllm", "answer", video, "Which object is handled here?", "--tokens", 4, "--model", small)
     assert own.out == done.out
     assert "real video" not in own.err
+    monkeypatch.setattr("lmeec.mllm.built_in.BUILT_IN", {"nano": small / "lost"})
+    lost = lmeec("mllm", "answer", video, "Which?")
+    assert (lost.status, "--model" in lost.err) == (1, True)
     odd = lmeec("mllm", "answer", video, "Which?", "--model", "nanno")
     assert (odd.status, "neither a folder of a model of Exo2Ego nor a built-in one (nano)" in odd.err) == (1, True)
 

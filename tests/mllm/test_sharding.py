@@ -38,7 +38,7 @@ def losses_and_weights(stage, group, *, sharded, state=None):
     model.save_memory()
     if sharded:
         shard_model(model, group.workers)
-    task = StageTask(model, prompter().tokenizer, stage, TRAINING, sharded=sharded)
+    task = StageTask(model, prompter().tokenizer, stage, TRAINING, sharded=sharded, leads=group.leads)
     if state is not None:
         task.restore(state)
     # The true gradient of some parameters is 0, as of a bias before a norm. Adam would bring the noise of rounding that
@@ -69,6 +69,8 @@ WORKER = """
     dist.init_process_group("gloo")
     group = Group(dist.get_rank(), dist.get_world_size())
     found, state, first, task = losses_and_weights(stage, group, sharded=True)
+    assert bool(state["model"]) == group.leads, "whole models are for the one who writes them"
+    state = group.gather(state)[0]
     # Taken up again from its own state, as after a stop.
     more, after, _, _ = losses_and_weights(stage, group, sharded=True, state=state)
     class Folder:
