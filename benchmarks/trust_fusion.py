@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from lmeec.data.takes import TakeSet
 
 RUNS = {
-    "drop": PredictConfig(),
-    "merge": PredictConfig(memory=MemoryConfig(policy="merge")),
-    "reverse": PredictConfig(reverse=True),
+    "drop": PredictConfig(cycle="frame"),
+    "merge": PredictConfig(cycle="frame", memory=MemoryConfig(policy="merge")),
+    "reverse": PredictConfig(cycle="frame", reverse=True),
 }
 
 
