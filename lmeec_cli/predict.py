@@ -120,13 +120,13 @@ def predict(
 
     **Examples**
 
-    All takes, both directions, with the built-in model:
-
-        lmeec predict takes/ --out results.parquet
-
-    The released weights, as a pair in one folder:
+    All takes, both directions, with the released weights as a pair in one folder:
 
         lmeec predict takes/ --out results.parquet --checkpoint weights/
+
+    Takes of `lmeec synth`, with the built-in model, which is for these alone:
+
+        lmeec predict takes/ --out results.parquet
 
     The pixels that the released code sees, from videos of full size:
 
@@ -134,23 +134,23 @@ def predict(
 
     With a sign of how far each mask can be trusted:
 
-        lmeec predict takes/ --out results.parquet --cycle
+        lmeec predict takes/ --out results.parquet --checkpoint weights/ --cycle
 
     Sharper masks of the built-in model:
 
         lmeec predict takes/ --out results.parquet --refine colours
 
-    One direction, one take, two objects:
+    One object of one take:
 
-        lmeec predict takes/ -o one.parquet --direction ego2exo --take bike_5 --object wrench_0 --object "tire lever_1"
+        lmeec predict takes/ -o one.parquet --checkpoint weights/ --take bike_5 --object wrench_0
 
     Overnight on a Ray cluster, results in an object store as one file a take and direction:
 
-        lmeec predict /shared/takes --out s3://bucket/night/ --ray-address head:6379 --log-format json
+        lmeec predict /shared/takes -o s3://bucket/night/ --checkpoint /shared/weights/ --ray-address head:6379
 
     Two processes of one thread each, on a machine without a GPU:
 
-        lmeec predict takes/ --out results.parquet --workers 2 --cpus-per-worker 1
+        lmeec predict takes/ --out results.parquet --checkpoint weights/ --workers 2 --cpus-per-worker 1
     """
     from lmeec.analysis.calibration import read_calibration
     from lmeec.cluster.resources import Wanted

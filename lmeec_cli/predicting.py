@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lmeec.config import Direction, ExecutionConfig, PredictConfig
     from lmeec.data.takes import TakeSet
     from lmeec.files.remote.cache import FileCache
+    from lmeec.files.remote.place import RemotePath
     from lmeec.runs.events import Reporter
     from lmeec.runs.executor import Executor
     from lmeec.runs.stop import Stop
@@ -157,6 +158,9 @@ class _Job(Protocol):
     def takes(self) -> TakeSet: ...
 
     @property
+    def sources(self) -> Mapping[Direction, str | RemotePath]: ...
+
+    @property
     def out(self) -> Output: ...
 
 
@@ -178,12 +182,17 @@ def _run(
 ) -> int:
     from lmeec.cluster.executors import executor_for
     from lmeec.runs.stop import Stop
+    from lmeec.tables.metadata import caution_of
+    from lmeec_cli.cautions import warn_all
     from lmeec_cli.profile import show_profile
     from lmeec_cli.progress import run_reporter
     from lmeec_cli.signals import Stopped, stopping
 
     for warning in job.takes.warnings:
         echo(f"warning: {warning}", err=True)
+    caution = caution_of([str(source) for source in job.sources.values()], synthetic=job.takes.synthetic)
+    cautions = [] if caution is None else [caution]
+    warn_all(cautions)
     stop = Stop()
     try:
         with (
@@ -199,6 +208,7 @@ def _run(
     if job.execution.profile:
         show_profile(summary.profile)
     status = _conclude(summary, job.out, made)
+    warn_all(cautions)
     if status == 130:
         raise typer.Exit(status)
     return status

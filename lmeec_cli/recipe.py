@@ -81,7 +81,7 @@ def run(
 
         lmeec recipe run overnight.yaml
 
-        lmeec recipe run ablation --set predict.takes=/data/egoexo4d --set 'policies=[drop, fifo]'
+        lmeec recipe run ablation --set predict.takes=/data/egoexo4d --set 'predict.checkpoint=[weights/]'
     """
     from lmeec_cli.recipe_file import Ablation, Exo2Ego, Overnight, Training, read_recipe
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -26,12 +26,20 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def _named(given: Any) -> Any:
+    if given is None:
+        raise ValueError(
+            "name the weights, there is no default: [weights/] for the released pair, or [nano] for synthetic takes"
+        )
+    return given
+
+
 class Predict(_Strict):
     """Options of `lmeec predict`, by the names that they have there."""
 
     takes: str
     out: str
-    checkpoint: list[str] = ["nano"]
+    checkpoint: Annotated[list[str], BeforeValidator(_named)] = Field(default=None, validate_default=True)
     annotations: str | None = None
     direction: WhichDirections = "both"
     take: list[str] = []

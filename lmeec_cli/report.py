@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lmeec_cli.cautions import warn_of_tables
 from lmeec_cli.earlier import note_earlier_versions
 from lmeec_cli.options import CACHE_SIZE, CacheFolder, CacheSize, Overwrite, RelationsFile, Results, file_cache
 from lmeec_cli.selections import note_selections
@@ -56,4 +57,5 @@ def report(
     note_selections([results])
     if not numbers.annotated:
         echo(f"note: {results} has no ground truth, so the report has no metrics", err=True)
+    warn_of_tables([results])
     echo(f"{out}: {numbers.tracks:,} tracks of {numbers.takes:,} takes", err=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lmeec.config import Average, ScoreProtocol
+from lmeec_cli.cautions import warn_of_tables
 from lmeec_cli.earlier import note_earlier_versions
 from lmeec_cli.options import AsJson, CalibrationFile
 from lmeec_cli.selections import note_selections
@@ -151,6 +152,7 @@ def score(
         _note_what_is_lost(results, missing, lost)
     if common is not None:
         _note_what_is_compared(results, common)
+    warn_of_tables(results)
 
 
 def _check_options(protocol: str, calibration: Path | None, *, as_json: bool, as_csv: bool) -> None:
@@ -175,9 +177,11 @@ def _document(
 
     selections = [read_metadata(one).selection for one in results]
     runs = [dataclasses.asdict(read_metadata(one)) for one in results]
+    cautions = [caution for one in results for caution in read_metadata(one).cautions]
     by_direction, *others = tables.items()
     return {
         **({"results": results[0], "run": runs[0]} if common is None else {"results": list(results), "runs": runs}),
+        **({"cautions": cautions} if any(cautions) else {}),
         **({"selection": selections[0] if common is None else selections} if any(selections) else {}),
         "protocol": protocol,
         "average": average,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lmeec.analysis.groups import FEW_ABSENT, certainty_of_balanced_accuracy
 from lmeec_cli.metric_formats import METRICS
+from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,9 +32,9 @@ def show_groups(by: Sequence[str], groups: Sequence[GroupScore] | Sequence[Group
         else:
             _add_score(table, one)
     print_whole(table)
-    print()
+    echo("")
     if any(_certainty(one) == "few" for one in groups):
-        print(f"* of fewer than {FEW_ABSENT} absent frames\n")
+        echo(f"* of fewer than {FEW_ABSENT} absent frames\n")
 
 
 def _add_score(table: Table, one: GroupScore) -> None:

@@ -50,6 +50,7 @@ def status(
 
 
 def _print(found: RunStatus) -> None:
+    from lmeec_cli.cautions import warn_all
     from lmeec_cli.console import Console
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
@@ -64,6 +65,7 @@ def _print(found: RunStatus) -> None:
         console.print(f"and {len(found.failures) - _SHOWN} more failures, see --json")
     if found.state != "running" and (found.remaining or found.failures):
         console.print("run the same `lmeec predict` command again to go on")
+    warn_all(found.cautions)
 
 
 def _print_heartbeat(console: Console, found: RunStatus) -> None:

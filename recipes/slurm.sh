@@ -2,9 +2,9 @@
 # Predict a whole data set on several Slurm nodes: a Ray cluster for the time of the job.
 #
 #   lmeec recipe cp slurm
-#   TAKES=/data/egoexo4d OUT=/data/results.parquet sbatch slurm.sh
+#   TAKES=/data/egoexo4d CHECKPOINT=/data/weights/ OUT=/data/results.parquet sbatch slurm.sh
 #
-# Edit the #SBATCH lines and the environment to your site. TAKES and OUT must be on storage that all nodes see. Twenty
+# Edit the #SBATCH lines and the environment to your site. TAKES, CHECKPOINT and OUT must be on storage that all nodes see. Twenty
 # minutes before the time limit the run finishes the takes at hand and the job queues itself again; it then goes on
 # where it was.
 #SBATCH --job-name=lmeec
@@ -22,7 +22,7 @@ set -euo pipefail
 
 : "${TAKES:?set TAKES to the folder of the data set}"
 : "${OUT:?set OUT to the results file}"
-CHECKPOINT=${CHECKPOINT:-nano}
+: "${CHECKPOINT:?set CHECKPOINT to the weights, such as the folder of the released pair}"
 VENV=${VENV:-.venv}
 PORT=${PORT:-6379}
 

@@ -22,6 +22,7 @@ from lmeec.files.names import path_component_problem, show
 from lmeec.files.places import Place, in_order
 from lmeec.files.reading import is_there
 from lmeec.files.remote.place import RemotePath
+from lmeec.synthetic.marker import MARKER
 from lmeec.video.instants import USUAL_RATE
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Inventory:
         names: Every name and uid in the annotations.
         sources: The annotation files.
         unnamed: Names of takes on disk that the annotations do not name.
+        synthetic: Whether the folder says that its takes are drawn.
     """
 
     layout: Layout
@@ -79,6 +81,7 @@ class Inventory:
     names: set[str] = field(default_factory=set)
     sources: list[Place] = field(default_factory=list)
     unnamed: list[str] = field(default_factory=list)
+    synthetic: bool = False
 
 
 class TakeRecord(msgspec.Struct):
@@ -158,7 +161,7 @@ def read_release(folder: Place, annotations: Place | None, video: Video, wanted:
     if isinstance(folder, RemotePath) and not wanted:
         folder.list_below()
     on_disk = {child.name: child for child in folder.iterdir() if child.is_dir()} if folder.is_dir() else {}
-    inventory = Inventory("release", sources=sources)
+    inventory = Inventory("release", sources=sources, synthetic=(root / MARKER).is_file())
     origin: dict[str, Place] = {}
     for source in sources:
         relations = RelationsFile(source)
@@ -246,7 +249,7 @@ def read_processed(root: Place, wanted: frozenset[str]) -> Inventory:
         root: The folder that holds the takes' folders.
         wanted: Uids of the takes to list; empty lists all.
     """
-    inventory = Inventory("processed")
+    inventory = Inventory("processed", synthetic=(root / MARKER).is_file())
     for folder in in_order(root.iterdir()):
         source = folder / processed.ANNOTATION_FILE
         cameras: dict[str, Camera] = {}
@@ -300,7 +303,7 @@ def read_processed_by_relations(root: Place, annotations: Place, wanted: frozens
     """
     relations = RelationsFile(annotations)
     on_disk = {child.name: child for child in root.iterdir() if child.is_dir()}
-    inventory = Inventory("processed", sources=[annotations])
+    inventory = Inventory("processed", sources=[annotations], synthetic=(root / MARKER).is_file())
     for uid in [*relations.heads, *relations.unreadable]:
         head = relations.heads.get(uid, TakeHead())
         name = head.take_name or uid

@@ -67,6 +67,7 @@ class TakeSet:
         annotations: The annotation files.
         missing: What annotations name and the disk does not hold.
         warnings: What the user should know, in words.
+        synthetic: Whether the takes are known to be drawn (`lmeec synth`).
 
     Example:
         >>> for take in find_takes("egoexo4d"):
@@ -80,6 +81,7 @@ class TakeSet:
     annotations: tuple[Place, ...]
     missing: Missing
     warnings: tuple[str, ...]
+    synthetic: bool
     _found: tuple[FoundTake, ...] = field(repr=False)
 
     def __len__(self) -> int:
@@ -151,6 +153,7 @@ def find_takes(
         annotations=tuple(inventory.sources),
         missing=Missing(tuple(inventory.missing), tuple(missing_cameras)),
         warnings=tuple(_warnings(inventory, missing_cameras)),
+        synthetic=inventory.synthetic,
         _found=tuple(sorted(inventory.takes, key=lambda take: (take.name, take.uid))),
     )
 

@@ -35,9 +35,15 @@ State = Literal["running", "stopped", "finished"]
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run has to do: all its takes and directions, also those done before."""
+    """What a run has to do.
+
+    Attributes:
+        jobs: all its takes and directions, also those done before.
+        cautions: what must be known before its results are used, in words.
+    """
 
     jobs: list[Job]
+    cautions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,14 +104,14 @@ class RunRecord:
                     self._beat(self._last)
             self._claim.release()
 
-    def plan(self, jobs: Sequence[Job]) -> None:
+    def plan(self, jobs: Sequence[Job], cautions: Sequence[str] = ()) -> None:
         """Say what the run is about.
 
         Raises:
             OutputError: it cannot be written.
         """
         with written_whole(self._directory / PLAN_FILE) as file:
-            file.write(msgspec.json.encode(Plan(list(jobs))))
+            file.write(msgspec.json.encode(Plan(list(jobs), tuple(cautions))))
 
     def check(self) -> None:
         """Make sure that the output is still this run's.

@@ -90,7 +90,7 @@ class Ledger:
         waiting = list(waiting)
         self._queue = JobQueue(waiting, workers)
         self._names = {job.key: job.label for job in jobs}
-        self._record.plan(jobs)
+        self._record.plan(jobs, self.run.cautions)
         self.progress.jobs = len(jobs)
         for job in waiting:
             self._left.setdefault(job.key, set()).update(_units(job))

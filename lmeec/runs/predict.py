@@ -57,6 +57,7 @@ def run_metadata(models: Mapping[Direction, ModelInfo], takes: TakeSet, config: 
             "pixels": config.pixels,
             "mask_size": config.mask_size,
             "objects": sorted(config.objects),
+            **({"synthetic": True} if takes.synthetic else {}),
             **({"reverse": True} if config.reverse else {}),
             **({} if config.refine == "none" else {"refine": config.refine}),
             **({} if config.calibration is None else {"calibration": config.calibration.digest}),

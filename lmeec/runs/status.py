@@ -12,7 +12,7 @@ from lmeec.files.locations import names_in
 from lmeec.runs.claim import find_owner, is_alive
 from lmeec.runs.heartbeat import Heartbeat, read_heartbeat, read_plan
 from lmeec.runs.jobs import remaining
-from lmeec.tables import Output, read_contents, read_part_infos
+from lmeec.tables import Output, read_contents, read_metadata, read_part_infos
 from lmeec.tables.failures import Failure, read_failures
 from lmeec.tables.parts import is_part, part_path
 
@@ -42,6 +42,7 @@ class RunStatus:
         remaining: takes and directions that are neither done nor set aside.
         heartbeat: what the driver said last.
         silent_s: seconds since then; None for a driver on another machine, whose clock may differ.
+        cautions: what must be known before the results are used, in words.
     """
 
     out: str
@@ -54,6 +55,7 @@ class RunStatus:
     remaining: tuple[str, ...]
     heartbeat: Heartbeat | None
     silent_s: float | None
+    cautions: tuple[str, ...]
 
 
 def read_status(out: Location | str, watching: Callable[[str], None] = lambda _text: None) -> RunStatus:
@@ -90,6 +92,7 @@ def read_status(out: Location | str, watching: Callable[[str], None] = lambda _t
         remaining=tuple(name for key, name in undone.items() if key not in failed),
         heartbeat=heartbeat,
         silent_s=time.time() - heartbeat.time if heartbeat and heartbeat.host == socket.gethostname() else None,
+        cautions=plan.cautions,
     )
 
 
@@ -133,4 +136,5 @@ def _of_table(output: Output) -> RunStatus:
         remaining=(),
         heartbeat=None,
         silent_s=None,
+        cautions=read_metadata(output.path).cautions,
     )

@@ -24,6 +24,7 @@ from lmeec.errors import ConfigError, OutputError
 from lmeec.files.whole import naming_the_file, written_whole
 from lmeec.masks import RunLengthMask
 from lmeec.synthetic.descriptions import MIN_VISIBLE_PIXELS, describe
+from lmeec.synthetic.marker import MARKER
 from lmeec.synthetic.render import Renderer
 from lmeec.synthetic.scene import Camera, Scene, SceneConfig
 from lmeec.synthetic.scene_builder import make_scene
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-MARKER = "synthetic.json"
 DOWNSCALED_SIDE = 448
 _MIN_SIZE, _MAX_SIZE = 64, 2160
 _NAMESPACE = uuid.UUID("5d1f7d0e-52c7-4f39-9d4a-0c6b58b0a6f2")

@@ -23,8 +23,31 @@ METADATA_KEY = b"lmeec"
 VERSION_KEY = b"lmeec.schema_version"
 CONTENTS_KEY = b"lmeec.contents"
 
+DRAWN_ALONE = "nano"
+"""The built-in model."""
+
 _DEEPEST = 20
 _READABLE_VERSIONS = ("1", str(SCHEMA_VERSION))
+
+
+def caution_of(models: Iterable[str], *, synthetic: bool) -> str | None:
+    """Say that a model is not for the takes that it predicts; None where it may be.
+
+    Args:
+        models: names of the models.
+        synthetic: whether the takes are known to be drawn.
+
+    Example:
+        >>> caution_of(["EgoExo_checkpoint"], synthetic=False)
+        >>> print(caution_of(["nano"], synthetic=False).partition(":")[0])
+        nano was trained on drawn scenes alone and is no model for real video
+    """
+    if synthetic or DRAWN_ALONE not in models:
+        return None
+    return (
+        f"{DRAWN_ALONE} was trained on drawn scenes alone and is no model for real video: these masks and their scores "
+        "say nothing of what LM-EEC can do. (The takes are not known to be drawn: no synthetic.json lies beside them.)"
+    )
 
 
 @dataclass(frozen=True)
@@ -59,6 +82,12 @@ class RunMetadata:
     def fingerprint(self) -> str:
         """SHA-256 of all of it, hexadecimal."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What must be known before the results are used, in words."""
+        caution = caution_of(self.model.split(", "), synthetic=self.predict.get("synthetic") is True)
+        return () if caution is None else (caution,)
 
     @property
     def has_square_masks(self) -> bool:

@@ -177,7 +177,7 @@ def lines(path):
     [
         ("takes: takes", "taks: takes", "line 11: predict.taks: this key is not known"),
         ("retries: 2", "retries: many", "line 17: predict.retries: Input should be a valid integer"),
-        ("checkpoint: [nano]", "checkpoint: [[nano]]", "line 13: predict.checkpoint.0: Input should be a valid string"),
+        ("checkpoint: null", "checkpoint: [[nano]]", "line 13: predict.checkpoint.0: Input should be a valid string"),
         ("memory_policy: drop", "memory_policy: lru", "line 15: predict.memory_policy: Input should be 'drop'"),
         ("kind: overnight", "kind: fortnight", "line 8: kind: "),
         ("direction: both", "direction: [both", "this is not YAML"),
@@ -245,6 +245,7 @@ def test_slurm_script_runs_the_cluster_and_queues_again_when_time_is_up(tmp_path
         "LOG": str(tmp_path / "log"),
         "VENV": str(tmp_path),
         "TAKES": "/takes",
+        "CHECKPOINT": "/weights",
         "OUT": "/results.parquet",
         "SLURM_JOB_NODELIST": "n[1-2]",
         "SLURM_JOB_ID": "7",
@@ -254,7 +255,7 @@ def test_slurm_script_runs_the_cluster_and_queues_again_when_time_is_up(tmp_path
     log = (tmp_path / "log").read_text()
     assert "--head --node-ip-address=n1 --port=6379" in log
     assert "--nodelist=n2 ray start --block" in log
-    assert "lmeec predict /takes --out /results.parquet --checkpoint nano --ray-address n1:6379" in log
+    assert "lmeec predict /takes --out /results.parquet --checkpoint /weights --ray-address n1:6379" in log
     assert "scontrol requeue 7" in log
 
 

@@ -12,7 +12,7 @@ from lmeec.config import ExecutionConfig, MemoryConfig, PredictConfig
 from lmeec.runs.predict import run_metadata
 from lmeec.runs.worker import ModelInfo
 
-TAKES = SimpleNamespace(annotations=())
+TAKES = SimpleNamespace(annotations=(), synthetic=False)
 
 CHANGES = {
     "memory": MemoryConfig(policy="fifo"),
