@@ -82,7 +82,9 @@ def test_interrupt_finishes_the_takes_at_hand_and_leaves_no_process(arguments, t
 
 def test_workers_follow_a_take_from_its_end_as_one_process_does(arguments, tmp_path):
     one = [*arguments, "--take", "copy_000", "--reverse"]
-    assert lmeec(*one, "--workers", 2).status == 0
+    on_ray = start_lmeec(*one, "--workers", 2)
+    _, err = on_ray.communicate(timeout=120)
+    assert on_ray.returncode == 0, err
     other = tmp_path / "other.parquet"
     assert lmeec(*one[:3], other, *one[4:], "--workers", 0).status == 0
     rows = read_results(other)

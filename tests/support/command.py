@@ -19,7 +19,10 @@ class Done(NamedTuple):
 
 
 def lmeec(*arguments: object) -> Done:
-    """Run the command in this process."""
+    """Run the command in this process.
+
+    Not one that starts Ray: a process that has joined a cluster before gets no workers of any other afterwards.
+    """
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.object(sys, "argv", ["lmeec", *map(str, arguments)]),
