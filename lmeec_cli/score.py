@@ -144,6 +144,7 @@ def score(
     else:
         _show(results, tables)
     _note_what_is_missing(tables, decides)
+    _note_what_was_fitted_on(results, decides)
     note_earlier_versions(results)
     note_selections(results)
     if protocol == "paper":
@@ -218,6 +219,18 @@ def _note_what_is_missing(tables: Tables, calibration: Calibration | None) -> No
             echo(f"note: none of the {one.frames:,} frames of {direction} has visible ground truth", err=True)
         if calibration is not None and direction not in calibration.directions:
             echo(f"note: the calibration says nothing of {direction}: confidence > 0.5 decides there", err=True)
+
+
+def _note_what_was_fitted_on(results: Sequence[str], calibration: Calibration | None) -> None:
+    from lmeec.tables import read_metadata
+
+    for one in results:
+        if calibration is not None and calibration.fitted_on(read_metadata(one).annotation_digest):
+            echo(
+                f"note: the calibration was fitted on the ground truth of {one} itself, so its balanced accuracy is "
+                "better here than on other takes; `lmeec calibrate` shows what cross-validation leaves of it",
+                err=True,
+            )
 
 
 def _predicted_only(frames: FrameTable) -> FrameTable:

@@ -6,7 +6,7 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast, get_args
 
-from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def words_for_settings(app: typer.Typer, words: Sequence[str]) -> Callable[[str,
     """
     root = cast("Command", get_command(app))
     command = _command_of(root, words)
-    own = options(command)
+    own, arguments = options(command), _arguments(command)
     others: dict[str, TyperOption] = {}
     for one in commands(root):
         others |= options(one) | others
@@ -60,6 +60,8 @@ def words_for_settings(app: typer.Typer, words: Sequence[str]) -> Callable[[str,
     def say(name: str, value: str | None) -> str:
         if option := _found(own, name):
             return _as_flag(option, value)
+        if name in arguments:
+            return arguments[name]
         option = _found(others, name)
         if file is not None:
             return f"{_as_key((option and option.name) or name, value)} in {file}"
@@ -81,6 +83,12 @@ def options(command: Command) -> dict[str, TyperOption]:
     by_flag = {_flag(option).lstrip("-").replace("-", "_"): option for option in by_name.values()}
     declared = {mark.setting: by_name[name] for name, mark in _marks(command) if isinstance(mark, Sets)}
     return by_flag | by_name | declared
+
+
+def _arguments(command: Command) -> dict[str, str]:
+    """What help calls a command's arguments, by that in small letters."""
+    shown = [(one.metavar or one.name or "").strip("[]") for one in command.params if isinstance(one, TyperArgument)]
+    return {name.lower(): name.upper() for name in shown}
 
 
 def _command_of(root: Command, words: Sequence[str]) -> Command:

@@ -120,6 +120,7 @@ def _print_json(found: TakeSet, rows: Iterator[dict[str, Any]]) -> bool:
     listed = list(rows)
     document = {
         "layout": found.layout,
+        "synthetic": found.synthetic,
         "annotations": [str(path) for path in found.annotations],
         "takes": listed,
         "missing": {

@@ -72,6 +72,11 @@ class Calibration:
         """Directions whose confidence it replaces."""
         return frozenset(self.directions)
 
+    def fitted_on(self, annotation_digest: str) -> bool:
+        """Whether it was fitted on a table of these annotations, so that scores of theirs flatter it."""
+        run = self.made.get("run")
+        return isinstance(run, Mapping) and run.get("annotation_digest") == annotation_digest
+
     @property
     def needs_takes(self) -> bool:
         """Whether the confidence of a row depends on other rows, so that takes must be given whole."""

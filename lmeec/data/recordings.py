@@ -70,7 +70,9 @@ def takes_folder(root: Place) -> Place:
     """
     with naming_unreadable(root):
         if not is_folder(root):
-            raise DataError(f"{root}: there is no such folder; give the folder of the data set")
+            raise DataError(
+                f"{root}: there is no such folder; give the folder of the data set as `takes`", settings=["takes"]
+            )
         folder = release_takes_folder(root, None)
         if folder is None and is_processed(root):
             raise DataError(

@@ -126,7 +126,9 @@ def find_takes(
     annotations = None if annotations is None else place(annotations, cache)
     with naming_unreadable(root):
         if not is_folder(root):
-            raise DataError(f"{root}: there is no such folder; give the folder of the data set")
+            raise DataError(
+                f"{root}: there is no such folder; give the folder of the data set as `takes`", settings=["takes"]
+            )
     if annotations is not None:
         with naming_unreadable(annotations):
             if not annotations.is_file():

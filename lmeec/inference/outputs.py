@@ -114,12 +114,25 @@ def sized_masks(decoded: Decoded, sizes: Sequence[Size]) -> SizedMasks:
         decoded: B rows; mask logits are resized by bilinear interpolation, positive is the object.
         sizes: height and width for each of the B masks.
     """
-    logits = decoded.mask_logits[:, None]
+    logits = decoded.mask_logits
     groups = []
     for size, rows in _groups(sizes):
         some = logits if len(rows) == len(logits) else logits.index_select(0, index_on(logits.device, rows))
-        groups.append((rows, F.interpolate(some, size, mode="bilinear", align_corners=False)[:, 0] > 0))
+        groups.append((rows, masks_of(some, size)))
     return SizedMasks(sizes, groups)
+
+
+def masks_of(logits: Tensor, size: Size) -> Tensor:
+    """Masks of a size, which undoes that frames are squashed to a square.
+
+    Args:
+        logits: float [B, s, s].
+        size: height and width.
+
+    Returns:
+        Bool [B, height, width].
+    """
+    return F.interpolate(logits[:, None], size, mode="bilinear", align_corners=False)[:, 0] > 0
 
 
 def fetch_outputs(

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lmeec.config import MemoryConfig
 from lmeec.errors import ConfigError
+from lmeec.inference.outputs import masks_of
 from lmeec.inference.plan import PlannedTrack
 from lmeec.inference.tracker import Tracker
 from lmeec.model.transfer import Fetched, to_host
 
 if TYPE_CHECKING:
-    import numpy as np
+    from numpy.typing import NDArray
 
     from lmeec.model.lmeec import LMEEC, Decoded
 
@@ -28,7 +30,7 @@ class Track:
     """Predictions for T steps; s is a quarter of the model's image size, C its hidden size.
 
     Attributes:
-        mask_logits: float32 [T, s, s]; the object is where they are positive.
+        mask_logits: float32 [T, s, s], of frames squashed to a square; the object is where they are positive (`masks`).
         object_score: logit of "the object is visible", float32 [T].
         predicted_iou: the model's own estimate of the mask's IoU, float32 [T].
         object_pointer: float32 [T, C].
@@ -38,6 +40,29 @@ class Track:
     object_score: Tensor
     predicted_iou: Tensor
     object_pointer: Tensor
+
+    def masks(self, height: int, width: int) -> NDArray[np.bool_]:
+        """Where the object is, at the size of the target's frames or any other of their shape.
+
+        Logits are of frames squashed to a square; this undoes it as `lmeec predict` does.
+
+        Args:
+            height: of a mask.
+            width: of a mask.
+
+        Returns:
+            Bool [T, height, width].
+
+        Example:
+            >>> import torch
+            >>> track = Track(torch.ones(2, 4, 4), torch.ones(2), torch.ones(2), torch.ones(2, 8))
+            >>> track.masks(9, 16).shape
+            (2, 9, 16)
+        """
+        masks = np.empty((len(self.mask_logits), height, width), bool)
+        for step, logits in enumerate(self.mask_logits):  # by itself: in float32 a long clip would take four times more
+            masks[step] = masks_of(logits[None], (height, width))[0].numpy()
+        return masks
 
 
 def track(

@@ -45,6 +45,8 @@ def test_calibrate_then_score(results, tmp_path):
     assert scores["confidence"]["value"] == scores["released_rule"]["value"] == 0.5
     assert scores["calibrated"]["value"] > 0.9
     assert scores["gain"]["low"] > 0.3
+    on_itself = lmeec("score", results, "--calibration", out)
+    assert "note: the calibration was fitted on the ground truth of" in on_itself.err
     before, after = (
         json.loads(lmeec("score", results, "--json", *options).out)["directions"]["ego2exo"]["balanced_accuracy"]
         for options in ([], ["--calibration", out])

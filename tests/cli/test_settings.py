@@ -114,6 +114,13 @@ REFUSED = OutputError("r.parquet exists already: pass `overwrite=True` to replac
             "step 3: the loss is nan. The last saved state is kept. Begin anew with a lower learning rate (--lr) or "
             "--dtype float32, in another --out, with the weights of this one (--checkpoint OUT/last.safetensors)",
         ),
+        (DataError("give a folder as `takes`", settings=["takes"]), "takes nowhere", "give a folder as TAKES"),
+        (DataError("give a folder as `takes`", settings=["takes"]), "predict nowhere", "give a folder as TAKES"),
+        (
+            DataError("give a folder as `takes`", settings=["takes"]),
+            "recipe run overnight",
+            "give a folder as `takes` in the recipe",
+        ),
         # What no setting was declared of stays, as the name of a column here that is an option's too.
         (DataError("column `missing` says why"), "score r.parquet", "column `missing` says why"),
     ],
