@@ -459,6 +459,7 @@ def test_released_pixels_are_of_full_size_videos_and_another_run(tiny, takes, ou
         "pixels": "released",
         "mask_size": "evaluation",
         "objects": [],
+        "synthetic": True,
     }
     masks = read_results(out)["mask_rle"].to_pylist()
     shutil.rmtree(takes.videos(0) / "downscaled")
