@@ -40,7 +40,8 @@ def score(
         list[str] | None,
         typer.Option(
             metavar="GROUPING[,GROUPING...]",
-            help="Group by direction, scenario, object, size, length or camera (the target). Repeat for more tables; "
+            help="Group by direction, scenario, object, size, length, camera (the target), or a sign of quality in "
+            "bins: cycle_iou, predicted_iou or confidence (of two tables, the first's). Repeat for more tables; "
             "groupings joined by commas are crossed. Directions are never pooled.",
             show_default="direction",
         ),
@@ -92,6 +93,10 @@ def score(
 
         lmeec score results.parquet --by scenario --by camera,size
 
+    How good the masks are that came back as they were given, for a run of `lmeec predict --cycle`:
+
+        lmeec score results.parquet --by cycle_iou
+
     Take one number for a script:
 
         lmeec score results.parquet --json | jq .directions.ego2exo.iou
@@ -116,8 +121,10 @@ def score(
     crossings = list(dict.fromkeys(groupings(one.split(",")) for one in ["direction", *(by or [])]))
     decides = None if calibration is None else read_calibration(calibration)
     needed = {name for crossing in crossings for name in crossing}
+    # The second of two tables takes the groups of the first.
     frames = [
-        load_frames(one, needed, protocol=protocol, calibration=decides, numbers=len(results) > 1) for one in results
+        load_frames(one, by, protocol=protocol, calibration=decides, numbers=len(results) > 1)
+        for one, by in zip(results, (needed, ()), strict=False)
     ]
     lost = [one.lost_by_reason() for one in frames]
     if missing == "skip":

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lmeec.analysis.areas import mask_areas
 from lmeec.analysis.protocols import PAPER_COLUMNS, as_paper_counts, check_protocol
+from lmeec.analysis.risk import RANKED, SIGN_BINS, remedy_for, sign_bins
 from lmeec.errors import ConfigError, DataError
 from lmeec.files.reading import understanding
 from lmeec.metrics import METRICS
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmeec.analysis.calibration import Calibration
-    from lmeec.config import ScoreProtocol
+    from lmeec.config import FuseBy, ScoreProtocol
 
-Grouping = Literal["direction", "scenario", "object", "size", "length", "camera"]
+Grouping = Literal[
+    "direction", "scenario", "object", "size", "length", "camera", "cycle_iou", "predicted_iou", "confidence"
+]
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 
 _Number = TypeVar("_Number", bound=np.generic)
@@ -52,6 +55,7 @@ _EXTRA: dict[str, tuple[str, ...]] = {
     "scenario": ("scenario",),
     "size": ("gt_rle", "height", "width"),
     "length": ("frame",),
+    **{name: (name,) for name in RANKED},
 }
 
 
@@ -159,7 +163,7 @@ def load_frames(
     Raises:
         OutputError: the file is missing, damaged or not a results table.
         DataError: a column is missing or of another type, visible frames have no metrics, or the masks are of another
-            size than the protocol compares.
+            size than the protocol compares, or no row has the sign that is to be grouped by.
         ConfigError: a grouping or the protocol is unknown, or a calibration is given for the paper's protocol, which
             decides by area.
     """
@@ -173,7 +177,7 @@ def load_frames(
     wanted += calibration.columns if calibration else []
     wanted += PAPER_COLUMNS if protocol == "paper" else []
     columns = [name for name in SCHEMA.names if name in wanted]
-    reader = _Reader(columns, calibration)
+    reader = _Reader(columns, calibration, [name for name in RANKED if name in by])
     batches = _batches(results, columns)
     if calibration is not None and calibration.needs_takes:
         batches = (whole for _, _, rows in by_take(batches) for whole in rows.combine_chunks().to_batches())
@@ -185,7 +189,13 @@ def load_frames(
         with understanding(source, DataError, "a results table", "predict again"):
             reader.add(as_paper_counts(batch) if protocol == "paper" else batch)
     with understanding(source, DataError, "a results table", "predict again"):
-        return reader.finish(source, by)
+        frames = reader.finish(source, by)
+    for name in RANKED:
+        if name in by and len(frames) and (frames.by[name].codes == len(SIGN_BINS) - 1).all():
+            raise DataError(
+                f"{source} has no value in the column {name} to group by: {remedy_for(name)}", settings=["by", "cycle"]
+            )
+    return frames
 
 
 def check_groupings(by: Iterable[str]) -> tuple[Grouping, ...]:
@@ -240,7 +250,7 @@ class _Encoder:
 class _Reader:
     """Gathers batches; keeps a few numbers of each row, no masks."""
 
-    def __init__(self, columns: Sequence[str], calibration: Calibration | None) -> None:
+    def __init__(self, columns: Sequence[str], calibration: Calibration | None, signs: Sequence[FuseBy]) -> None:
         self._columns = columns
         self._calibration = calibration
         names = [*_TRACK, *(["scenario"] if "scenario" in columns else [])]
@@ -251,6 +261,7 @@ class _Reader:
         self._predicted: list[NDArray[np.bool_]] = []
         self._metrics: list[NDArray[np.float64]] = []
         self._size: list[NDArray[np.int32]] = []
+        self._bins: dict[FuseBy, list[NDArray[np.int32]]] = {name: [] for name in signs}
 
     def add(self, batch: pa.RecordBatch) -> None:
         for name, encoder in self._labels.items():
@@ -264,19 +275,19 @@ class _Reader:
         if np.isnan(metrics[:, visible]).any():
             raise DataError("the table has frames with visible ground truth but without metrics: predict again")
         self._metrics.append(np.where(visible, metrics, np.nan))
-        self._predicted.append(self._is_predicted(batch))
+        confidence = np.asarray(batch["confidence"])
+        if self._calibration is not None:
+            confidence = self._calibration.confidence(batch)
+        self._predicted.append(confidence > 0.5)
+        for sign, bins in self._bins.items():
+            values = confidence if sign == "confidence" else np.asarray(pc.fill_null(batch[sign], np.nan))
+            bins.append(sign_bins(np.where(self._missing[-1] < 0, values, np.nan)))
         if "frame" in self._columns:
             if batch["frame"].null_count or (batch.num_rows and pc.min(batch["frame"]).as_py() < 0):
                 raise DataError("the table has rows without a frame number from 0 on: predict again")
             self._frame.append(np.asarray(batch["frame"]))
         if "gt_rle" in self._columns:
             self._size.append(_size_codes(batch, visible))
-
-    def _is_predicted(self, batch: pa.RecordBatch) -> NDArray[np.bool_]:
-        confidence = np.asarray(batch["confidence"])
-        if self._calibration is not None:
-            confidence = self._calibration.confidence(batch)
-        return confidence > 0.5
 
     def finish(self, source: str, by: Sequence[Grouping]) -> FrameTable:
         labels = {name: encoder.finish() for name, encoder in self._labels.items()}
@@ -290,6 +301,8 @@ class _Reader:
             groupings["size"] = Labels(tuple(SIZE_BINS), _joined(self._size, np.int32))
         if "length" in by:
             groupings["length"] = _lengths(take, frame)
+        for sign, bins in self._bins.items():
+            groupings[sign] = Labels(SIGN_BINS, _joined(bins, np.int32))
         return FrameTable(
             source=source,
             take=take,

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lmeec.analysis.risk import RANKED
+from lmeec.analysis.risk import RANKED, remedy_for
 from lmeec.analysis.signs import signs_of
 from lmeec.config import FuseBy
 from lmeec.errors import ConfigError, DataError
@@ -167,8 +167,7 @@ def _decider(runs: Sequence[Location | str], names: Sequence[str], by: FuseBy | 
         if not without:
             return column
     raise ConfigError(
-        f"`by={by}` needs the column {by}, and run {show(without[0])} has no value in it"
-        + (": predict with `cycle`, or add it with `lmeec cycle`" if by == "cycle_iou" else ": choose another"),
+        f"`by={by}` needs the column {by}, and run {show(without[0])} has no value in it: {remedy_for(str(by))}",
         settings=["by", "cycle"],
     )
 

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 RANKED: tuple[FuseBy, ...] = ("cycle_iou", "predicted_iou", "confidence")
 """Signs in columns of the table, the best first."""
 
+SIGN_BINS = ("under 0.2", "0.2 to 0.4", "0.4 to 0.6", "0.6 to 0.8", "0.8 or more", "none")
+"""Bins of a sign, which holds its lower end; the last is of frames without a prediction, or without that sign."""
+
+_BIN_STARTS = (0.2, 0.4, 0.6, 0.8)
+
 BEST = "best possible"
 """The curve by the IoU itself."""
 
@@ -46,6 +51,25 @@ class RiskCoverage:
             return float("nan")
         kept = max(1, int(np.ceil(coverage * self.iou.size - 1e-9)))
         return float(self.iou[min(kept, self.iou.size) - 1])
+
+
+def sign_bins(values: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Places in `SIGN_BINS`.
+
+    Args:
+        values: float64 [frames] of a sign; NaN where there is none.
+
+    Example:
+        >>> [SIGN_BINS[place] for place in sign_bins(np.array([0.0, 0.2, 1.0, np.nan]))]
+        ['under 0.2', '0.2 to 0.4', '0.8 or more', 'none']
+    """
+    bins = np.searchsorted(_BIN_STARTS, values, side="right")
+    return np.where(np.isnan(values), len(SIGN_BINS) - 1, bins).astype(np.int32)
+
+
+def remedy_for(sign: str) -> str:
+    """How to come by a sign that a table lacks, for messages."""
+    return "predict with `cycle`, or add it with `lmeec cycle`" if sign == "cycle_iou" else "choose another"
 
 
 def risk_coverage(sign: NDArray[np.float64], iou: NDArray[np.float64]) -> RiskCoverage:

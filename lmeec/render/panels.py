@@ -153,6 +153,8 @@ def _verdict(prediction: PredictedFrame) -> str:
         words = [_WITHOUT_PREDICTION.get(prediction.missing, prediction.missing)]
     else:
         words = [f"conf. {prediction.confidence:.2f}"]
+        if prediction.cycle_iou is not None:
+            words.append(f"cycle {prediction.cycle_iou:.2f}")
     if prediction.iou is not None:
         words.append(f"IoU {prediction.iou:.2f}")
     elif prediction.gt_state == "absent":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lmeec.files.locations import Location
 
 _TRACK = ("object", "query_cam", "target_cam")
-_FRAME = ("frame", "height", "width", "mask_rle", "confidence", "gt_state", "gt_rle", "iou", "missing")
+_FRAME = ("frame", "height", "width", "mask_rle", "confidence", "gt_state", "gt_rle", "iou", "missing", "cycle_iou")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class PredictedFrame:
         gt: ground truth mask where visible.
         iou: where visible.
         missing: why there is no prediction; None where there is one.
+        cycle_iou: of the round trip with the query mask; None where none was made.
     """
 
     frame: int
@@ -45,6 +46,7 @@ class PredictedFrame:
     gt: RunLengthMask | None
     iou: float | None
     missing: str | None = None
+    cycle_iou: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def scan_tracks(results: Location | str, keep: pc.Expression | None = None) -> I
         tracks: dict[tuple[str, ...], PredictedTrack] = {}
         names = zip(*(rows[name].to_pylist() for name in _TRACK), strict=True)
         values = zip(*(rows[name].to_pylist() for name in _FRAME), strict=True)
-        for key, (frame, height, width, counts, confidence, state, truth, iou, missing) in zip(
+        for key, (frame, height, width, counts, confidence, state, truth, iou, missing, back) in zip(
             names, values, strict=True
         ):
             name, query, target = key
@@ -144,5 +146,6 @@ def scan_tracks(results: Location | str, keep: pc.Expression | None = None) -> I
                 gt=None if truth is None or state != "visible" else RunLengthMask(height, width, truth),
                 iou=iou,
                 missing=missing,
+                cycle_iou=back,
             )
         yield list(tracks.values())

@@ -106,20 +106,20 @@ def iou_over_time(series: Series) -> str:
         return _svg(figure)
 
 
-def reliability(curves: Mapping[str, Reliability]) -> str:
-    """How often the object is visible, against confidence; the diagonal is perfect."""
+def reliability(curves: Mapping[str, Reliability], said: str, found: str) -> str:
+    """What is found, against what a sign says; the diagonal is perfect."""
     with _figure(3.6) as (figure, axes):
         axes.plot([0, 1], [0, 1], color=_INK, linewidth=1, linestyle=":", label="perfect")
         for name, curve in curves.items():
             colour, marker, line = _style(name)
             known = curve.frames > 0
             sizes = 15 + 85 * np.sqrt(curve.frames[known] / curve.frames.max())
-            axes.plot(curve.confidence[known], curve.visible[known], line, color=colour)
-            axes.scatter(curve.confidence[known], curve.visible[known], sizes, colour, marker=marker, label=name)
+            axes.plot(curve.said[known], curve.found[known], line, color=colour)
+            axes.scatter(curve.said[known], curve.found[known], sizes, colour, marker=marker, label=name)
         axes.set_xlim(0, 1)
         axes.set_ylim(-0.03, 1.03)
-        axes.set_xlabel("confidence")
-        axes.set_ylabel("share of frames with the object visible")
+        axes.set_xlabel(said)
+        axes.set_ylabel(found)
         _legend(axes)
         return _svg(figure)
 
@@ -129,7 +129,7 @@ def risk_coverage(curves: Mapping[str, RiskCoverage]) -> str:
     with _figure(3.4) as (figure, axes):
         for name, curve in curves.items():
             colour, line = _SIGNS.get(name, (_INK, ":"))
-            axes.plot(100 * _SHARES, [curve.at(share) for share in _SHARES], line, color=colour, label=_words(name))
+            axes.plot(100 * _SHARES, [curve.at(share) for share in _SHARES], line, color=colour, label=words_for(name))
         axes.set_xlim(0, 100)
         axes.set_ylim(0, 1)
         axes.set_xlabel("masks that are kept, %")
@@ -138,7 +138,8 @@ def risk_coverage(curves: Mapping[str, RiskCoverage]) -> str:
         return _svg(figure)
 
 
-def _words(sign: str) -> str:
+def words_for(sign: str) -> str:
+    """A sign's column as people say it."""
     return sign.replace("_", " ").replace("iou", "IoU")
 
 

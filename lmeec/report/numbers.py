@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lmeec.files.locations import Location
 
 _TIME_BINS = 8
-_CONFIDENCE_BINS = 10
+_SIGN_BINS = 10
 _MOST_LABELS = 20
 
 
@@ -50,19 +50,19 @@ Series = Mapping[str, Sequence[Point]]
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """How often the object is visible where the run is so confident, in bins of confidence.
+    """What becomes of frames where a sign says so much, in bins of the sign.
 
     Attributes:
-        confidence: float64 [bins], mean of the bin.
-        visible: float64 [bins], share of annotated frames with the object visible; NaN for an empty bin.
+        said: float64 [bins], mean of the sign; NaN for an empty bin.
+        found: float64 [bins], mean of what it should tell; NaN for an empty bin.
         frames: int64 [bins].
-        error: mean distance of the two, weighted by frames (expected calibration error); None without frames.
+        error: mean distance of the two, weighted by frames (expected calibration error).
     """
 
-    confidence: NDArray[np.float64]
-    visible: NDArray[np.float64]
+    said: NDArray[np.float64]
+    found: NDArray[np.float64]
     frames: NDArray[np.int64]
-    error: float | None
+    error: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,8 @@ class Numbers:
         by_length: IoU by the length of the take.
         by_scenario: IoU by scenario.
         by_time: IoU along the take; positions are seconds.
-        reliability: confidence against visibility, by direction.
+        reliability: confidence against the share of annotated frames with the object visible, by direction.
+        iou_told: cycle and predicted IoU against the IoU of visible frames, by sign and direction.
         ranking: tracks from best to worst.
         risk: IoU of the best masks by each sign, by direction; empty without ground truth.
     """
@@ -119,6 +120,7 @@ class Numbers:
     by_scenario: Series
     by_time: Series
     reliability: Mapping[str, Reliability]
+    iou_told: Mapping[str, Mapping[str, Reliability]]
     ranking: Sequence[TrackScore]
     risk: Mapping[str, Mapping[str, RiskCoverage]]
 
@@ -130,9 +132,8 @@ def collect(results: Location | str) -> Numbers:
         OutputError: the table cannot be read.
     """
     frames = load_frames(results, ["scenario", "size", "length"], numbers=True)
-    confidence = np.concatenate(
-        [np.asarray(batch["confidence"]) for batch in scan_results(results, ["confidence"])] or [np.zeros(0)]
-    )
+    signs = _signs(results)
+    told = {name: dict(_iou_told(frames, signs[name])) for name in ("cycle_iou", "predicted_iou")}
     annotated = frames.state != UNANNOTATED
     scored = bool(annotated.any())
     return Numbers(
@@ -146,9 +147,10 @@ def collect(results: Location | str) -> Numbers:
         by_length=_series(frames, "length"),
         by_scenario=_series(frames, "scenario"),
         by_time=_by_time(frames, _frame_rates(results, frames.take.names)),
-        reliability=dict(_reliabilities(frames, confidence)),
-        ranking=_ranking(frames, confidence, scored),
-        risk=dict(_risks(results, frames)),
+        reliability=dict(_reliabilities(frames, signs["confidence"])),
+        iou_told={name: curves for name, curves in told.items() if curves},
+        ranking=_ranking(frames, signs["confidence"], scored),
+        risk=dict(_risks(frames, signs)),
     )
 
 
@@ -223,35 +225,48 @@ def _ious(frames: FrameTable, by: str) -> Iterator[tuple[dict[str, str], Estimat
             yield cells.group, iou, int(cells.sums[:, 0].sum())
 
 
-def _reliabilities(frames: FrameTable, confidence: NDArray[np.float64]) -> Iterator[tuple[str, Reliability]]:
-    direction = frames.by["direction"]
-    for code, name in enumerate(direction.names):
-        # A frame without a prediction has no confidence to be judged.
-        rows = (direction.codes == code) & np.isin(frames.state, (VISIBLE, ABSENT)) & (frames.missing.codes < 0)
-        if not rows.any():
-            continue
-        bins = np.minimum((confidence[rows] * _CONFIDENCE_BINS).astype(np.int64), _CONFIDENCE_BINS - 1)
-        count = np.bincount(bins, minlength=_CONFIDENCE_BINS)
-        mean = _ratio(np.bincount(bins, confidence[rows], _CONFIDENCE_BINS), count)
-        share = _ratio(np.bincount(bins, frames.state[rows] == VISIBLE, _CONFIDENCE_BINS), count)
-        error = float(np.nansum(np.abs(mean - share) * count) / count.sum())
-        yield name, Reliability(mean, share, count, error)
-
-
-def _risks(results: Location | str, frames: FrameTable) -> Iterator[tuple[str, dict[str, RiskCoverage]]]:
-    """Curves over visible frames with a prediction."""
+def _signs(results: Location | str) -> dict[str, NDArray[np.float64]]:
+    """Signs of quality of every row, float64 [rows] each; NaN where a row has none."""
     batches = [
         np.stack([np.asarray(pc.fill_null(batch[name].cast("float64"), np.nan)) for name in RANKED])
         for batch in scan_results(results, RANKED)
     ]
     signs = np.concatenate(batches, axis=1) if batches else np.zeros((len(RANKED), 0))
+    return dict(zip(RANKED, signs, strict=True))
+
+
+def _by_direction(frames: FrameTable, rows: NDArray[np.bool_]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Those of some rows that have a prediction, in each direction that has some: without one there is no sign."""
     direction = frames.by["direction"]
-    seen = (frames.state == VISIBLE) & (frames.missing.codes < 0)
     for code, name in enumerate(direction.names):
-        rows = seen & (direction.codes == code)
-        if rows.any():
-            by_sign = dict(zip(RANKED, signs[:, rows], strict=True))
-            yield name, curves_of(by_sign, frames.metrics[0, rows])
+        of_it = rows & (frames.missing.codes < 0) & (direction.codes == code)
+        if of_it.any():
+            yield name, of_it
+
+
+def _reliabilities(frames: FrameTable, confidence: NDArray[np.float64]) -> Iterator[tuple[str, Reliability]]:
+    for name, rows in _by_direction(frames, np.isin(frames.state, (VISIBLE, ABSENT))):
+        yield name, _reliability(confidence[rows], frames.state[rows] == VISIBLE)
+
+
+def _iou_told(frames: FrameTable, sign: NDArray[np.float64]) -> Iterator[tuple[str, Reliability]]:
+    for name, rows in _by_direction(frames, (frames.state == VISIBLE) & ~np.isnan(sign)):
+        yield name, _reliability(sign[rows], frames.metrics[0, rows])
+
+
+def _reliability(said: NDArray[np.float64], truth: NDArray[Any]) -> Reliability:
+    bins = np.clip((said * _SIGN_BINS).astype(np.int64), 0, _SIGN_BINS - 1)
+    count = np.bincount(bins, minlength=_SIGN_BINS)
+    mean, found = (_ratio(np.bincount(bins, values, _SIGN_BINS), count) for values in (said, truth))
+    return Reliability(mean, found, count, float(np.nansum(np.abs(mean - found) * count) / count.sum()))
+
+
+def _risks(
+    frames: FrameTable, signs: Mapping[str, NDArray[np.float64]]
+) -> Iterator[tuple[str, dict[str, RiskCoverage]]]:
+    """Curves over visible frames with a prediction."""
+    for name, rows in _by_direction(frames, frames.state == VISIBLE):
+        yield name, curves_of({sign: values[rows] for sign, values in signs.items()}, frames.metrics[0, rows])
 
 
 def _ranking(frames: FrameTable, confidence: NDArray[np.float64], scored: bool) -> list[TrackScore]:

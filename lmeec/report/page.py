@@ -69,13 +69,19 @@ def write_report(
 
 def _page(source: str, run: RunMetadata, numbers: Numbers, strips: list[Filmstrip], with_takes: bool) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"estimate": _estimate, "interval": _interval, "certainty": _certainty}
+    environment.filters |= {
+        "estimate": _estimate,
+        "interval": _interval,
+        "certainty": _certainty,
+        "sign": charts.words_for,
+    }
     template = environment.from_string(resources.files("lmeec.report").joinpath("report.html").read_text("utf-8"))
     return template.render(
         source=source,
         run=dict(_flat(asdict(run))),
         run_metadata=run,
         risks=dict(_risk_charts(numbers)),
+        ious=dict(_iou_charts(numbers)),
         shares=_SHARES,
         numbers=numbers,
         metrics=ALL_METRICS,
@@ -98,7 +104,17 @@ def _charts(numbers: Numbers) -> Iterator[tuple[str, Markup]]:
     if numbers.by_time:
         yield "by_time", Markup(charts.iou_over_time(numbers.by_time))
     if numbers.reliability:
-        yield "reliability", Markup(charts.reliability(numbers.reliability))
+        yield (
+            "reliability",
+            Markup(charts.reliability(numbers.reliability, "confidence", "share of frames with the object visible")),
+        )
+
+
+def _iou_charts(numbers: Numbers) -> Iterator[tuple[str, Markup]]:
+    from markupsafe import Markup
+
+    for sign, curves in numbers.iou_told.items():
+        yield sign, Markup(charts.reliability(curves, charts.words_for(sign), "mean IoU"))
 
 
 def _risk_charts(numbers: Numbers) -> Iterator[tuple[str, Markup]]:

@@ -13,6 +13,7 @@ from lmeec.errors import ConfigError, DataError
 from lmeec.masks import RunLengthMask
 from lmeec.metrics import iou
 from lmeec.tables import rows_to_batch
+from tests.support.drawn_runs import drawn_run
 from tests.support.rows import row, square
 
 
@@ -137,3 +138,28 @@ def test_unknown_groupings_are_named():
 
 def test_by_size_without_a_visible_frame_there_is_no_group():
     assert scores([row(0, gt_state="absent")], ["size"]) == []
+
+
+@pytest.mark.parametrize("sign", ["cycle_iou", "predicted_iou", "confidence"])
+def test_signs_are_grouped_in_bins_that_hold_their_lower_end(sign):
+    rows = drawn_run(0)
+    groups = by_label(rows, sign, resamples=0)
+    expected: dict[str, list[float]] = {}
+    for one in rows_to_batch(rows).to_pylist():
+        value = None if one["missing"] else one[sign]
+        ends = {"under 0.2": 0.2, "0.2 to 0.4": 0.4, "0.4 to 0.6": 0.6, "0.6 to 0.8": 0.8, "0.8 or more": 2}
+        name = "none" if value is None else next(name for name, end in ends.items() if value < end)
+        if one["direction"] == "exo2ego" and one["gt_state"] == "visible":
+            expected.setdefault(name, []).append(one["iou"])  # 0 without a prediction
+    assert {name: one.visible for name, one in groups.items()} == {name: len(ious) for name, ious in expected.items()}
+    for name, ious in expected.items():
+        assert groups[name].iou.value == pytest.approx(np.mean(ious))
+    assert groups["none"].missing > 0
+    edges = [row(0, predicted_iou=value) for value in (0.2, 0.8, 1.0)]
+    frames = load_frames(pa.Table.from_batches([rows_to_batch(edges)]), ["predicted_iou"])
+    assert frames.by["predicted_iou"].codes.tolist() == [1, 4, 4]
+
+
+def test_a_sign_that_no_row_has_is_no_grouping():
+    with pytest.raises(DataError, match=r"no value in the column cycle_iou.*lmeec cycle"):
+        scores(drawn_run(0, cycle=False), ["cycle_iou"])

@@ -6,12 +6,15 @@ import re
 
 import av
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from lmeec.data.takes import find_takes
 from lmeec.errors import DataError, OutputError
-from lmeec.render import render
+from lmeec.render import panels, render
 from lmeec.render.mosaic import Mosaic
 from lmeec.render.text import shortened, text_width
 from lmeec.render.tracks import Selection
@@ -171,3 +174,19 @@ def test_long_names_are_cut_to_fit():
     assert cut.endswith("17")
     assert "…" in cut
     assert shortened("bad\x1b[31m", 20, 500) == "bad\\x1b[31m"
+
+
+def test_captions_say_how_much_came_back_where_the_table_has_it(results, rendered_takes, tmp_path, monkeypatch):
+    table, written = pq.read_table(results), []
+    column = table.schema.get_field_index("cycle_iou")
+    trips = pa.array([0.05 if one else None for one in pc.is_null(table["missing"]).to_pylist()], pa.float32())
+    pq.write_table(table.set_column(column, table.schema.field(column), trips), tmp_path / "trips.parquet")
+    monkeypatch.setattr(panels, "write", lambda picture, at, text, *style: written.append(text))
+    for path in (tmp_path / "trips.parquet", results):
+        chosen, folder = one_object(rendered_takes), tmp_path / path.stem
+        assert not render(path, find_takes(rendered_takes.root), folder, selection=chosen, stills=1).failures
+    said = [text for text in written if "conf." in text]
+    half = len(said) // 2
+    assert all(re.match(r"conf\. \d\.\d\d · cycle 0\.05 · ", text) for text in said[:half])
+    assert half
+    assert not any("cycle" in text for text in said[half:])

@@ -61,7 +61,7 @@ def test_browser_shows_everything_and_runs_nothing_of_the_names(page, tmp_path):
     assert elements.text.count(EVIL) >= 2
     assert "script" not in {tag for tag, _ in elements.found}
     assert not any(name.startswith("on") for _, attributes in elements.found for name in attributes)
-    assert elements.count("svg") == 7
+    assert elements.count("svg") == 8
     assert elements.count("img") == 6
     for tag, attributes in elements.found:  # it works offline
         for name in ("src", "href", "xlink:href"):
@@ -141,8 +141,8 @@ def test_reliability_counts_annotated_frames_by_confidence(tmp_path):
     rows += [row(frame, object_score=4.0) for frame in range(4, 9)]
     curve = collect(write_results(tmp_path / "results.parquet", rows)).reliability["ego2exo"]
     assert curve.frames.tolist() == [4, *[0] * 9]
-    assert curve.visible[0] == 0.25
-    assert curve.confidence[0] == pytest.approx(0.0474, abs=1e-4)
+    assert curve.found[0] == 0.25
+    assert curve.said[0] == pytest.approx(0.0474, abs=1e-4)
     assert curve.error == pytest.approx(0.25 - 0.0474, abs=1e-4)
 
 
@@ -200,6 +200,7 @@ def test_it_shows_what_signs_are_worth_and_says_what_a_selection_is(tmp_path):
     assert done.status == 0, done.err
     text = " ".join(Elements((tmp_path / "report.html").read_text()).text.split())
     assert f"This table is a selection (area > 50) from {len(drawn_run(0))} rows" in text
+    assert "IoU by cycle IoU" in text
     rows = read_results(tmp_path / "kept.parquet").to_pylist()
     for direction in ("ego2exo", "exo2ego"):
         seen = [row for row in rows if row["direction"] == direction and row["gt_state"] == "visible"]
@@ -215,3 +216,30 @@ def test_it_shows_what_signs_are_worth_and_says_what_a_selection_is(tmp_path):
             assert shown, (direction, sign)
             assert float(shown[3]) == pytest.approx(half, abs=0.006)
             assert f"{naive.aurc(signs, ious):.3f}" in text
+
+
+def test_iou_by_sign_is_that_of_visible_frames_in_its_bins(tmp_path):
+    results = write_results(tmp_path / "r.parquet", drawn_run(0, takes=1))
+    told = collect(results).iou_told
+    assert list(told) == ["cycle_iou", "predicted_iou"]
+    rows = read_results(results).to_pylist()
+    for sign, curves in told.items():
+        for direction, curve in curves.items():
+            distance = 0.0
+            for place in range(10):
+                low, high = place / 10, (place + 1) / 10 if place < 9 else 2
+                seen = [
+                    row
+                    for row in rows
+                    if row["direction"] == direction
+                    and (row["missing"], row["gt_state"]) == (None, "visible")
+                    and low <= row[sign] < high
+                ]
+                assert curve.frames[place] == len(seen)
+                if seen:
+                    said, found = (sum(row[name] for row in seen) / len(seen) for name in (sign, "iou"))
+                    assert (curve.said[place], curve.found[place]) == pytest.approx((said, found))
+                    distance += abs(said - found) * len(seen)
+            assert curve.error == pytest.approx(distance / curve.frames.sum())
+    without = write_results(tmp_path / "w.parquet", drawn_run(0, takes=1, cycle=False))
+    assert list(collect(without).iou_told) == ["predicted_iou"]
