@@ -28,7 +28,7 @@ Direction = Literal["ego2exo", "exo2ego"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Pixels = Literal["fast", "released"]
-MaskSize = Literal["evaluation", "square"]
+MaskSize = Literal["evaluation", "square", "source"]
 Refine = Literal["none", "colours"]
 Video = Literal["auto", "full", "448"]
 """Which files of a camera's video to read: `auto` prefers those of downscaled/448 where they are."""
@@ -360,7 +360,8 @@ class PredictConfig:
             `released` takes them through the released code's chain (`lmeec.video.pixels`), which needs videos of full
             size. Frames in JPEG files are resized as the released code does it in any case.
         mask_size: size of the masks in the results: `evaluation` is the benchmark's (`lmeec.masks.evaluation_size`);
-            `square` is 480x480 whatever the frame's shape, which the paper's own protocol compares.
+            `square` is 480x480 whatever the frame's shape, which the paper's own protocol compares; `source` is that of
+            the target's own frames, as the annotations have it, and metrics are still those at the evaluation size.
         reverse: follow tracks from a take's last frame to its first, so that memory comes from later frames.
         refine: `none` leaves masks as the network draws them; `colours` draws their edges again by the colours of the
             frame (`lmeec.inference.refine`). Memory, scores, confidence and the round trip are those of the network's

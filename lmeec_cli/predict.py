@@ -71,8 +71,9 @@ def predict(
     mask_size: Annotated[
         MaskSize,
         typer.Option(
-            help="Size of the masks in the results: the benchmark's (longer side 480, aspect kept), or 480x480 "
-            "whatever the frame's shape, for `lmeec score --protocol paper`."
+            help="Size of the masks in the results: the benchmark's (longer side 480, aspect kept), that of the "
+            "target's own frames (source; scored at the benchmark's), or 480x480 whatever the frame's shape, for "
+            "`lmeec score --protocol paper` (square)."
         ),
     ] = "evaluation",
     refine: Annotated[

@@ -102,7 +102,7 @@ def check_protocol(results: pa.Table | Path | str, protocol: ScoreProtocol) -> N
 
 _NOT_SQUARE = (
     "the paper's protocol compares masks at 480x480, to which logits are resized before the threshold, and this table "
-    'has masks of the benchmark\'s size: predict with `mask_size="square"`'
+    'has masks in the shape of the frames: predict with `mask_size="square"`'
 )
 
 

@@ -126,15 +126,18 @@ class EvaluationSizes:
         self._own = {key: track.size for key, track in tracks.items() if track.size is not None}
         self._cameras = dict(frames or {}) | {camera: size for (_, camera), size in reversed(self._own.items())}
 
+    def source_of(self, name: str, camera: str, *, is_ego: bool) -> tuple[int, int]:
+        """Height and width of the frames that an object's masks in a camera are drawn on."""
+        return self._own.get((name, camera)) or self._cameras.get(camera) or _USUAL_SIZES[is_ego]
+
     def of(self, name: str, camera: str, *, is_ego: bool) -> tuple[int, int]:
-        """Height and width for an object in a camera.
+        """Height and width at which masks of an object in a camera are compared.
 
         Raises:
             DataError: its masks are declared with a side that is not positive; the message names the annotations.
         """
-        known = self._own.get((name, camera)) or self._cameras.get(camera)
         try:
-            return evaluation_size(*(known or _USUAL_SIZES[is_ego]))
+            return evaluation_size(*self.source_of(name, camera, is_ego=is_ego))
         except DataError as error:
             place = f"object {in_short(name, _LONGEST_NAME)}, camera {in_short(camera, _LONGEST_NAME)}"
             raise DataError(f"{self._source}: {place}: {in_short(str(error))}; download it again") from error
@@ -153,24 +156,39 @@ class TargetTruth:
         self, take: Take, frames: Mapping[str, tuple[int, int]] | None = None, mask_size: MaskSize = "evaluation"
     ) -> None:
         self._take = take
-        self._square = mask_size == "square"
+        self._mask_size = mask_size
         self._sizes = EvaluationSizes(take.tracks, frames)
 
     def size(self, name: str, camera: str) -> tuple[int, int]:
-        """Height and width of an object's masks in a camera in the results."""
-        if self._square:
+        """Height and width of an object's masks in a camera in the results.
+
+        Raises:
+            DataError: masks of the camera are declared with a side that is not positive.
+        """
+        compared = self.compared_size(name, camera)
+        if self._mask_size != "source":
+            return compared
+        return self._sizes.source_of(name, camera, is_ego=self._take.cameras[camera].is_ego)
+
+    def compared_size(self, name: str, camera: str) -> tuple[int, int]:
+        """Height and width at which masks of an object in a camera are compared, and taken back.
+
+        Raises:
+            DataError: as `size`.
+        """
+        if self._mask_size == "square":
             return SQUARE_SIZE
         return self._sizes.of(name, camera, is_ego=self._take.cameras[camera].is_ego)
 
     def given(self, name: str, camera: str, frame: int) -> RunLengthMask | None:
-        """The mask that an object has in a query camera's frame, at the size of the masks in the results.
+        """The mask that an object has in a query camera's frame, at the size at which masks are compared.
 
         Raises:
             DataError: the mask cannot be used.
         """
         masks = self._take.tracks.get((name, camera))
         mask = None if masks is None else masks.mask(frame)
-        return mask and resize_nearest(mask, self.size(name, camera))
+        return mask and resize_nearest(mask, self.compared_size(name, camera))
 
     def at(self, name: str, camera: str, frame: int) -> FrameTruth:
         """State of an object in a camera's frame, with its mask where it is visible.
@@ -182,6 +200,6 @@ class TargetTruth:
         """
         masks = self._take.tracks.get((name, camera))
         state, mask = frame_truth(masks, frame)
-        if self._square and masks is not None:
+        if self._mask_size == "square" and masks is not None:
             mask = masks.mask(frame)
         return FrameTruth(state, mask and resize_nearest(mask, self.size(name, camera)))

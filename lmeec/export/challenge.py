@@ -31,7 +31,7 @@ from lmeec.files.names import first_few, show
 from lmeec.files.reading import in_short
 from lmeec.files.whole import written_whole
 from lmeec.importing.truth import TruthFile
-from lmeec.masks import RunLengthMask
+from lmeec.masks import RunLengthMask, evaluation_size, resize_nearest
 from lmeec.tables.masks import predicted_mask
 from lmeec.tables.merge import check_free
 from lmeec.tables.read import read_metadata
@@ -219,7 +219,7 @@ def _masks(rows: pa.Table) -> _Masks:
     masks: _Masks = {}
     columns = (rows[name].to_pylist() for name in _COLUMNS)
     for name, query, target, frame, height, width, counts, confidence in zip(*columns, strict=True):
-        mask = predicted_mask(height, width, counts)
-        prediction = {"pred_mask": {"size": [height, width], "counts": mask.counts}, "confidence": confidence}
+        mask = resize_nearest(predicted_mask(height, width, counts), evaluation_size(height, width))
+        prediction = {"pred_mask": {"size": [mask.height, mask.width], "counts": mask.counts}, "confidence": confidence}
         masks.setdefault(name, {}).setdefault(f"{query}_{target}", {})[str(frame)] = prediction
     return masks

@@ -52,8 +52,8 @@ class DavisSummary:
 def export_davis(results: Sequence[Location | str], out: Path, *, overwrite: bool = False) -> DavisSummary:
     """Write results as folders `Annotations/TAKE/DIRECTION/QUERY/TARGET/OBJECT/FRAME.png`.
 
-    Pixels are 0 for the background and 1 for the object, at the evaluation size. A frame without a prediction is all
-    background, as it is scored.
+    Pixels are 0 for the background and 1 for the object, at the size of the table's masks. A frame without a prediction
+    is all background, as it is scored.
 
     Args:
         results: results tables.

@@ -48,7 +48,7 @@ class Outputs:
     """Predictions of B tracks at one frame, on the host.
 
     Attributes:
-        masks: bool [height, width] each, at the evaluation size.
+        masks: bool [height, width] each, at the size at which masks are compared.
         object_scores: logits of "the object is visible".
         predicted_iou: the model's own estimates.
         logits: of the masks as the network gives them, float32 [B, s, s]; None if they were not asked for.
@@ -105,6 +105,18 @@ class SizedMasks:
 
     sizes: Sequence[Size]
     groups: Sequence[tuple[list[int], Tensor]]
+
+
+def mask_at(logits: NDArray[np.float32], size: Size) -> NDArray[np.bool_]:
+    """Threshold one mask at a size, as `sized_masks` does those of a batch.
+
+    A large mask takes megabytes, and those of a batch that wait for their turn would take gigabytes.
+
+    Args:
+        logits: float32 [s, s], over the whole frame.
+        size: height and width of the result.
+    """
+    return masks_of(torch.from_numpy(logits)[None], size)[0].numpy()
 
 
 def sized_masks(decoded: Decoded, sizes: Sequence[Size]) -> SizedMasks:

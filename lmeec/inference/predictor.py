@@ -16,7 +16,15 @@ from lmeec.errors import CameraError, DataError
 from lmeec.files.names import show
 from lmeec.inference.batch_size import auto_batch
 from lmeec.inference.missing import missing_row
-from lmeec.inference.outputs import ComingOutputs, HostBuffers, Outputs, fetch_masks, fetch_outputs, sized_masks
+from lmeec.inference.outputs import (
+    ComingOutputs,
+    HostBuffers,
+    Outputs,
+    fetch_masks,
+    fetch_outputs,
+    mask_at,
+    sized_masks,
+)
 from lmeec.inference.pipeline import Profile, Stage, StageTimes
 from lmeec.inference.plan import TakePlan, camera_pairs, plan_take
 from lmeec.inference.refine import LONGER_SIDE, refined
@@ -322,7 +330,7 @@ class TakePredictor:
             return
         for instant in instants:
             for batch, decoded in tracker.step(list(instant.steps), instant.images, instant.masks):
-                outputs = fetch_outputs(decoded, self._target_sizes(batch), buffers, logits_too=self._refines)
+                outputs = fetch_outputs(decoded, self._target_sizes(batch), buffers, logits_too=self._draws)
                 yield _Prediction(instant.frame, instant.steps, [_Batch(batch, outputs)], instant.details)
 
     def _round_trips(
@@ -341,7 +349,7 @@ class TakePredictor:
             there, predicted = [], []
             for batch, decoded in tracker.advance(active, views, instant.masks):
                 masks = sized_masks(decoded, self._target_sizes(batch))
-                there.append(_Batch(batch, fetch_masks(decoded, masks, buffers, logits_too=self._refines)))
+                there.append(_Batch(batch, fetch_masks(decoded, masks, buffers, logits_too=self._draws)))
                 predicted.append((batch, masks))
             queries = predicted_queries(self._back, predicted)
             if queries and self._back is not self.model:
@@ -357,13 +365,18 @@ class TakePredictor:
     def _refines(self) -> bool:
         return self.config.refine != "none"
 
+    @property
+    def _draws(self) -> bool:
+        """Whether masks of the results are others than those that are compared and taken back."""
+        return self._refines or self.config.mask_size == "source"
+
     def _target_sizes(self, batch: list[int]) -> list[tuple[int, int]]:
         specs = [self.plan.tracks[i] for i in batch]
-        return [self._truth.size(spec.object, spec.target_camera) for spec in specs]
+        return [self._truth.compared_size(spec.object, spec.target_camera) for spec in specs]
 
     def _query_sizes(self, batch: list[int]) -> list[tuple[int, int]]:
         specs = [self.plan.tracks[i] for i in batch]
-        return [self._truth.size(spec.object, spec.query_camera) for spec in specs]
+        return [self._truth.compared_size(spec.object, spec.query_camera) for spec in specs]
 
     def _batch_tracks(self, model: LMEEC) -> int:
         if self.execution.batch_tracks != "auto":
@@ -376,7 +389,7 @@ class TakePredictor:
         rows = []
         for batch in prediction.there:
             outputs = batch.outputs.get()
-            masks = map(RunLengthMask.encode, self._refined(batch, outputs, prediction.details))
+            masks = map(RunLengthMask.encode, self._drawn(batch, outputs, prediction.details))
             values = zip(masks, outputs.object_scores, outputs.predicted_iou, strict=True)
             for i, (mask, score, iou) in zip(batch.tracks, values, strict=True):
                 back = None if trips is None else trips.get(i, EMPTY)
@@ -384,15 +397,18 @@ class TakePredictor:
             batch.outputs.release()
         return rows
 
-    def _refined(self, batch: _Batch, outputs: Outputs, details: Mapping[str, NDArray[np.uint8]]) -> list[Mask]:
-        """Masks with their edges drawn again, if that is wanted, or as they are where colours do not tell."""
+    def _drawn(self, batch: _Batch, outputs: Outputs, details: Mapping[str, NDArray[np.uint8]]) -> Iterator[Mask]:
+        """Masks of the results, one after the other; edges are drawn again, if that is wanted, where colours tell."""
         if outputs.logits is None:
-            return outputs.masks
-        found = []
+            yield from outputs.masks
+            return
         for i, mask, logits in zip(batch.tracks, outputs.masks, outputs.logits, strict=True):
-            again = refined(logits, details[self.plan.tracks[i].target_camera], (mask.shape[0], mask.shape[1]))
-            found.append(mask if again is None else again)
-        return found
+            track = self.plan.tracks[i]
+            size = self._truth.size(track.object, track.target_camera)
+            again = refined(logits, details[track.target_camera], size) if self._refines else None
+            if again is None:
+                again = mask if mask.shape == size else mask_at(logits, size)
+            yield again
 
     def _trips(self, frame: int, back: list[_Batch]) -> dict[int, Trip]:
         """What became of the predictions that are not empty, by track."""

@@ -14,6 +14,7 @@ from lmeec.errors import ConfigError
 from lmeec.inference.outputs import masks_of
 from lmeec.inference.plan import PlannedTrack
 from lmeec.inference.tracker import Tracker
+from lmeec.masks import RunLengthMask
 from lmeec.model.transfer import Fetched, to_host
 
 if TYPE_CHECKING:
@@ -53,12 +54,16 @@ class Track:
         Returns:
             Bool [T, height, width].
 
+        Raises:
+            DataError: a side is not positive, or the size absurd.
+
         Example:
             >>> import torch
             >>> track = Track(torch.ones(2, 4, 4), torch.ones(2), torch.ones(2), torch.ones(2, 8))
             >>> track.masks(9, 16).shape
             (2, 9, 16)
         """
+        RunLengthMask.empty(height, width)  # refuses such sizes
         masks = np.empty((len(self.mask_logits), height, width), bool)
         for step, logits in enumerate(self.mask_logits):  # by itself: in float32 a long clip would take four times more
             masks[step] = masks_of(logits[None], (height, width))[0].numpy()

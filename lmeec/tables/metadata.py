@@ -90,9 +90,14 @@ class RunMetadata:
         return () if caution is None else (caution,)
 
     @property
+    def mask_size(self) -> str:
+        """Which size its masks have, as in `PredictConfig`; imported ones have the benchmark's."""
+        return str(self.predict.get("mask_size", "evaluation"))
+
+    @property
     def has_square_masks(self) -> bool:
         """Whether masks are at 480x480 whatever the frame's shape, for the paper's protocol."""
-        return self.predict.get("mask_size") == "square"
+        return self.mask_size == "square"
 
     @property
     def selection(self) -> str | None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from lmeec.config import Direction
 from lmeec.data.truth import State
 from lmeec.errors import DataError
-from lmeec.masks import RunLengthMask
+from lmeec.masks import RunLengthMask, evaluation_size, resize_nearest
 from lmeec.metrics import FrameMetrics, frame_metrics
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ SCHEMA = pa.schema(
         _column("step", pa.int32(), "step of the track, from 0; null without a prediction", nullable=True),
         _column("target_frame", pa.int32(), "frame number in the target's own video, if it has one", nullable=True),
         _column("missing", pa.string(), "null for a prediction; else why there is none", nullable=True),
-        _column("height", pa.int32(), "rows of the masks (evaluation size)"),
-        _column("width", pa.int32(), "columns of the masks (evaluation size)"),
+        _column("height", pa.int32(), "rows of the masks"),
+        _column("width", pa.int32(), "columns of the masks"),
         _column("mask_rle", pa.string(), "predicted mask, COCO compressed run lengths", nullable=True),
         _column("area", pa.int32(), "pixels of the predicted mask", nullable=True),
         _column(
@@ -93,17 +93,17 @@ class ResultRow:
         direction: `ego2exo` or `exo2ego`.
         frame: frame number in the take's videos.
         step: step of the track; None without a prediction.
-        mask: predicted mask at the evaluation size; None without a prediction.
+        mask: predicted mask, at the evaluation size or that of the target's frames; None without a prediction.
         object_score: logit of the object being visible; None from methods that have none.
         predicted_iou: IoU as the model estimates it; None from methods that have none.
         gt_state: what the annotations say of this frame.
-        gt: mask of the annotations at the evaluation size; given where `gt_state` is `visible`. Where it is
+        gt: mask of the annotations at the same size; given where `gt_state` is `visible`. Where it is
             `unannotated`, a mask outside the annotated frames, which the paper's protocol alone counts.
         confidence: given exactly where a prediction has no object score, of which it is the sigmoid otherwise.
         target_frame: the target video's own frame number; differs from `frame` at another frame rate. None where there
             is no such frame.
         missing: why there is no prediction; None where there is one.
-        size: height and width of the masks at the evaluation size; given exactly where there is no prediction.
+        size: height and width that the mask would have; given exactly where there is no prediction.
         cycle_iou: IoU of the query mask with the mask that comes back, where the prediction was the query for the query
             view; 0 where the prediction is empty, None where nobody asked.
         cycle_score: logit of the object being visible on that way back; None also where the prediction is empty.
@@ -181,14 +181,18 @@ class ResultRow:
         return self.mask.height, self.mask.width
 
     def metrics(self) -> FrameMetrics | None:
-        """The metrics where the ground truth is visible; a missing prediction counts as an empty mask.
+        """The metrics where the ground truth is visible, of masks resized to the evaluation size if they have another.
+
+        A missing prediction counts as an empty mask.
 
         Raises:
             DataError: the counts of a mask are bad.
         """
         if self.gt is None or self.gt_state != "visible":
             return None
-        return frame_metrics(self.mask or RunLengthMask.empty(*self.mask_size), self.gt)
+        size = evaluation_size(*self.mask_size)
+        predicted = RunLengthMask.empty(*size) if self.mask is None else resize_nearest(self.mask, size)
+        return frame_metrics(predicted, resize_nearest(self.gt, size))
 
 
 def rows_to_batch(rows: Sequence[ResultRow]) -> pa.RecordBatch:

@@ -49,7 +49,7 @@ def check_same_data(runs: Sequence[Location | str]) -> list[RunMetadata]:
                 "`annotations`",
                 settings=["annotations"],
             )
-        if metadata.has_square_masks != found[0].has_square_masks:
+        if metadata.mask_size != found[0].mask_size:
             raise DataError(
                 f"{named(runs[0])} and {named(run)} have masks of different sizes: predict both with the same "
                 "`mask_size`",
