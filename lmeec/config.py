@@ -25,6 +25,12 @@ DEFAULT_POLICY: Policy = "drop"
 """Of prediction, and of what judges a training: what the released checkpoints are used with."""
 
 Direction = Literal["ego2exo", "exo2ego"]
+View = Literal["ego", "exo"]
+"""Whose eyes a camera has: those of the person that acts, or a bystander's."""
+VIEWS: dict[Direction, tuple[View, View]] = {"ego2exo": ("ego", "exo"), "exo2ego": ("exo", "ego")}
+"""The view of the query and that of the target in each direction."""
+GtState = Literal["visible", "absent", "unannotated"]
+"""What annotations say of a frame; `lmeec.data.truth` defines it."""
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Pixels = Literal["fast", "released"]

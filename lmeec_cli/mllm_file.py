@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator, with_config
 
 from lmeec.errors import ConfigError
+from lmeec.files.yaml import read_yaml, refusal
 from lmeec.mllm.config import (
     PRESETS,
     ConnectorConfig,
@@ -24,7 +25,6 @@ from lmeec.mllm.settings import TRAINING, LossConfig, MllmTrainConfig, StageConf
 from lmeec.mllm.synthetic.world import World
 from lmeec.mllm.training_data import QuestionSet, TrainingData
 from lmeec.training.settings import over
-from lmeec_cli.yaml_file import read_yaml, refusal
 
 for _part in (
     MllmConfig,

@@ -12,6 +12,7 @@ from ruamel.yaml.error import YAMLError
 
 from lmeec.config import DEFAULT_POLICY, ClipRule, Device, Duplicates, Pixels, Policy, Precision, Refine, Video
 from lmeec.errors import ConfigError
+from lmeec.files.yaml import read_yaml, refusal
 from lmeec.mllm.settings import STAGES, Stage
 from lmeec.mllm.training_data import QuestionSet
 from lmeec.mllm.variants import VariantName
@@ -19,7 +20,6 @@ from lmeec.training.config import TrainConfig
 from lmeec_cli.mllm_file import Exo2EgoSettings
 from lmeec_cli.options import CACHE_SIZE, LogFormat, WhichDirections, WhichFormats
 from lmeec_cli.train_file import Settings
-from lmeec_cli.yaml_file import read_yaml, refusal
 
 
 class _Strict(BaseModel):
@@ -213,4 +213,4 @@ def _override(document: Any, text: str) -> tuple[tuple[str, ...], str]:
         place[names[-1]] = YAML(typ="safe").load(value)
     except YAMLError as error:
         raise ConfigError(f"--set {text}: the value is not YAML: put it in quotes") from error
-    return names, text
+    return names, f"--set {text}"

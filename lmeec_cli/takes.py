@@ -97,7 +97,7 @@ def _describe_camera(take: Take, camera: Camera, check: bool) -> dict[str, Any]:
     tracks = [track for track in take.tracks.values() if track.camera == camera.name]
     row: dict[str, Any] = {
         "name": camera.name,
-        "view": "ego" if camera.is_ego else "exo",
+        "view": camera.view,
         "source": None if camera.source is None else str(camera.source),
         "objects": len(tracks),
         "annotated_frames": len({frame for track in tracks for frame in track.known_frames}),

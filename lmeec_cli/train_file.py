@@ -8,13 +8,13 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError, with_config
 
 from lmeec.errors import ConfigError
+from lmeec.files.yaml import read_yaml, refusal
 from lmeec.training.clips.augment import AugmentConfig
 from lmeec.training.clips.config import ClipConfig
 from lmeec.training.clips.synthetic import Phase, SyntheticConfig
 from lmeec.training.config import OptimiserConfig, PresenceConfig, ScratchConfig, TrainConfig, ValidationConfig
 from lmeec.training.losses import LossWeights
 from lmeec.training.settings import over_preset
-from lmeec_cli.yaml_file import read_yaml, refusal
 
 for _part in (
     TrainConfig,

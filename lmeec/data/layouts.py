@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 
 from lmeec.data import processed
+from lmeec.data.naming import EGO_RULE, view_by_name
 from lmeec.data.relations import RelationsFile, TakeHead
 from lmeec.data.take import DOWNSCALED, Camera, check_views
 from lmeec.data.tracks import MaskTrack
@@ -199,7 +200,7 @@ def read_release(folder: Place, annotations: Place | None, video: Video, wanted:
                         name,
                         head.scenario,
                         cameras,
-                        tuple(check_views(cameras)),
+                        tuple(check_views(cameras, EGO_RULE)),
                         partial(relations.tracks, uid),
                         partial(relations.digest, uid),
                     )
@@ -271,7 +272,7 @@ def read_processed(root: Place, wanted: frozenset[str]) -> Inventory:
         try:
             annotated = dict.fromkeys(camera for _, camera in processed.read_tracks(folder))
             cameras = _processed_cameras(folder, list(annotated))
-            problems = check_views(cameras)
+            problems = check_views(cameras, EGO_RULE)
         except OSError as error:
             problems = [_unreadable(folder, error)]
         except DataError as error:
@@ -321,7 +322,7 @@ def read_processed_by_relations(root: Place, annotations: Place, wanted: frozens
                 problem = _unreadable(on_disk[uid], error)
                 inventory.takes.append(FoundTake(uid, name, head.scenario, {}, (problem,), dict, str))
                 continue
-            problems = tuple(check_views(cameras))
+            problems = tuple(check_views(cameras, EGO_RULE))
             tracks, digest = partial(relations.tracks, uid), partial(relations.digest, uid)
             inventory.takes.append(FoundTake(uid, name, head.scenario, cameras, problems, tracks, digest))
     if not wanted:
@@ -400,5 +401,5 @@ def _processed_cameras(folder: Place, annotated: list[str]) -> dict[str, Camera]
 
 def _camera(name: str, source: Place | None, missing: str, rate: Fraction = USUAL_RATE) -> Camera:
     if source is not None:
-        return Camera(name, source, frame_rate=rate)
-    return Camera(name, None, path_component_problem(name) or missing, rate)
+        return Camera(name, view_by_name(name), source, frame_rate=rate)
+    return Camera(name, view_by_name(name), None, path_component_problem(name) or missing, rate)

@@ -15,8 +15,8 @@ from lmeec.data.layouts import (
     release_takes_folder,
     take_records,
 )
+from lmeec.data.naming import view_by_name
 from lmeec.data.relations import RelationsFile
-from lmeec.data.take import EGO_PREFIX
 from lmeec.errors import DataError
 from lmeec.files.names import path_component_problem
 from lmeec.files.places import Place, is_folder, naming_unreadable
@@ -52,12 +52,12 @@ class Recording:
     @property
     def ego(self) -> str | None:
         """The ego camera, the first by name if there are several; None if there is none."""
-        return next((camera for camera in self.videos if camera.startswith(EGO_PREFIX)), None)
+        return next((camera for camera in self.videos if view_by_name(camera) == "ego"), None)
 
     @property
     def exos(self) -> tuple[str, ...]:
         """The exo cameras, sorted."""
-        return tuple(camera for camera in self.videos if not camera.startswith(EGO_PREFIX))
+        return tuple(camera for camera in self.videos if view_by_name(camera) == "exo")
 
 
 def takes_folder(root: Place) -> Place:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from lmeec.config import View
 from lmeec.data.processed import FrameFolder
 from lmeec.data.tracks import MaskTrack
 from lmeec.errors import DataError
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from lmeec.config import Pixels
     from lmeec.video.frames import FrameReader
 
-EGO_PREFIX = "aria"
-
 DOWNSCALED = PurePath("downscaled", "448")
 """Folder of the videos of 448 pixels, in that of the videos of full size."""
 
@@ -34,6 +33,7 @@ class Camera:
 
     Attributes:
         name: Its name, as in the annotations.
+        view: Whether it is worn by the person that acts, or looks on.
         source: The video file, or the folder of frames; None if it is missing.
         problem: Why there is no source; None if there is one.
         frame_rate: Frames a second that the take's frame numbers count; a video of another rate is read at the frames
@@ -41,14 +41,15 @@ class Camera:
     """
 
     name: str
+    view: View
     source: Place | None
     problem: str | None = None
     frame_rate: Fraction = USUAL_RATE
 
     @property
     def is_ego(self) -> bool:
-        """Whether it is worn by the person that acts (an Aria headset)."""
-        return self.name.startswith(EGO_PREFIX)
+        """Whether it is worn by the person that acts."""
+        return self.view == "ego"
 
     @property
     def is_downscaled(self) -> bool:
@@ -124,12 +125,16 @@ class Take:
         return tuple(dict.fromkeys(name for name, _ in self.tracks))
 
 
-def check_views(cameras: Mapping[str, Camera]) -> list[str]:
-    """Say which of the two views a take lacks, and which cameras have no source."""
+def check_views(cameras: Mapping[str, Camera], how_told: str) -> list[str]:
+    """Say which of the two views a take lacks, and which cameras have no source.
+
+    Args:
+        cameras: the take's cameras.
+        how_told: what tells a camera's view, in words.
+    """
     problems = [f"camera {show(camera.name)}: {camera.problem}" for camera in cameras.values() if camera.problem]
     names = first_few(cameras) or "none"
-    if not any(camera.is_ego for camera in cameras.values()):
-        problems.append(f"there is no ego camera (none has a name that starts with {EGO_PREFIX!r}; there are {names})")
-    if all(camera.is_ego for camera in cameras.values()):
-        problems.append(f"there is no exo camera (every name starts with {EGO_PREFIX!r}; there are {names})")
+    views = {camera.view for camera in cameras.values()}
+    lacking = (view for view in get_args(View) if view not in views)
+    problems += [f"there is no {view} camera ({how_told}; there are {names})" for view in lacking]
     return problems

@@ -12,7 +12,7 @@ The processed layout has no A; there a frame is visible where it has a mask, and
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lmeec.errors import DataError
 from lmeec.files.names import show
@@ -22,15 +22,13 @@ from lmeec.masks import SQUARE_SIZE, evaluation_size, resize_nearest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from lmeec.config import MaskSize
+    from lmeec.config import GtState, MaskSize, View
     from lmeec.data.take import Take
     from lmeec.data.tracks import MaskTrack
     from lmeec.masks import RunLengthMask
 
-State = Literal["visible", "absent", "unannotated"]
-
 _LONGEST_NAME = 80
-_USUAL_SIZES = {True: (1408, 1408), False: (2160, 3840)}  # of ego and exo frames
+_USUAL_SIZES: dict[View, tuple[int, int]] = {"ego": (1408, 1408), "exo": (2160, 3840)}
 
 
 class FrameTruth(NamedTuple):
@@ -41,11 +39,11 @@ class FrameTruth(NamedTuple):
         mask: the object, at the size of its annotations; given exactly where the state is `visible`.
     """
 
-    state: State
+    state: GtState
     mask: RunLengthMask | None
 
 
-def state_of(masks: MaskTrack | None, frame: int) -> State:
+def state_of(masks: MaskTrack | None, frame: int) -> GtState:
     """Say what the annotations know of an object in a camera's frame, without decoding its mask.
 
     Args:
@@ -126,18 +124,18 @@ class EvaluationSizes:
         self._own = {key: track.size for key, track in tracks.items() if track.size is not None}
         self._cameras = dict(frames or {}) | {camera: size for (_, camera), size in reversed(self._own.items())}
 
-    def source_of(self, name: str, camera: str, *, is_ego: bool) -> tuple[int, int]:
+    def source_of(self, name: str, camera: str, view: View) -> tuple[int, int]:
         """Height and width of the frames that an object's masks in a camera are drawn on."""
-        return self._own.get((name, camera)) or self._cameras.get(camera) or _USUAL_SIZES[is_ego]
+        return self._own.get((name, camera)) or self._cameras.get(camera) or _USUAL_SIZES[view]
 
-    def of(self, name: str, camera: str, *, is_ego: bool) -> tuple[int, int]:
+    def of(self, name: str, camera: str, view: View) -> tuple[int, int]:
         """Height and width at which masks of an object in a camera are compared.
 
         Raises:
             DataError: its masks are declared with a side that is not positive; the message names the annotations.
         """
         try:
-            return evaluation_size(*self.source_of(name, camera, is_ego=is_ego))
+            return evaluation_size(*self.source_of(name, camera, view))
         except DataError as error:
             place = f"object {in_short(name, _LONGEST_NAME)}, camera {in_short(camera, _LONGEST_NAME)}"
             raise DataError(f"{self._source}: {place}: {in_short(str(error))}; download it again") from error
@@ -168,7 +166,7 @@ class TargetTruth:
         compared = self.compared_size(name, camera)
         if self._mask_size != "source":
             return compared
-        return self._sizes.source_of(name, camera, is_ego=self._take.cameras[camera].is_ego)
+        return self._sizes.source_of(name, camera, self._take.cameras[camera].view)
 
     def compared_size(self, name: str, camera: str) -> tuple[int, int]:
         """Height and width at which masks of an object in a camera are compared, and taken back.
@@ -178,7 +176,7 @@ class TargetTruth:
         """
         if self._mask_size == "square":
             return SQUARE_SIZE
-        return self._sizes.of(name, camera, is_ego=self._take.cameras[camera].is_ego)
+        return self._sizes.of(name, camera, self._take.cameras[camera].view)
 
     def given(self, name: str, camera: str, frame: int) -> RunLengthMask | None:
         """The mask that an object has in a query camera's frame, at the size at which masks are compared.

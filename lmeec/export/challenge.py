@@ -24,7 +24,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lmeec.data.take import EGO_PREFIX
+from lmeec.config import VIEWS
+from lmeec.data.naming import EGO_RULE, view_by_name
 from lmeec.data.truth import EvaluationSizes
 from lmeec.errors import DataError
 from lmeec.files.names import first_few, show
@@ -40,10 +41,11 @@ from lmeec.tables.takes import scan_takes
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lmeec.config import Direction, View
     from lmeec.data.tracks import MaskTrack
     from lmeec.files.locations import Location
 
-DIRECTIONS = {"ego2exo": "ego-exo", "exo2ego": "exo-ego"}
+DIRECTIONS: dict[Direction, str] = {"ego2exo": "ego-exo", "exo2ego": "exo-ego"}
 """The challenge's names of the directions."""
 
 _COLUMNS = ("object", "query_cam", "target_cam", "frame", "height", "width", "mask_rle", "confidence")
@@ -131,7 +133,7 @@ class _Writer:
         self.missing: Counter[str] = Counter()
         self.filled: Counter[str] = Counter()
 
-    def write(self, file: BinaryIO, direction: str) -> None:
+    def write(self, file: BinaryIO, direction: Direction) -> None:
         """Write the results of one direction, a take at a time."""
         for uid, masks in self._takes(direction):
             if self._expected is not None:
@@ -142,7 +144,7 @@ class _Writer:
             file.write(separator + msgspec.json.encode(uid) + b":" + msgspec.json.encode(take))
             self.takes[direction] += 1
 
-    def _takes(self, direction: str) -> Iterator[tuple[str, _Masks]]:
+    def _takes(self, direction: Direction) -> Iterator[tuple[str, _Masks]]:
         seen: dict[str, Location | str] = {}
         for path in self._results:
             for uid, _, rows in scan_takes(path, _COLUMNS, pc.field("direction") == direction):
@@ -159,12 +161,13 @@ class _Writer:
                 seen[uid] = path
                 self.missing[direction] += rows["mask_rle"].null_count
                 self.predictions[direction] += rows.num_rows - rows["mask_rle"].null_count
+                _check_names(rows, path, uid, direction)
                 yield uid, _masks(rows)
         for uid in self._expected.uids if self._expected is not None else ():
             if uid not in seen:
                 yield uid, {}
 
-    def _fill(self, masks: _Masks, tracks: Mapping[tuple[str, str], MaskTrack], direction: str, uid: str) -> int:
+    def _fill(self, masks: _Masks, tracks: Mapping[tuple[str, str], MaskTrack], direction: Direction, uid: str) -> int:
         """Add what the validation asks for and is not there; returns the number of predictions added."""
         objects = dict.fromkeys(name for name, _ in tracks)
         foreign = [name for name in masks if name not in objects]
@@ -174,16 +177,16 @@ class _Writer:
                 "give the annotations that were predicted from"
             )
         sizes = EvaluationSizes(tracks)
-        query_is_ego = direction == "ego2exo"
+        query_view, target_view = VIEWS[direction]
         added = 0
         for name in objects:
             masks.setdefault(name, {})
         for (name, query), track in tracks.items():
-            if query.startswith(EGO_PREFIX) != query_is_ego or not track.frames:
+            if view_by_name(query) != query_view or not track.frames:
                 continue
-            for target in self._targets(tracks, uid, query_is_ego=query_is_ego):
+            for target in self._targets(tracks, uid, target_view):
                 frames = masks[name].setdefault(f"{query}_{target}", {})
-                height, width = sizes.of(name, target, is_ego=not query_is_ego)
+                height, width = sizes.of(name, target, target_view)
                 empty = {"size": [height, width], "counts": RunLengthMask.empty(height, width).counts}
                 for frame in track.frames:
                     if str(frame) not in frames:
@@ -191,16 +194,15 @@ class _Writer:
                         added += 1
         return added
 
-    def _targets(self, tracks: Mapping[tuple[str, str], MaskTrack], uid: str, *, query_is_ego: bool) -> list[str]:
+    def _targets(self, tracks: Mapping[tuple[str, str], MaskTrack], uid: str, view: View) -> list[str]:
         """Target cameras of a take: those in the annotations, for whatever object, else those in the results."""
         for cameras in ({camera for _, camera in tracks}, self._result_cameras.get(uid, set())):
-            targets = sorted(camera for camera in cameras if camera.startswith(EGO_PREFIX) != query_is_ego)
+            targets = sorted(camera for camera in cameras if view_by_name(camera) == view)
             if targets:
                 return targets
         assert self._expected is not None
-        side = "exo" if query_is_ego else "ego"
         raise DataError(
-            f"take {show(uid)}: neither {self._expected.path} nor the results name its {side} cameras, so what is "
+            f"take {show(uid)}: neither {self._expected.path} nor the results name its {view} cameras, so what is "
             "asked for cannot be told: predict this take too, or give the results that hold it"
         )
 
@@ -213,6 +215,21 @@ class _Writer:
                 for name in ("query_cam", "target_cam"):
                     found.setdefault(uid, set()).update(pc.unique(rows[name]).to_pylist())
         return found
+
+
+def _check_names(rows: pa.Table, path: Location | str, uid: str, direction: Direction) -> None:
+    """Refuse takes of other data sets: the challenge knows a camera's view by its name alone.
+
+    Raises:
+        DataError: a camera is not called as one of its view is in Ego-Exo4D.
+    """
+    for column, view in zip(("query_cam", "target_cam"), VIEWS[direction], strict=True):
+        foreign = [name for name in pc.unique(rows[column]).to_pylist() if view_by_name(name) != view]
+        if foreign:
+            raise DataError(
+                f"{path}: take {show(uid)}: {first_few(foreign)} is an {view} camera in {direction}, and is not called "
+                f"as one in Ego-Exo4D, where {EGO_RULE}: the challenge takes Ego-Exo4D alone; export to another format"
+            )
 
 
 def _masks(rows: pa.Table) -> _Masks:

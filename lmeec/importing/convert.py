@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from lmeec.data.take import EGO_PREFIX
+from lmeec.config import VIEWS
+from lmeec.data.naming import view_by_name
 from lmeec.data.truth import EvaluationSizes, UncountedMasks, state_of
 from lmeec.errors import DataError
 from lmeec.files.names import check_parquet_name
@@ -164,7 +165,7 @@ class _Source:
             self.unasked += len(frames.keys() - set(numbers))
             predicted = _predicted_size(frames)
             sizes = EvaluationSizes(take.tracks, {target: predicted} if predicted else {})
-            size = sizes.of(name, target, is_ego=target.startswith(EGO_PREFIX))
+            size = sizes.of(name, target, view_by_name(target))
             yield from self._track(take, direction, (name, query, target), numbers, frames, size)
 
     def _track(
@@ -200,8 +201,7 @@ def _asked(take: TakeTruth, direction: Direction) -> Iterator[tuple[str, str, st
     """Objects with pairs of an ego and an exo camera in which they are annotated."""
     for name, query in take.tracks:
         for other, target in take.tracks:
-            views = query.startswith(EGO_PREFIX), target.startswith(EGO_PREFIX)
-            if name == other and views == ((True, False) if direction == "ego2exo" else (False, True)):
+            if name == other and (view_by_name(query), view_by_name(target)) == VIEWS[direction]:
                 yield name, query, target
 
 

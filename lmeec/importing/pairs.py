@@ -6,9 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lmeec.config import Direction
+from lmeec.config import Direction, GtState
 from lmeec.data.tracks import MaskTrack
-from lmeec.data.truth import State
 from lmeec.errors import DataError
 from lmeec.files.names import show
 from lmeec.files.places import Place
@@ -27,7 +26,7 @@ class ImportedFrame:
     number: int
     step: int
     prediction: Prediction | None
-    state: State
+    state: GtState
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
+from lmeec.config import VIEWS
+from lmeec.data.naming import view_by_name
 from lmeec.data.relations import FrameNumber
-from lmeec.data.take import EGO_PREFIX
 from lmeec.errors import DataError
 from lmeec.files.json import decode_file, decode_part
 from lmeec.files.names import show
@@ -176,14 +177,9 @@ def split_pair(pair: str, cameras: Collection[str], direction: Direction) -> tup
     fitting = [
         names
         for names in ((pair[:cut], pair[cut + 1 :]) for cut in cuts)
-        if names[0] in cameras and names[1] and _views(names) == (direction == "ego2exo", direction == "exo2ego")
+        if names[0] in cameras and names[1] and tuple(map(view_by_name, names)) == VIEWS[direction]
     ]
     fitting = [names for names in fitting if names[1] in cameras] or fitting
     if len(fitting) > 1:
         raise DataError(f"{show(pair)} can be read as {' and as '.join(f'{a} to {b}' for a, b in fitting)}")
     return fitting[0] if fitting else None
-
-
-def _views(cameras: tuple[str, str]) -> tuple[bool, bool]:
-    query, target = (camera.startswith(EGO_PREFIX) for camera in cameras)
-    return query, target

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from lmeec.config import VIEWS
 from lmeec.data.tracks import MaskTrack
 from lmeec.files.names import show
 from lmeec.tables.schema import Missing
@@ -119,12 +120,12 @@ def camera_pairs(take: Take, direction: Direction, objects: Sequence[str]) -> li
         direction: `ego2exo` pairs each ego camera's masks with every exo camera, `exo2ego` the reverse.
         objects: only these objects; empty means all.
     """
-    query_is_ego = direction == "ego2exo"
-    targets = sorted(name for name, camera in take.cameras.items() if camera.is_ego != query_is_ego)
+    query_view, target_view = VIEWS[direction]
+    targets = sorted(name for name, camera in take.cameras.items() if camera.view == target_view)
     return [
         (masks, target)
         for (name, camera), masks in sorted(take.tracks.items())
-        if camera in take.cameras and take.cameras[camera].is_ego == query_is_ego and (not objects or name in objects)
+        if camera in take.cameras and take.cameras[camera].view == query_view and (not objects or name in objects)
         for target in targets
     ]
 

@@ -109,7 +109,7 @@ def pictures(take: Take, panel: Panel, frames: Sequence[int]) -> Generator[NDArr
 
 
 def _camera(take: Take, name: str) -> Camera:
-    return take.cameras.get(name) or Camera(name, None, "the take has no such camera")
+    return take.cameras.get(name) or Camera(name, "exo", None, "the take has no such camera")
 
 
 def _size_of_query(take: Take, track: PredictedTrack, height: int) -> tuple[int, int]:

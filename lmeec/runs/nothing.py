@@ -51,7 +51,7 @@ def why_nothing(take: Take, directions: Sequence[Direction], objects: Sequence[s
     asked = [(take.cameras[masks.camera], take.cameras[target]) for masks, target in pairs if masks.frames]
     if any(query.source is not None and target.source is not None for query, target in asked):
         return "query masks have no foreground, or videos end before them"
-    has_both_views = {camera.is_ego for camera in take.cameras.values()} == {True, False}
+    has_both_views = {camera.view for camera in take.cameras.values()} == {"ego", "exo"}
     if not asked and has_both_views:
         return f"{'no object' if not objects else 'none of the wanted objects'} has a mask in a query view"
     return "; ".join(take.problems) or "no query view has a target view"

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import pyarrow as pa
 
-from lmeec.config import Direction
-from lmeec.data.truth import State
+from lmeec.config import Direction, GtState
 from lmeec.errors import DataError
 from lmeec.masks import RunLengthMask, evaluation_size, resize_nearest
 from lmeec.metrics import FrameMetrics, frame_metrics
@@ -125,7 +124,7 @@ class ResultRow:
     mask: RunLengthMask | None
     object_score: float | None
     predicted_iou: float | None
-    gt_state: State = "unannotated"
+    gt_state: GtState = "unannotated"
     gt: RunLengthMask | None = None
     confidence: float | None = None
     target_frame: int | None = None
@@ -137,8 +136,8 @@ class ResultRow:
     def __post_init__(self) -> None:
         if self.direction not in get_args(Direction):
             raise DataError(f"direction {self.direction!r} is not one of {', '.join(get_args(Direction))}")
-        if self.gt_state not in get_args(State):
-            raise DataError(f"gt_state {self.gt_state!r} is not one of {', '.join(get_args(State))}")
+        if self.gt_state not in get_args(GtState):
+            raise DataError(f"gt_state {self.gt_state!r} is not one of {', '.join(get_args(GtState))}")
         if self.gt is None and self.gt_state == "visible":
             raise DataError("gt_state 'visible' goes with a ground truth mask")
         if self.gt is not None and self.gt_state == "absent":

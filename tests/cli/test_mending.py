@@ -312,8 +312,8 @@ def test_a_resumed_run_does_not_mix_videos(predict, takes, out, tiny, tmp_path):
 
 
 def test_a_folder_of_frames_is_another_source_when_it_has_more(tmp_path):
-    camera = Camera("cam01", tmp_path)
-    take = Take("uid", "take", None, {"cam01": camera, "cam02": Camera("cam02", None)}, {}, (), "")
+    camera = Camera("cam01", "exo", tmp_path)
+    take = Take("uid", "take", None, {"cam01": camera, "cam02": Camera("cam02", "exo", None)}, {}, (), "")
     before = sources_of(take, ["cam01", "cam02"])
     assert before == {"cam01": Source("frames", 0, NO_NAMES), "cam02": None}
     (tmp_path / "0.jpg").write_bytes(b"")
@@ -325,7 +325,7 @@ def test_a_folder_of_frames_is_another_source_when_it_has_more(tmp_path):
 
 
 def test_other_frames_of_the_same_names_and_sizes_are_another_source(tmp_path):
-    take = Take("uid", "take", None, {"cam01": Camera("cam01", tmp_path)}, {}, (), "")
+    take = Take("uid", "take", None, {"cam01": Camera("cam01", "exo", tmp_path)}, {}, (), "")
     for name in ("0.jpg", "30.jpg"):
         (tmp_path / name).write_bytes(b"some")
     covered = Coverage((("aria01", "cam01"),), sources_of(take, ["cam01"]))
@@ -337,7 +337,7 @@ def test_other_frames_of_the_same_names_and_sizes_are_another_source(tmp_path):
 @pytest.mark.parametrize("place", [0, 0.3, 0.5, 0.99])
 def test_a_video_that_was_replaced_within_is_another_source(tmp_path, place):
     video = tmp_path / "cam01.mp4"
-    take = Take("uid", "take", None, {"cam01": Camera("cam01", video)}, {}, (), "")
+    take = Take("uid", "take", None, {"cam01": Camera("cam01", "exo", video)}, {}, (), "")
     content = bytearray(1_000_000)
     video.write_bytes(content)
     covered = Coverage((("aria01", "cam01"),), sources_of(take, ["cam01"]))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lmeec.data.naming import view_by_name
 from lmeec.data.take import Camera, Take
 from lmeec.data.tracks import EncodedMask, MaskTrack, as_written
 from lmeec.errors import DataError
@@ -35,7 +36,9 @@ def take(*tracks, cameras=("aria01", "cam01", "cam02"), without_video=()):
         uid="uid",
         name="take",
         scenario=None,
-        cameras={name: Camera(name, None if name in without_video else Path(name)) for name in cameras},
+        cameras={
+            name: Camera(name, view_by_name(name), None if name in without_video else Path(name)) for name in cameras
+        },
         tracks={(track.object, track.camera): track for track in tracks},
         problems=(),
         annotation_digest="",

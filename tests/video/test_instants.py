@@ -160,8 +160,8 @@ def test_frames_past_the_end_are_named_as_the_take_counts_them(tmp_path):
 @pytest.mark.parametrize("pixels", ["fast", "released"])
 def test_a_camera_counts_as_its_take_does(tmp_path, pixels):
     path = video_of(tmp_path / "cam01.mp4", 60)
-    with Camera("cam01", path).open((48, 64), pixels=pixels) as video:
+    with Camera("cam01", "exo", path).open((48, 64), pixels=pixels) as video:
         assert (video.num_frames, video.file_frame(10)) == (60, 20)
         assert "60 frames a second" in video.notice
-    with Camera("cam01", path, frame_rate=Fraction(60)).open((48, 64), pixels=pixels) as video:
+    with Camera("cam01", "exo", path, frame_rate=Fraction(60)).open((48, 64), pixels=pixels) as video:
         assert (video.num_frames, video.file_frame(10), video.notice) == (120, 10, None)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from lmeec.data.naming import view_by_name
 from lmeec.data.processed import FrameFolder
 from lmeec.data.take import Camera
 from lmeec.errors import DataError
@@ -32,7 +33,7 @@ def camera(tmp_path):
         path = tmp_path / folder / f"{name}.mp4"
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(BLOCKS, path)
-        return Camera(name, path)
+        return Camera(name, view_by_name(name), path)
 
     return make
 

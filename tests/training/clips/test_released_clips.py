@@ -59,7 +59,7 @@ def test_frames_are_resized_by_pillows_bilinear_filter(tmp_path):
 
 def test_the_cache_has_the_frames_of_the_rules(takes, tmp_path):
     shutil.copy(BLOCKS, tmp_path / "cam01.mp4")
-    camera, take = Camera("cam01", tmp_path / "cam01.mp4"), find_takes(takes.root)[0]
+    camera, take = Camera("cam01", "exo", tmp_path / "cam01.mp4"), find_takes(takes.root)[0]
     for config in (released(), TrainConfig()):
         cache = FrameCache(tmp_path / "cache", 480, config.rules.reading)
         assert cache.fill(take, camera, [60])

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from itertools import accumulate
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -17,42 +14,58 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from lmeec.errors import ConfigError
 from lmeec.files.reading import LONGEST_MESSAGE, in_short, make_presentable, reading
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from pydantic import ValidationError
+
+    from lmeec.errors import LmeecError
+
 _LARGEST = 2**20  # bytes; recipes have a few thousand
 _DEEPEST = 50
 _LONGEST_KEY = 120
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path, kind: type[LmeecError] = ConfigError) -> Any:
     """A YAML document that remembers its lines.
 
+    Args:
+        path: the file.
+        kind: what is raised.
+
     Raises:
-        ConfigError: the file cannot be read, or is not YAML.
+        LmeecError: of the given kind: the file cannot be read, or is not YAML.
     """
-    with reading(path, ConfigError, "a YAML file", "correct it", most=_LARGEST):
+    with reading(path, kind, "a YAML file", "correct it", most=_LARGEST):
         text = path.read_text(encoding="utf-8")
         try:
-            _check_depth(path, text)
+            _check_depth(path, text, kind)
             return YAML().load(text)
         except MarkedYAMLError as error:
             line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-            raise ConfigError(f"{path}{line}: this is not YAML: {in_short(str(error.problem))}") from error
+            raise kind(f"{path}{line}: this is not YAML: {in_short(str(error.problem))}") from error
         except YAMLError as error:
-            raise ConfigError(f"{path}: this is not YAML: {in_short(str(error))}") from error
+            raise kind(f"{path}: this is not YAML: {in_short(str(error))}") from error
 
 
-def _check_depth(path: Path, text: str) -> None:
+def _check_depth(path: Path, text: str, kind: type[LmeecError]) -> None:
     """Refuse deep brackets before they are parsed, which takes a time that grows with the square of the depth."""
     deep = 0
     for token in re.finditer(r"[\[{\]}]", text):
         deep = max(0, deep + (1 if token[0] in "[{" else -1))
         if deep > _DEEPEST:
             line = text.count("\n", 0, token.start()) + 1
-            raise ConfigError(f"{path}, line {line}: brackets are nested more than {_DEEPEST} deep; correct it")
+            raise kind(f"{path}, line {line}: brackets are nested more than {_DEEPEST} deep; correct it")
 
 
 def refusal(
-    path: Path, document: Any, error: ValidationError, changed: Mapping[tuple[str, ...], str] = MappingProxyType({})
-) -> ConfigError:
+    path: Path,
+    document: Any,
+    error: ValidationError,
+    changed: Mapping[tuple[str, ...], str] = MappingProxyType({}),
+    kind: type[LmeecError] = ConfigError,
+) -> LmeecError:
     """An error that tells the first mistakes of a document, as many as it has room for.
 
     Args:
@@ -60,13 +73,14 @@ def refusal(
         document: what it says.
         error: what pydantic finds wrong with that.
         changed: keys that were overridden, with the override in the user's words.
+        kind: of the error.
     """
     lines = list(_mistakes(path, document, error, changed))
     room = LONGEST_MESSAGE - len("and 999 more mistakes\n")
     ends = accumulate(len(line) + 1 for line in lines)
     shown = max(sum(end <= room for end in ends), 1)
     more = [f"and {len(lines) - shown} more mistakes"] if shown < len(lines) else []
-    said = ConfigError("\n".join([*lines[:shown], *more]))
+    said = kind("\n".join([*lines[:shown], *more]))
     make_presentable(said, path)
     return said
 
@@ -80,7 +94,7 @@ def _mistakes(
         keys = _keys(document, problem["loc"]) or (("kind",) if "kind" in document else ())
         unknown = problem["type"] in ("extra_forbidden", "unexpected_keyword_argument")
         said = "this key is not known" if unknown else problem["msg"].removeprefix("Value error, ")
-        origin = next((f"--set {text}" for names, text in changed.items() if keys[: len(names)] == names), None)
+        origin = next((text for names, text in changed.items() if keys[: len(names)] == names), None)
         where = origin or f"{path}, line {_line(document, keys)}"
         if (where, keys) not in seen:
             seen.add((where, keys))
