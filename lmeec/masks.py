@@ -20,6 +20,8 @@ import numpy as np
 from lmeec.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 SQUARE_SIZE = (480, 480)
@@ -98,6 +100,31 @@ class RunLengthMask:
         mask = cls(height, width, counts)
         mask.run_lengths()
         return mask
+
+    @classmethod
+    def from_lengths(cls, lengths: Sequence[int], height: int, width: int) -> RunLengthMask:
+        """Take COCO run lengths that are not compressed, after checking them against the size.
+
+        Args:
+            lengths: pixels of background, foreground, background, and so on, column by column.
+            height: rows of the mask.
+            width: columns of the mask.
+
+        Raises:
+            DataError: the size is not positive or over `MAX_PIXELS`, a length is negative, or the lengths do not sum to
+                height * width.
+
+        Example:
+            >>> RunLengthMask.from_lengths([2, 3, 1], 2, 3).area
+            3
+        """
+        height, width = _checked_size(height, width)
+        if not lengths or min(lengths) < 0 or sum(lengths) != height * width:
+            raise DataError(
+                f"{len(lengths)} run lengths do not cover the {height * width} pixels of a mask of {height}x{width} "
+                "(height x width)"
+            )
+        return cls(height, width, _compress(np.array(lengths, dtype=np.int64)))
 
     @classmethod
     def empty(cls, height: int, width: int) -> RunLengthMask:

@@ -29,7 +29,7 @@ from lmeec.video.instants import USUAL_RATE
 if TYPE_CHECKING:
     from lmeec.config import Video
 
-Layout = Literal["release", "processed"]
+Layout = Literal["release", "processed", "manifest"]
 
 _SPLITS = ("train", "val", "test")
 _VIDEOS = "frame_aligned_videos"
@@ -74,6 +74,7 @@ class Inventory:
         sources: The annotation files.
         unnamed: Names of takes on disk that the annotations do not name.
         synthetic: Whether the folder says that its takes are drawn.
+        digest: Gives the digest of all annotations; None where that of the sources is meant.
     """
 
     layout: Layout
@@ -83,6 +84,7 @@ class Inventory:
     sources: list[Place] = field(default_factory=list)
     unnamed: list[str] = field(default_factory=list)
     synthetic: bool = False
+    digest: Callable[[], str] | None = None
 
 
 class TakeRecord(msgspec.Struct):

@@ -14,13 +14,14 @@ from lmeec.data.tracks import MaskTrack
 from lmeec.errors import DataError
 from lmeec.files.names import first_few, show
 from lmeec.files.places import Place, naming_unreadable
-from lmeec.video.instants import USUAL_RATE, open_video
+from lmeec.video.instants import USUAL_RATE, VideoAtRate, open_video, same_rate
 from lmeec.video.pixels import BICUBIC, EGO_REDUCTION, EXO_REDUCTION, ReleasedPixels
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from lmeec.config import Pixels
+    from lmeec.video.file import VideoReader
     from lmeec.video.frames import FrameReader
 
 DOWNSCALED = PurePath("downscaled", "448")
@@ -34,10 +35,14 @@ class Camera:
     Attributes:
         name: Its name, as in the annotations.
         view: Whether it is worn by the person that acts, or looks on.
-        source: The video file, or the folder of frames; None if it is missing.
-        problem: Why there is no source; None if there is one.
+        source: The video file, or the folder of frames; None if it is not part of what is on disk.
+        problem: Why there is no source, or it cannot be opened; None if nothing is known against it.
         frame_rate: Frames a second that the take's frame numbers count; a video of another rate is read at the frames
             nearest in time (`lmeec.video.instants`).
+        offset: Seconds of the take at which its first frame is shown; negative if it started before the take.
+        own_rate: The video's frames a second where they were given, in place of what the file says.
+        masks_count_own: Whether its masks were numbered by the video's own frames, which were turned into the take's as
+            if it had `own_rate`, or else the take's rate.
     """
 
     name: str
@@ -45,6 +50,9 @@ class Camera:
     source: Place | None
     problem: str | None = None
     frame_rate: Fraction = USUAL_RATE
+    offset: Fraction = Fraction(0)
+    own_rate: Fraction | None = None
+    masks_count_own: bool = False
 
     @property
     def is_ego(self) -> bool:
@@ -79,22 +87,36 @@ class Camera:
                 the take and is not known when its frames are shown, or released pixels are asked for and it is not of
                 full size.
         """
-        if self.source is None:
+        if self.source is None or self.problem is not None:
             raise DataError(f"camera {show(self.name)}: {self.problem}")
         with naming_unreadable(self.source):
             in_pictures = self.source.is_dir()
         if in_pictures:
+            if self.offset or self.own_rate is not None:
+                raise DataError(f"{self.source}: is a folder of frames, which have the take's numbers; give a video")
             return FrameFolder(self.source, size, resampling)
         if size is None or pixels == "fast":
-            return open_video(self.source, self.frame_rate, size, threads, gpu=gpu)
+            return self._open_video(self.source, size, threads, gpu=gpu)
         if self.is_downscaled:
             raise DataError(
                 f"{self.source}: is a video of 448 pixels; pixels as released are made from the one of full size, "
                 'which find_takes(..., video="full") finds'
             )
         reduction = EGO_REDUCTION if self.is_ego else EXO_REDUCTION
-        video = open_video(self.source, self.frame_rate, threads=threads, gpu=gpu)
-        return ReleasedPixels(video, reduction, size, resampling)
+        return ReleasedPixels(self._open_video(self.source, None, threads, gpu=gpu), reduction, size, resampling)
+
+    def _open_video(
+        self, path: Place, size: tuple[int, int] | None, threads: int, *, gpu: bool
+    ) -> VideoReader | VideoAtRate:
+        video = open_video(path, self.frame_rate, size, threads, gpu=gpu, offset=self.offset, own_rate=self.own_rate)
+        other_rate = isinstance(video, VideoAtRate) and not same_rate(video.own_rate, self.frame_rate)
+        if self.masks_count_own and self.own_rate is None and other_rate:
+            video.close()
+            raise DataError(
+                f"{path}: has another frame rate than the {float(self.frame_rate):.5g} a second that its take counts, "
+                "and its masks are numbered by its own frames: give the take, or the camera, the video's `frame_rate`"
+            )
+        return video
 
 
 @dataclass(frozen=True, slots=True)

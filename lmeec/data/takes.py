@@ -11,6 +11,8 @@ Processed layout, as the ego-exo4d-relation benchmark extracts it::
 
     <take_uid>/annotation.json
     <take_uid>/<camera>/<frame>.jpg
+
+Manifest, for recordings of one's own: a file that names takes, cameras and masks (`lmeec.data.manifest.document`).
 """
 
 from __future__ import annotations
@@ -29,13 +31,16 @@ from lmeec.data.layouts import (
     release_takes_folder,
     unreadable_folders,
 )
+from lmeec.data.manifest.reading import is_manifest
+from lmeec.data.manifest.takes import read_manifest
 from lmeec.data.take import Camera, Take
-from lmeec.errors import DataError
+from lmeec.errors import DataError, require
 from lmeec.files.names import and_nearest, first_few, show
 from lmeec.files.places import Place, is_folder, look_up, naming_unreadable, place
+from lmeec.tables.metadata import digest_of_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from lmeec.config import Video
     from lmeec.data.tracks import MaskTrack
@@ -68,6 +73,7 @@ class TakeSet:
         missing: What annotations name and the disk does not hold.
         warnings: What the user should know, in words.
         synthetic: Whether the takes are known to be drawn (`lmeec synth`).
+        every: Only masks at frames that are multiples of it are there.
 
     Example:
         >>> for take in find_takes("egoexo4d"):
@@ -83,17 +89,24 @@ class TakeSet:
     warnings: tuple[str, ...]
     synthetic: bool
     _found: tuple[FoundTake, ...] = field(repr=False)
+    every: int = 1
+    _digest: Callable[[], str] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self._found)
 
     def __iter__(self) -> Iterator[Take]:
         for found in self._found:
-            yield _read(found)
+            yield _read(found, self.every)
+
+    @property
+    def annotation_digest(self) -> str:
+        """SHA-256 of all annotations, in hexadecimal, whichever takes were asked for."""
+        return digest_of_files(self.annotations) if self._digest is None else self._digest()
 
     def __getitem__(self, index: int) -> Take:
         """Read the annotations of one take, by its place in the iteration."""
-        return _read(self._found[index])
+        return _read(self._found[index], self.every)
 
 
 def find_takes(
@@ -102,6 +115,7 @@ def find_takes(
     annotations: Place | str | None = None,
     video: Video = "auto",
     names: Sequence[str] = (),
+    every: int = 1,
     cache: FileCache | None = None,
 ) -> TakeSet:
     """Find takes, whichever layout they are in.
@@ -110,30 +124,28 @@ def find_takes(
     of the result, with the reason in `Take.problems`; takes that are not on disk are only counted.
 
     Args:
-        root: The data set's folder, or its `takes` folder: a path, or a URL as `s3://bucket/egoexo4d`.
+        root: The data set's folder, or its `takes` folder, or a manifest of other recordings: a path, or a URL as
+            `s3://bucket/egoexo4d`.
         annotations: A relations file, as a path or URL; None takes all of
             `annotations/relations_{train,val,test}.json`. In the processed layout it takes the place of the takes' own
             annotations, matched by take uid.
         video: "448" takes the videos of 448 pixels, "full" those of full size, "auto" the small ones where there
             are any.
         names: Names or uids of the takes to find; empty finds all.
+        every: Only masks at frames that are multiples of it, where masks are dense.
         cache: Where whole files are kept that URLs name; None reads the parts of videos that are needed.
 
     Raises:
+        ConfigError: `every` is not positive.
         DataError: No takes are there, a name is unknown, or an annotation file cannot be read.
     """
+    require(every >= 1, "every", every, "1 or more")
     root = place(root, cache)
     annotations = None if annotations is None else place(annotations, cache)
-    with naming_unreadable(root):
-        if not is_folder(root):
-            raise DataError(
-                f"{root}: there is no such folder; give the folder of the data set as `takes`", settings=["takes"]
-            )
-    if annotations is not None:
-        with naming_unreadable(annotations):
-            if not annotations.is_file():
-                raise DataError(f"{annotations}: there is no such relations file")
-    inventory = _search(root, annotations, video, frozenset(names))
+    if is_manifest(root):
+        inventory = _search_manifest(root, annotations, video, frozenset(names), every)
+    else:
+        inventory = _search_folder(root, annotations, video, frozenset(names))
     unknown = [name for name in names if name not in inventory.names]
     if unknown:
         raise DataError(
@@ -157,7 +169,39 @@ def find_takes(
         warnings=tuple(_warnings(inventory, missing_cameras)),
         synthetic=inventory.synthetic,
         _found=tuple(sorted(inventory.takes, key=lambda take: (take.name, take.uid))),
+        every=every,
+        _digest=inventory.digest,
     )
+
+
+def _search_manifest(
+    path: Place, annotations: Place | None, video: Video, wanted: frozenset[str], every: int
+) -> Inventory:
+    if annotations is not None:
+        raise DataError(
+            f"{path}: is a manifest, which names the masks of its takes: go without `annotations`",
+            settings=["annotations"],
+        )
+    if video == "448":
+        raise DataError(
+            f"{path}: is a manifest, which names the videos of its takes: go without `video`", settings=["video"]
+        )
+    return read_manifest(path, wanted, every)
+
+
+def _search_folder(root: Place, annotations: Place | None, video: Video, wanted: frozenset[str]) -> Inventory:
+    with naming_unreadable(root):
+        if not is_folder(root):
+            raise DataError(
+                f"{root}: there is no such folder; give the folder of the data set, or a manifest, which ends in .yaml "
+                "or .parquet, as `takes`",
+                settings=["takes"],
+            )
+    if annotations is not None:
+        with naming_unreadable(annotations):
+            if not annotations.is_file():
+                raise DataError(f"{annotations}: there is no such relations file")
+    return _search(root, annotations, video, wanted)
 
 
 def _search(root: Place, annotations: Place | None, video: Video, wanted: frozenset[str]) -> Inventory:
@@ -179,11 +223,11 @@ def _search(root: Place, annotations: Place | None, video: Video, wanted: frozen
     )
 
 
-def _read(found: FoundTake) -> Take:
+def _read(found: FoundTake, every: int) -> Take:
     problems = list(found.problems)
     tracks: Mapping[tuple[str, str], MaskTrack] = {}
     try:
-        tracks = found.read_tracks()
+        tracks = {key: track.thinned(every) for key, track in found.read_tracks().items()}
     except DataError as error:
         problems.append(str(error))
     return Take(

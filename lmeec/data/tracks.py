@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from lmeec.errors import DataError
@@ -45,6 +45,7 @@ class MaskTrack:
         take: The take's name, for messages.
         source: The annotation file, for messages.
         read_counts: Gives COCO compressed counts from a mask's text; raises DataError.
+        between: How many masks or pictures of the source are at frames of the video that the take does not read.
         null_frames: Frames under which the file has `null` in place of a mask, as the mask could not be decoded.
     """
 
@@ -56,6 +57,7 @@ class MaskTrack:
     source: Place
     read_counts: Callable[[str], str]
     null_frames: frozenset[int] = frozenset()
+    between: int = 0
 
     @property
     def frames(self) -> tuple[int, ...]:
@@ -91,6 +93,18 @@ class MaskTrack:
                     f"and camera as {height}x{width}"
                 )
             return RunLengthMask.from_counts(self.read_counts(encoded.text), encoded.height, encoded.width)
+
+    def thinned(self, every: int) -> MaskTrack:
+        """What of it is at frames that are multiples of a number."""
+        if every == 1:
+            return self
+        annotated = self.annotated_frames
+        return replace(
+            self,
+            annotated_frames=None if annotated is None else tuple(frame for frame in annotated if frame % every == 0),
+            encoded={frame: mask for frame, mask in self.encoded.items() if frame % every == 0},
+            null_frames=frozenset(frame for frame in self.null_frames if frame % every == 0),
+        )
 
     @contextmanager
     def _placing(self, frame: int) -> Iterator[None]:

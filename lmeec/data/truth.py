@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lmeec.config import GtState, MaskSize, View
     from lmeec.data.take import Take
     from lmeec.data.tracks import MaskTrack
+    from lmeec.files.places import Place
     from lmeec.masks import RunLengthMask
 
 _LONGEST_NAME = 80
@@ -80,11 +81,14 @@ class UncountedMasks:
     def __init__(self) -> None:
         self._outside: Counter[str] = Counter()
         self._null: Counter[str] = Counter()
+        self._between: dict[Place, int] = {}
 
     def add(self, tracks: Iterable[MaskTrack]) -> None:
         """Count those of a take."""
         for track in tracks:
             where = f"take {show(track.take)}, object {show(track.object)}, camera {show(track.camera)}"
+            if track.between:
+                self._between[track.source] = track.between
             annotated = track.encoded if track.annotated_frames is None else track.annotated_frames
             for counted, frames in (
                 (self._outside, track.encoded.keys() - set(annotated)),
@@ -104,6 +108,12 @@ class UncountedMasks:
                     f"{counted.total():,} masks {problem}, and do not count as ground truth; the first is "
                     f"{next(iter(counted))}"
                 )
+        if self._between:
+            yield (
+                f"{sum(self._between.values()):,} masks or pictures are of frames of their video that fall between "
+                "those that the take counts, or before its start, and are left out; the first are in "
+                f"{next(iter(self._between))}: give the take the video's `frame_rate`, or correct the offset"
+            )
 
 
 class EvaluationSizes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from itertools import accumulate
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,13 @@ from lmeec.errors import ConfigError
 from lmeec.files.reading import LONGEST_MESSAGE, in_short, make_presentable, reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from pydantic import ValidationError
 
     from lmeec.errors import LmeecError
+    from lmeec.files.places import Place
 
 _LARGEST = 2**20  # bytes; recipes have a few thousand
 _DEEPEST = 50
@@ -60,11 +62,12 @@ def _check_depth(path: Path, text: str, kind: type[LmeecError]) -> None:
 
 
 def refusal(
-    path: Path,
+    path: Place,
     document: Any,
     error: ValidationError,
     changed: Mapping[tuple[str, ...], str] = MappingProxyType({}),
     kind: type[LmeecError] = ConfigError,
+    line_of: Callable[[tuple[int | str, ...]], int] | None = None,
 ) -> LmeecError:
     """An error that tells the first mistakes of a document, as many as it has room for.
 
@@ -74,8 +77,9 @@ def refusal(
         error: what pydantic finds wrong with that.
         changed: keys that were overridden, with the override in the user's words.
         kind: of the error.
+        line_of: the line, from 1, of the last of some keys; None asks the document, if `read_yaml` made it.
     """
-    lines = list(_mistakes(path, document, error, changed))
+    lines = list(_mistakes(path, document, error, changed, line_of or partial(_line_of, document)))
     room = LONGEST_MESSAGE - len("and 999 more mistakes\n")
     ends = accumulate(len(line) + 1 for line in lines)
     shown = max(sum(end <= room for end in ends), 1)
@@ -86,7 +90,11 @@ def refusal(
 
 
 def _mistakes(
-    path: Path, document: Any, error: ValidationError, changed: Mapping[tuple[str, ...], str]
+    path: Place,
+    document: Any,
+    error: ValidationError,
+    changed: Mapping[tuple[str, ...], str],
+    line_of: Callable[[tuple[int | str, ...]], int],
 ) -> Iterable[str]:
     """What pydantic finds wrong with a document, with the key and the line, or the override, of each."""
     seen = set()
@@ -94,8 +102,10 @@ def _mistakes(
         keys = _keys(document, problem["loc"]) or (("kind",) if "kind" in document else ())
         unknown = problem["type"] in ("extra_forbidden", "unexpected_keyword_argument")
         said = "this key is not known" if unknown else problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "string_type" and isinstance(problem["input"], bool | int | float):
+            said = f"is {in_short(str(problem['input']), _LONGEST_KEY)}, where text is expected: put it in quotes"
         origin = next((text for names, text in changed.items() if keys[: len(names)] == names), None)
-        where = origin or f"{path}, line {_line(document, keys)}"
+        where = origin or f"{path}, line {line_of(keys)}"
         if (where, keys) not in seen:
             seen.add((where, keys))
             name = [in_short(".".join(map(str, keys)), _LONGEST_KEY)] if keys else []
@@ -118,7 +128,7 @@ def _keys(document: Any, location: tuple[int | str, ...]) -> tuple[int | str, ..
     return tuple(keys)
 
 
-def _line(document: Any, keys: tuple[int | str, ...]) -> int:
+def _line_of(document: Any, keys: tuple[int | str, ...]) -> int:
     """The line, from 1, of the last of the keys that is in the file."""
     line, place = 1, document
     for key in keys:

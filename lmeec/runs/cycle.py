@@ -26,7 +26,6 @@ from lmeec.tables import (
     read_take,
     scan_results,
 )
-from lmeec.tables.metadata import digest_of_files
 
 if TYPE_CHECKING:
     from lmeec.files.locations import Location
@@ -149,7 +148,7 @@ def cycle(job: CycleJob, executor: Executor, reporter: Reporter | None = None, s
     assert job.config.cycle is not None
     table = job.table.path
     before = read_metadata(table)
-    digest = digest_of_files(job.takes.annotations)
+    digest = job.takes.annotation_digest
     settings = cycle_settings(executor.describe(), digest, job.config, job.config.cycle)
     takes, jobs = plan_cycle(job.table, job.takes, job.config.directions)
     for notice in notices_of(job.table, jobs, before, digest):

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
+from lmeec.config import VIEWS
 from lmeec.data.take import Camera, Take
 from lmeec.errors import DataError
 from lmeec.files.names import first_few, show
@@ -14,10 +15,10 @@ from lmeec.runs.sources import sources_of
 from lmeec.tables import Output, RunMetadata, read_coverage, scan_takes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import TypeAlias
 
-    from lmeec.config import Direction
+    from lmeec.config import Direction, View
     from lmeec.data.takes import TakeSet
     from lmeec.files.locations import Location
     from lmeec.tables.coverage import Pair, Source
@@ -33,18 +34,21 @@ class CycleTakes:
     Args:
         takes: those on disk.
         places: uid and name of each take of the table, and its place on disk; None for one that is not there.
-        cameras: names of the cameras that the table has of each.
+        cameras: names and views of the cameras that the table has of each.
     """
 
     def __init__(
-        self, takes: TakeSet, places: Sequence[tuple[str, str, int | None]], cameras: Mapping[str, Collection[str]]
+        self, takes: TakeSet, places: Sequence[tuple[str, str, int | None]], cameras: Mapping[str, Mapping[str, View]]
     ) -> None:
         self._takes, self._places, self._cameras = takes, places, cameras
 
     def __getitem__(self, index: int) -> Take:
         """One take, with every camera that the table has of it."""
         uid, name, place = self._places[index]
-        unknown = {camera: Camera(camera, None, "the take has no such camera") for camera in sorted(self._cameras[uid])}
+        unknown = {
+            camera: Camera(camera, view, None, "the take has no such camera")
+            for camera, view in sorted(self._cameras[uid].items())
+        }
         if place is None:
             problem = f"take {show(name)} ({show(uid)}) of the table is not in {self._takes.root}"
             return Take(uid, name, None, unknown, {}, (problem,), "")
@@ -75,9 +79,10 @@ def plan_cycle(table: Output, on: TakeSet, directions: Sequence[Direction]) -> t
     """
     tallies = _tallies(table.path)
     names = {uid: tally.name for (uid, _), tally in tallies.items()}
-    cameras: dict[str, set[str]] = defaultdict(set)
-    for (uid, _), tally in tallies.items():
-        cameras[uid].update(camera for pair in tally.steps for camera in pair)
+    cameras: dict[str, dict[str, View]] = defaultdict(dict)
+    for (uid, direction), tally in tallies.items():
+        for pair in tally.steps:
+            cameras[uid] |= dict(zip(pair, VIEWS[direction], strict=True))
     on_disk = {}
     for place, take in enumerate(on):
         if take.uid in names:

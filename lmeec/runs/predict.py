@@ -24,7 +24,6 @@ from lmeec.runs.nothing import refuse_nothing_to_predict
 from lmeec.runs.work import RunSummary, Work, check_output, do_work
 from lmeec.runs.worker import Worker
 from lmeec.tables import Output, RunMetadata, count_missing, count_rows, rows_to_batch
-from lmeec.tables.metadata import digest_of_files
 from lmeec.version import __version__
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 def run_metadata(models: Mapping[Direction, ModelInfo], takes: TakeSet, config: PredictConfig) -> RunMetadata:
     """What the results depend on."""
     used = {direction: models[direction] for direction in config.directions}
-    digest = digest_of_files(takes.annotations)
+    digest = takes.annotation_digest
     cycle = {} if config.cycle is None else {"cycle": cycle_settings(models, digest, config, config.cycle)}
     return RunMetadata(
         model=", ".join(dict.fromkeys(model.name for model in used.values())),
@@ -58,6 +57,7 @@ def run_metadata(models: Mapping[Direction, ModelInfo], takes: TakeSet, config: 
             "mask_size": config.mask_size,
             "objects": sorted(config.objects),
             **({"synthetic": True} if takes.synthetic else {}),
+            **({} if takes.every == 1 else {"every": takes.every}),
             **({"reverse": True} if config.reverse else {}),
             **({} if config.refine == "none" else {"refine": config.refine}),
             **({} if config.calibration is None else {"calibration": config.calibration.digest}),
@@ -126,6 +126,7 @@ def predict_job(
     execution: ExecutionConfig | None = None,
     annotations: Place | str | None = None,
     names: Sequence[str] = (),
+    every: int = 1,
     overwrite: bool = False,
     retries: int = 2,
     cache: FileCache | None = None,
@@ -133,13 +134,14 @@ def predict_job(
     """Look at what a run is about, before any process is started for it.
 
     Args:
-        takes: folder of takes, a path or URL.
+        takes: folder of takes, or a manifest; a path or URL.
         out: the results file, or a folder for one file a take and direction if the name ends in a slash.
         checkpoint: one or two, each a built-in name, a path or a URL (`lmeec.model.sources.checkpoint_sources`).
         config: what to predict; the defaults predict both directions.
         execution: how.
         annotations: a relations file, or a folder of them; None looks beside the takes.
         names: only takes of these names or uids.
+        every: only masks at frames that are multiples of it.
         overwrite: as in `PredictJob`.
         retries: as in `PredictJob`.
         cache: where whole files of URLs are kept; None reads the parts of videos that are needed.
@@ -154,7 +156,12 @@ def predict_job(
     check_output(output, overwrite=overwrite)
     sources = absolute_sources(checkpoint, config.model_directions, cache)
     found = find_takes(
-        place(takes, cache).absolute(), annotations=annotations, video=config.video_size, names=names, cache=cache
+        place(takes, cache).absolute(),
+        annotations=annotations,
+        video=config.video_size,
+        names=names,
+        every=every,
+        cache=cache,
     )
     return PredictJob(
         found, output, sources, config, execution or ExecutionConfig(), overwrite=overwrite, retries=retries

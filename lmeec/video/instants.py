@@ -5,6 +5,10 @@ video of that rate is read frame by frame: its own i-th frame is frame i. That h
 apart, such as 30000/1001, and whatever its time stamps say: the data set aligned the cameras by frame, and 29.97 for 30
 is a label that would otherwise lead a minute astray by two frames. Of a video of another rate the frame is read that is
 nearest to the instant, the earlier of two that are as near, counted from its first frame.
+
+A camera that did not start with its take has an offset: the instant of the take at which its first frame is shown. A
+rate that is given for a video in place of the one that its file tells is meant to the last digit, so that drift of a
+clock can be said as a rate.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from itertools import groupby, takewhile, tee
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 
@@ -45,7 +49,14 @@ _MOST_FRAMES = 10_000_000
 
 
 def open_video(
-    path: Place, rate: Fraction, size: tuple[int, int] | None = None, threads: int = 0, *, gpu: bool = False
+    path: Place,
+    rate: Fraction,
+    size: tuple[int, int] | None = None,
+    threads: int = 0,
+    *,
+    gpu: bool = False,
+    offset: Fraction = Fraction(0),
+    own_rate: Fraction | None = None,
 ) -> VideoReader | VideoAtRate:
     """Open a video so that frame numbers count instants of a rate.
 
@@ -55,15 +66,18 @@ def open_video(
         size: As for `VideoReader`.
         threads: As for `VideoReader`.
         gpu: As for `VideoReader`.
+        offset: Seconds of the take at which the video's first frame is shown; negative if it started before the take.
+        own_rate: The video's frames a second where the file does not tell it or is wrong.
 
     Raises:
         DataError: The video cannot be read, or it is of another rate and not known when its frames are shown.
     """
     video = VideoReader(path, size, threads, gpu=gpu)
     try:
-        if same_rate(_known_rate(video), rate):
+        counts_so = own_rate == rate if own_rate is not None else same_rate(_known_rate(video), rate)
+        if counts_so and not offset:
             return video
-        return VideoAtRate(video, rate)
+        return VideoAtRate(video, rate, offset, own_rate)
     except BaseException:
         video.close()
         raise
@@ -85,38 +99,52 @@ class VideoAtRate(ClosedAfterUse):
     Args:
         video: The video; is closed with this.
         rate: Frames a second that numbers count.
+        offset: As for `open_video`.
+        own_rate: As for `open_video`.
 
     Attributes:
         height: Rows of the video in pixels.
         width: Columns of the video in pixels.
         num_frames: Frames of the given rate up to the end of the video.
         frame_rate: The given rate.
+        own_rate: The video's, as the file tells it.
         notice: That this is not the video's own rate, in words.
 
     Raises:
         DataError: It is not known when frames of the video are shown.
     """
 
-    def __init__(self, video: VideoReader, rate: Fraction) -> None:
+    def __init__(
+        self, video: VideoReader, rate: Fraction, offset: Fraction = Fraction(0), own_rate: Fraction | None = None
+    ) -> None:
         self._video = video
         self.height, self.width = video.height, video.width
         self.frame_rate = rate
-        self._nearest = _nearest_frames(video, rate)
-        self.num_frames = len(self._nearest)
-        own = f"{float(_known_rate(video)):.5g}"
-        self.notice: str | None = (
-            f"{video.path}: has {own} frames a second where the take counts {float(rate):.5g}; of each of the take's "
-            f'frames the one nearest in time is read. If annotations count {own} a second, give the take "frame_rate": '
-            f"{own} in takes.json"
-        )
+        self._first, self._nearest = _nearest_frames(video, rate, offset, own_rate)
+        self.num_frames = self._first + len(self._nearest)
+        if not len(self._nearest):
+            raise DataError(
+                f"{video.path}: ends before its take begins, as it started {float(-offset):.5g} s before; correct its "
+                "offset"
+            )
+        self.own_rate = _known_rate(video)
+        own = f"{float(self.own_rate):.5g}"
+        said = own_rate is not None or same_rate(self.own_rate, rate)  # by who gave rate or offset
+        self.notice: str | None = None
+        if not said:
+            self.notice = (
+                f"{video.path}: has {own} frames a second where the take counts {float(rate):.5g}; of each of the "
+                f"take's frames the one nearest in time is read. If annotations count {own} a second, give the take "
+                f'"frame_rate": {own}, in takes.json or the manifest'
+            )
 
     def has_frame(self, index: int) -> bool:
         """Say whether a frame can be read."""
-        return 0 <= index < self.num_frames
+        return self._first <= index < self.num_frames
 
     def file_frame(self, index: int) -> int:
         """Give the video's own number of a frame that can be read."""
-        return int(self._nearest[index])
+        return int(self._nearest[index - self._first])
 
     def decodes_from(self, index: int) -> int:
         """Give the place in the file of the key packet at which decoding starts for a frame that can be read."""
@@ -150,9 +178,9 @@ class VideoAtRate(ClosedAfterUse):
         for index in ours:
             if not self.has_frame(index):
                 raise DataError(
-                    f"{self._video.path}: frame {index} is asked for, the video has {self.num_frames} frames at "
-                    f"{float(self.frame_rate):.5g} a second (0 to {self.num_frames - 1}); if it was cut short, "
-                    "download it again"
+                    f"{self._video.path}: frame {index} is asked for, the video has {len(self._nearest)} frames at "
+                    f"{float(self.frame_rate):.5g} a second ({self._first} to {self.num_frames - 1}); if it was cut "
+                    "short, download it again"
                 )
             if latest is not None and self.file_frame(index) == latest[0]:
                 latest = latest[0], copied(latest[1])
@@ -173,23 +201,56 @@ def _known_rate(video: VideoReader) -> Fraction:
     return video.frame_rate
 
 
-def _nearest_frames(video: VideoReader, rate: Fraction) -> NDArray[np.int64]:
-    """The video's own numbers of the frames that are nearest to the instants 0, 1/rate, 2/rate, ..."""
-    own = _known_rate(video)
-    if video.has_constant_rate:
-        step = _meant(own) / _meant(rate)
-        count = _countable(video, rate, math.floor((video.num_frames - Fraction(1, 2)) / step) + 1)
-        instants = np.arange(count, dtype=np.int64)
-        return -((step.denominator - 2 * step.numerator * instants) // (2 * step.denominator))
+def _nearest_frames(
+    video: VideoReader, rate: Fraction, offset: Fraction, own_rate: Fraction | None
+) -> tuple[int, NDArray[np.int64]]:
+    """The first frame of the take that the video has, and the video's own number of that one and those that follow."""
+    if own_rate is not None or video.has_constant_rate or same_rate(_known_rate(video), rate):
+        step = _step(video, rate, own_rate)
+        start = offset * rate  # in frames of the take
+        first = max(0, math.floor(start - 1 / (2 * step)) + 1)
+        end = _countable(video, rate, math.floor(start + (video.num_frames - Fraction(1, 2)) / step) + 1)
+        kind = np.int64 if start.denominator == 1 else object  # whose numbers have no bounds
+        indices = np.arange(first, end, dtype=np.int64).astype(kind)
+        return first, nearest_frame(indices, start, step).astype(np.int64)
     times = video.frame_times()
     if times is None:
         raise DataError(
             f"{video.path}: its frame rate varies and its packets do not say when each frame is shown, so that its "
             f"frames have no place among the take's {float(rate):.5g} a second; encode it anew at that rate"
         )
+    half = 1 / (2 * _known_rate(video))
     between = (times[1:] + times[:-1]) / 2
-    count = _countable(video, rate, math.floor((times[-1] + 1 / (2 * own)) * rate) + 1)
-    return np.searchsorted(between, np.arange(count) / float(rate))
+    first = max(0, math.floor((offset - half) * rate) + 1)
+    end = _countable(video, rate, math.floor((times[-1] + half + offset) * rate) + 1)
+    return first, np.searchsorted(between, np.arange(first, end) / float(rate) - float(offset))
+
+
+@overload
+def nearest_frame(index: int, start: Fraction, step: Fraction) -> int: ...
+@overload
+def nearest_frame(index: NDArray[Any], start: Fraction, step: Fraction) -> NDArray[Any]: ...
+def nearest_frame(index: int | NDArray[Any], start: Fraction, step: Fraction) -> int | NDArray[Any]:
+    """The frame of a video that is nearest in time to one of its take, the earlier of two that are as near.
+
+    Args:
+        index: the take's frame, or several.
+        start: frames of the take, not always whole ones, before the video's first.
+        step: frames of the video from one of the take to the next.
+
+    Example:
+        >>> [nearest_frame(index, Fraction(2), Fraction(25, 30)) for index in range(2, 9)]
+        [0, 1, 2, 2, 3, 4, 5]
+    """
+    unit = step.denominator * start.denominator
+    return -((unit - 2 * step.numerator * (index * start.denominator - start.numerator)) // (2 * unit))
+
+
+def _step(video: VideoReader, rate: Fraction, own_rate: Fraction | None) -> Fraction:
+    if own_rate is not None:
+        return own_rate / rate
+    own = _known_rate(video)
+    return Fraction(1) if same_rate(own, rate) else _meant(own) / _meant(rate)
 
 
 def _countable(video: VideoReader, rate: Fraction, count: int) -> int:

@@ -102,15 +102,15 @@ def test_masks_are_compared_at_the_size_of_the_objects_own_or_else_of_the_camera
     }
     path = write_relations(tmp_path / "r.json", {"uid": take_annotations("t", objects)})
     sizes = EvaluationSizes(RelationsFile(path).tracks("uid"), {"cam01": (1, 1), "cam02": (100, 100)})
-    assert sizes.of("mug", "cam01", is_ego=False) == (360, 480)
-    assert sizes.of("pot", "cam01", is_ego=False) == (180, 480)
-    assert sizes.of("pan", "cam01", is_ego=False) == (360, 480)
-    assert sizes.of("pan", "cam02", is_ego=False) == (480, 480)
-    assert sizes.of("pan", "cam03", is_ego=False) == (270, 480)
-    assert sizes.of("pan", "aria01", is_ego=True) == (480, 480)
+    assert sizes.of("mug", "cam01", "exo") == (360, 480)
+    assert sizes.of("pot", "cam01", "exo") == (180, 480)
+    assert sizes.of("pan", "cam01", "exo") == (360, 480)
+    assert sizes.of("pan", "cam02", "exo") == (480, 480)
+    assert sizes.of("pan", "cam03", "exo") == (270, 480)
+    assert sizes.of("pan", "aria01", "ego") == (480, 480)
 
 
 def test_a_size_that_is_none_names_the_annotations_object_and_camera(tmp_path):
     track = MaskTrack("cup_0", "cam01", None, {0: EncodedMask(24, -32, "")}, "take", tmp_path / "relations.json", str)
     with pytest.raises(DataError, match=r"relations\.json: object cup_0, camera cam01: .* not 24x-32"):
-        EvaluationSizes({("cup_0", "cam01"): track}).of("cup_0", "cam01", is_ego=False)
+        EvaluationSizes({("cup_0", "cam01"): track}).of("cup_0", "cam01", "exo")

@@ -1,0 +1,1 @@
+"""Recordings that are no Ego-Exo4D: a file that names takes, their cameras and where their masks are."""
