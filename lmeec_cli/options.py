@@ -31,8 +31,8 @@ TakesFolder = Annotated[
     str,
     typer.Argument(
         metavar="TAKES",
-        help="Folder of a data set, in the release or the processed layout: a path, or a URL such as "
-        "s3://bucket/egoexo4d.",
+        help="Folder of a data set, in the release or the processed layout, or a manifest of recordings of one's own, "
+        "which ends in .yaml or .parquet: a path, or a URL such as s3://bucket/egoexo4d.",
         show_default=False,
     ),
 ]
@@ -61,6 +61,12 @@ Takes = Annotated[
 ]
 Objects = Annotated[
     list[str] | None, typer.Option("--object", help="Name of an object; repeat for more.", show_default="all")
+]
+EveryFrame = Annotated[
+    int,
+    typer.Option(
+        metavar="N", help="Of masks that are dense, only those at frames that are multiples of it.", show_default="all"
+    ),
 ]
 Videos = Annotated[Video, typer.Option(help="Videos to read; auto prefers downscaled/448 where it is.")]
 Directions = Annotated[WhichDirections, typer.Option(help=_DIRECTION), Sets("directions")]

@@ -20,6 +20,7 @@ from lmeec_cli.options import (
     CpusPerWorker,
     DecodeOn,
     Directions,
+    EveryFrame,
     GpusPerWorker,
     LogFormat,
     MemoryPolicy,
@@ -55,6 +56,7 @@ def predict(
     direction: Directions = "both",
     take: Takes = None,
     objects: Objects = None,
+    every: EveryFrame = 1,
     memory_policy: MemoryPolicy = DEFAULT_POLICY,
     reverse: Annotated[
         bool,
@@ -141,6 +143,10 @@ def predict(
 
         lmeec predict takes/ --out results.parquet --refine colours
 
+    Recordings of one's own, at every 30th frame of masks that are dense:
+
+        lmeec predict recordings.yaml --out results.parquet --checkpoint weights/ --every 30
+
     One object of one take:
 
         lmeec predict takes/ -o one.parquet --checkpoint weights/ --take bike_5 --object wrench_0
@@ -179,6 +185,7 @@ def predict(
         checkpoint=checkpoint or ["nano"],
         annotations=annotations,
         names=take or (),
+        every=every,
         overwrite=overwrite,
         retries=retries,
         take_timeout=take_timeout,

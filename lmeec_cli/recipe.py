@@ -222,6 +222,7 @@ def _predict(options: Predict, *, policy: Policy | None = None, out: str | None 
         checkpoint=options.checkpoint,
         annotations=options.annotations,
         names=options.take,
+        every=options.every,
         overwrite=options.overwrite,
         retries=options.retries,
         take_timeout=options.take_timeout,

@@ -44,6 +44,7 @@ class Predict(_Strict):
     direction: WhichDirections = "both"
     take: list[str] = []
     objects: list[str] = []
+    every: Annotated[int, Field(ge=1)] = 1
     memory_policy: Policy = DEFAULT_POLICY
     memory_size: Annotated[int, Field(ge=1)] | None = None
     device: Device = "auto"

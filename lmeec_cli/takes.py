@@ -13,6 +13,7 @@ from lmeec_cli.options import (
     AsJson,
     CacheFolder,
     CacheSize,
+    EveryFrame,
     RelationsFile,
     Takes,
     TakesFolder,
@@ -30,6 +31,7 @@ def takes(
     folder: TakesFolder,
     annotations: RelationsFile = None,
     take: Takes = None,
+    every: EveryFrame = 1,
     video: Videos = "auto",
     cache: CacheFolder = None,
     cache_size: CacheSize = CACHE_SIZE,
@@ -64,7 +66,12 @@ def takes(
     from lmeec.data.takes import find_takes
 
     found = find_takes(
-        folder, annotations=annotations, video=video, names=take or (), cache=file_cache(cache, cache_size)
+        folder,
+        annotations=annotations,
+        video=video,
+        names=take or (),
+        every=every,
+        cache=file_cache(cache, cache_size),
     )
     for warning in found.warnings:
         echo(f"warning: {warning}", err=True)
