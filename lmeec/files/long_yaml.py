@@ -78,6 +78,8 @@ class LongYaml:
                 self._nodes = yaml.compose(self.path.read_text(encoding="utf-8"), yaml.CSafeLoader)
         line, node = 1, self._nodes
         for key in keys:
+            if isinstance(node, yaml.MappingNode) and isinstance(key, int):
+                continue  # the only one of a list, which was given without the list
             if isinstance(node, yaml.MappingNode):
                 found = next((pair for pair in node.value if pair[0].value == str(key)), None)
                 if found is None:

@@ -94,6 +94,15 @@ class _MasksEntry(_Strict):
     are_pictures: ClassVar[bool] = False
     """Whether it is a folder of pictures, and not a file."""
 
+    kind: ClassVar[str]
+    """The key that says what it is."""
+
+    @property
+    def path(self) -> str:
+        """The file or folder, as the manifest names it."""
+        named: str = getattr(self, self.kind)
+        return named
+
 
 class CocoMasks(_MasksEntry):
     """Masks in a COCO file, as run lengths or polygons; an object is a category, or a track of one.
@@ -104,14 +113,11 @@ class CocoMasks(_MasksEntry):
         first_frame: the number that the video's first frame has in the file.
     """
 
+    kind: ClassVar[str] = "coco"
+
     coco: PathText
     images: str = ""
     first_frame: FrameIndex = 0
-
-    @property
-    def path(self) -> str:
-        """The file."""
-        return self.coco
 
 
 class PngMasks(_MasksEntry):
@@ -125,6 +131,7 @@ class PngMasks(_MasksEntry):
     """
 
     are_pictures: ClassVar[bool] = True
+    kind: ClassVar[str] = "png"
 
     png: PathText
     object: ObjectName | None = None
@@ -145,11 +152,6 @@ class PngMasks(_MasksEntry):
         return self
 
     @property
-    def path(self) -> str:
-        """The folder."""
-        return self.png
-
-    @property
     def by_index(self) -> dict[int, str]:
         """Names of the objects, as far as they are given."""
         named = self.objects or {}
@@ -167,16 +169,12 @@ class ResultsMasks(_MasksEntry):
     """
 
     counts_own_frames: ClassVar[bool] = False
+    kind: ClassVar[str] = "results"
 
     results: PathText
     query: Name | None = None
     take: Name | None = None
     camera: Name | None = None
-
-    @property
-    def path(self) -> str:
-        """The table."""
-        return self.results
 
 
 class RelationsMasks(_MasksEntry):
@@ -189,18 +187,14 @@ class RelationsMasks(_MasksEntry):
     """
 
     counts_own_frames: ClassVar[bool] = False
+    kind: ClassVar[str] = "relations"
 
     relations: PathText
     take: Name | None = None
     camera: Name | None = None
 
-    @property
-    def path(self) -> str:
-        """The file."""
-        return self.relations
 
-
-_KINDS = ("coco", "png", "results", "relations")
+_KINDS = tuple(masks.kind for masks in (CocoMasks, PngMasks, ResultsMasks, RelationsMasks))
 
 
 def _kind_of(masks: Any) -> str | None:

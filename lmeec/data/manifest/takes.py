@@ -179,7 +179,8 @@ class _TakeAt:
     def _masks(self, number: int) -> Iterator[MasksAt]:
         camera = self.entry.cameras[number]
         for which, spec in enumerate(camera.masks):
-            mistake = partial(self.takes.manifest.mistake, ("takes", self.number, "cameras", number, "masks", which))
+            keys: Keys = ("takes", self.number, "cameras", number, "masks", which, spec.kind)
+            mistake = partial(self.takes.manifest.mistake, keys)
             path = self.takes.at(self.root, spec.path)
             yield MasksAt(spec, path, self.entry.identifier, self.entry.name, camera.name, mistake)
 
