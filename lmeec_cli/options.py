@@ -27,15 +27,12 @@ _DTYPE_PREDICT = "With a large model, bfloat16 is faster too on CPUs with AMX or
 
 # Types of commands' parameters; one that ends in IfGiven leaves what a file of settings says.
 
-TakesFolder = Annotated[
-    str,
-    typer.Argument(
-        metavar="TAKES",
-        help="Folder of a data set, in the release or the processed layout, or a manifest of recordings of one's own, "
-        "which ends in .yaml or .parquet: a path, or a URL such as s3://bucket/egoexo4d.",
-        show_default=False,
-    ),
-]
+_TAKES = (
+    "Folder of a data set, in the release or the processed layout, or a manifest of your own recordings, whose name "
+    "ends in .yaml or .parquet: a path, or a URL such as s3://bucket/egoexo4d."
+)
+TakesFolder = Annotated[str, typer.Argument(metavar="TAKES", help=_TAKES, show_default=False)]
+TakesIfGiven = Annotated[str | None, typer.Argument(metavar="TAKES", help=_TAKES, show_default=False)]
 Results = Annotated[
     str,
     typer.Argument(help="Parquet file or folder that `lmeec predict` wrote: a path or a URL.", show_default=False),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -33,9 +33,10 @@ from lmeec_cli.options import (
     Retries,
     RoundTripMemory,
     Takes,
-    TakesFolder,
+    TakesIfGiven,
     TakeTimeout,
     Videos,
+    WhichDirections,
     Workers,
     auto_or_number,
     directions_of,
@@ -44,11 +45,42 @@ from lmeec_cli.options import (
     ray_address_option,
     way_back,
 )
+from lmeec_cli.terminal import echo
+
+if TYPE_CHECKING:
+    from lmeec.files.remote.cache import FileCache
+
+_PAIR = "One pair of videos"
 
 
 def predict(
-    takes: TakesFolder,
     out: ResultsOut,
+    takes: TakesIfGiven = None,
+    query: Annotated[
+        str | None,
+        typer.Option(
+            help="A video whose masks are given with --masks, in place of TAKES: ego, or exo with --direction exo2ego.",
+            show_default=False,
+            rich_help_panel=_PAIR,
+        ),
+    ] = None,
+    masks: Annotated[
+        str | None,
+        typer.Option(
+            help="Masks in --query, by its frames: COCO's JSON, a folder of PNG files or of such folders, an object "
+            "each, or an earlier table.",
+            show_default=False,
+            rich_help_panel=_PAIR,
+        ),
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A video to segment the objects in; repeat for more. It begins when --query does.",
+            show_default=False,
+            rich_help_panel=_PAIR,
+        ),
+    ] = None,
     checkpoint: Checkpoints = None,
     annotations: RelationsFile = None,
     cache: CacheFolder = None,
@@ -147,6 +179,10 @@ def predict(
 
         lmeec predict recordings.yaml --out results.parquet --checkpoint weights/ --every 30
 
+    One pair of videos; `lmeec render one.parquet one.recordings.yaml --out videos/` shows the result:
+
+        lmeec predict --query head.mp4 --masks masks/ --target side.mp4 --out one.parquet
+
     One object of one take:
 
         lmeec predict takes/ -o one.parquet --checkpoint weights/ --take bike_5 --object wrench_0
@@ -165,7 +201,7 @@ def predict(
     from lmeec_cli.predicting import predict_takes
 
     status = predict_takes(
-        takes,
+        _takes_of(takes, query, masks, target, direction, out, overwrite, file_cache(cache, cache_size)),
         out,
         PredictConfig(
             directions=directions_of(direction),
@@ -194,6 +230,42 @@ def predict(
     )
     if status:
         raise typer.Exit(status)
+
+
+def _takes_of(
+    takes: str | None,
+    query: str | None,
+    masks: str | None,
+    targets: list[str] | None,
+    direction: WhichDirections,
+    out: str,
+    overwrite: bool,
+    cache: FileCache | None,
+) -> str:
+    """TAKES, or the manifest that is written for a pair of videos."""
+    if query is None and masks is None and not targets:
+        if takes is None:
+            raise typer.BadParameter(
+                "name a folder or manifest, or one pair of videos with --query", param_hint="TAKES"
+            )
+        return takes
+    if takes is not None:
+        raise typer.BadParameter(f"is in place of TAKES, which are {takes}", param_hint="--query")
+    if query is None or masks is None or not targets:
+        raise typer.BadParameter("go together: give all three", param_hint="--query, --masks and --target")
+    from lmeec.data.manifest.making.pair import write_pair
+
+    manifest = write_pair(
+        query,
+        masks,
+        targets,
+        out,
+        query_view="exo" if direction == "exo2ego" else "ego",
+        overwrite=overwrite,
+        cache=cache,
+    )
+    echo(f"the pair is a take of {manifest}, which other commands take as TAKES", err=True)
+    return str(manifest)
 
 
 def _way_of(cycle: bool, memory: bool) -> CycleWay | None:

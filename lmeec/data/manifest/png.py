@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from lmeec.masks import RunLengthMask
 from lmeec.video.frames import check_frame_size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,6 +30,7 @@ _LARGEST = 2**28  # bytes of one file
 _VOID = 255  # what DAVIS leaves out of every object
 _INDEXED = {"1", "L", "P", "I", "I;16", "I;16B"}
 _SEPARATOR = ":"
+_TELLING = 5  # pictures
 
 
 def read_png(folder: Place, name: str | None, by_index: Mapping[int, str], numbering: Numbering) -> FoundMasks:
@@ -98,6 +100,23 @@ def png_files(folder: Place) -> list[Place]:
     return in_order(path for path in files if not path.name.startswith("."))  # what macOS puts beside
 
 
+def is_indexed(pictures: Sequence[Place]) -> bool:
+    """Whether pixels are indices of objects, and not black and white, by the first pictures.
+
+    Raises:
+        DataError: one cannot be read.
+    """
+    seen: set[int] = set()
+    for file in pictures[:_TELLING]:
+        with _opened(file) as image:
+            if image.mode not in _INDEXED:
+                return False
+            if image.mode == "P":
+                return True
+            seen |= set(np.unique(np.asarray(image)).tolist())
+    return not (seen <= {0, 1} or seen <= {0, 255})
+
+
 def _files(folder: Place, numbering: Numbering) -> list[tuple[int | None, Place]]:
     """The pictures that are asked for, with the take's frame, or None for those that the take does not read."""
     files: dict[int, Place] = {}
@@ -119,8 +138,8 @@ def _files(folder: Place, numbering: Numbering) -> list[tuple[int | None, Place]
     return placed
 
 
-def _read(file: Place, *, indexed: bool) -> NDArray[Any]:
-    """Pixels [H, W]: indices, or not 0 where the object is."""
+@contextmanager
+def _opened(file: Place) -> Iterator[Image.Image]:
     with (
         reading(file, DataError, "a PNG file", "write it anew", most=_LARGEST),
         local_file(file) as local,
@@ -128,6 +147,12 @@ def _read(file: Place, *, indexed: bool) -> NDArray[Any]:
     ):
         image = Image.open(data, formats=["PNG"])
         check_frame_size(file, image.height, image.width)
+        yield image
+
+
+def _read(file: Place, *, indexed: bool) -> NDArray[Any]:
+    """Pixels [H, W]: indices, or not 0 where the object is."""
+    with _opened(file) as image:
         if indexed and image.mode not in _INDEXED:
             raise DataError(
                 f"{file}: is a colour picture, whose pixels are no indices; name the object that is not black in it "
