@@ -55,8 +55,16 @@ def _root(
             "--debug", help="Show where an error comes from. Also after a command's name, and as LMEEC_DEBUG=1."
         ),
     ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet",
+            help="Say nothing but results, warnings and errors, as suits scripts. Also after a command's name, and as "
+            "LMEEC_QUIET=1.",
+        ),
+    ] = False,
 ) -> None:
-    pass  # `lmeec_cli.main` heeds --debug, wherever it stands
+    pass  # `lmeec_cli.main` heeds --debug and --quiet, wherever they stand
 
 
 app.command()(takes)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,9 +14,11 @@ import typer
 from lmeec.clips.extract import ExtractConfig, ExtractSummary, extract_clips
 from lmeec.clips.read import read_clips_metadata
 from lmeec_cli.signals import Stopped, stopping
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, is_quiet, tell
+from lmeec_cli.words import counted, duration, in_time
 
 if TYPE_CHECKING:
+    from lmeec.clips.counting import Way
     from lmeec.clips.extract import TakeResult
     from lmeec.cluster.resources import Wanted
     from lmeec.config import ClipFormat
@@ -66,11 +69,16 @@ class Extraction:
         """
         from lmeec.cluster.executors import task_executor
         from lmeec.runs.stop import Stop
+        from lmeec_cli.waiting import waits
 
         stop = Stop()
         takes = read_clips_metadata(table).summary.takes
         try:
-            with task_executor(self.wanted, notice=_tell) as executor, stopping(stop), _shown(takes) as show:
+            with ExitStack() as opened:
+                with waits() as waiting:
+                    executor = opened.enter_context(task_executor(self.wanted, notice=tell, waiting=waiting))
+                opened.enter_context(stopping(stop))
+                show, go = opened.enter_context(_shown())
                 done = extract_clips(
                     table,
                     self.folder,
@@ -79,6 +87,7 @@ class Extraction:
                     overwrite=overwrite,
                     stop=stop,
                     on_result=show,
+                    on_way=go,
                 )
         except (Stopped, KeyboardInterrupt):
             echo(f"stopped at once; {_HOW_TO_GO_ON}", err=True)
@@ -90,39 +99,44 @@ class Extraction:
 
     def _conclude(self, done: ExtractSummary, takes: int) -> None:
         there = f" ({done.kept:,} were there before)" if done.kept else ""
-        echo(
-            f"{self.folder}: {done.cut:,} clips cut{there}, {done.takes:,} of {takes:,} takes are whole, "
-            f"{done.seconds:.0f} s",
-            err=True,
-        )
+        whole = f"{done.takes:,} of {counted(takes, 'take is', 'takes are')} whole"
+        tell(f"{self.folder}: {counted(done.cut, 'clip')} cut{there}, {whole}, {in_time(done.seconds)}")
         if done.failures:
-            echo(f"error: {len(done.failures):,} failures; {_HOW_TO_GO_ON}", err=True)
+            echo(f"error: {counted(len(done.failures), 'failure')}; {_HOW_TO_GO_ON}", err=True)
         elif done.waiting:
-            echo(f"stopped: {done.waiting:,} takes remain; {_HOW_TO_GO_ON}", err=True)
-
-
-def _tell(text: str) -> None:
-    echo(text, err=True)
+            echo(f"stopped: {counted(done.waiting, 'take remains', 'takes remain')}; {_HOW_TO_GO_ON}", err=True)
 
 
 @contextmanager
-def _shown(takes: int) -> Iterator[Callable[[TakeResult], None]]:
-    """A bar on a terminal, otherwise a line a take; failures in either case."""
+def _shown() -> Iterator[tuple[Callable[[TakeResult], None], Callable[[Way], None]]]:
+    """What is told of takes, and of the way: a bar on a terminal, otherwise a line a take; failures in either case."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from lmeec_cli.console import Console
 
     console = Console(stderr=True)
-    columns = (TextColumn("cutting clips"), BarColumn(), MofNCompleteColumn(), TextColumn("takes"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("takes", total=takes)
+    lively = console.is_terminal and not is_quiet()
+    began = time.monotonic()
+    columns = (TextColumn("cutting clips"), BarColumn(), MofNCompleteColumn(), TextColumn("frames"))
+    with Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=console, disable=not lively) as bar:
+        task = bar.add_task("frames", total=None)
+
+        latest: list[Way] = []
+
+        def go(way: Way) -> None:
+            latest[:] = [way]
+            bar.update(task, total=way.frames, completed=way.done)
 
         def show(result: TakeResult) -> None:
-            bar.advance(task)
+            (way,) = latest
             lines = [f"error: {failure}" for failure in result.failures]
-            if not console.is_terminal and not lines:
-                lines = [f"{result.take}: {result.cut:,} clips cut, {result.kept:,} there before"]
+            if not lively and not lines and not is_quiet():
+                left = (time.monotonic() - began) / max(way.done, 1) * (way.frames - way.done)
+                lines = [
+                    f"{result.take}: {counted(result.cut, 'clip')} cut, {result.kept:,} there before; {way.done:,} of "
+                    f"{counted(way.frames, 'frame')} done, {duration(left)} left"
+                ]
             for line in lines:
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-        yield show
+        yield show, go

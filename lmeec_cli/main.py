@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-_DEBUG = "--debug"
+_DEBUG, _QUIET = "--debug", "--quiet"
 
 
 def main() -> None:
@@ -25,14 +25,17 @@ def main() -> None:
 
 def _run(words: list[str]) -> str | int | None:
     """Do what a call says; gives the exit status."""
-    debug = os.environ.get("LMEEC_DEBUG", "") not in ("", "0")
     options = words[: words.index("--")] if "--" in words else words
-    if _DEBUG in options:
-        debug = True
-        words = [word for word in options if word != _DEBUG] + words[len(options) :]
+    debug, quiet = (
+        flag in options or os.environ.get(variable, "") not in ("", "0")
+        for flag, variable in ((_DEBUG, "LMEEC_DEBUG"), (_QUIET, "LMEEC_QUIET"))
+    )
+    words = [word for word in options if word not in (_DEBUG, _QUIET)] + words[len(options) :]
     try:
+        from lmeec_cli.terminal import begin, name_standard_output
+
+        begin(quiet=quiet)
         from lmeec_cli.app import app
-        from lmeec_cli.terminal import name_standard_output
 
         name_standard_output()
         _check_working_directory()

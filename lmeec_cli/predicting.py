@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -9,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 import typer
 
 from lmeec.errors import ConfigError
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell
+from lmeec_cli.words import counted, in_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from lmeec.tables import Output
     from lmeec_cli.options import LogFormat
 
+_JOB = ("take and direction", "takes and directions")
 _HOW_TO_GO_ON = "finished takes are kept: run the same command again to go on"
 
 
@@ -124,22 +128,26 @@ class Made:
     """How what a run makes is called.
 
     Attributes:
-        many: it.
+        one: it.
+        many: several.
         lacking: of frames that lack it, and how to find them.
         nothing: where there is none of it.
     """
 
+    one: str
     many: str
     lacking: str
     nothing: str
 
 
 PREDICTIONS = Made(
+    one="prediction",
     many="predictions",
     lacking="frames have no prediction (column `missing` says why)",
     nothing="no frame could be predicted; column `missing` of {out} says why",
 )
 ROUND_TRIPS = Made(
+    one="round trip",
     many="round trips",
     lacking="predictions have no round trip (`cycle_iou` is null)",
     nothing="no prediction could be taken back",
@@ -189,6 +197,7 @@ def _run(
     from lmeec_cli.profile import show_profile
     from lmeec_cli.progress import run_reporter
     from lmeec_cli.signals import Stopped, stopping
+    from lmeec_cli.waiting import waits
 
     for warning in job.takes.warnings:
         echo(f"warning: {warning}", err=True)
@@ -197,10 +206,11 @@ def _run(
     warn_all(cautions)
     stop = Stop()
     try:
-        with (
-            executor_for(job, wanted, take_timeout=take_timeout, notice=lambda text: echo(text, err=True)) as executor,
-            stopping(stop),
-        ):
+        with ExitStack() as opened:
+            with waits() as waiting:
+                made_ready = executor_for(job, wanted, take_timeout=take_timeout, notice=tell, waiting=waiting)
+                executor = opened.enter_context(made_ready)
+            opened.enter_context(stopping(stop))
             _introduce(executor.describe())
             with run_reporter(log_format) as reporter:
                 summary = do(executor, reporter, stop)
@@ -218,7 +228,7 @@ def _run(
 
 def _introduce(models: Mapping[Direction, ModelInfo]) -> None:
     for direction, model in models.items():
-        echo(f"{direction}: model {model.name} ({model.digest[:12]}) on {model.device} in {model.dtype}", err=True)
+        tell(f"{direction}: model {model.name} ({model.digest[:12]}) on {model.device} in {model.dtype}")
     if any((model.device, model.dtype) == ("cpu", "bfloat16") for model in models.values()):
         from lmeec.model.build import has_fast_bfloat16
 
@@ -231,26 +241,27 @@ def _conclude(summary: RunSummary, out: Output, made: Made) -> int:
     resumed = f" ({summary.resumed} of them done before)" if summary.resumed else ""
     if summary.waiting:
         echo(
-            f"stopped: {summary.parts} takes and directions are done{resumed}, {summary.waiting} remain; "
-            f"{_HOW_TO_GO_ON}",
+            f"stopped: {summary.parts} of {counted(summary.parts + summary.waiting, *_JOB)} are done{resumed}, "
+            f"{summary.waiting} remain; {_HOW_TO_GO_ON}",
             err=True,
         )
         return 130
     where = f"{out}: " if summary.rows or summary.parts else ""
     whole = "whole " if summary.failures else ""
     without = f"; {summary.missing:,} {made.lacking}" if summary.missing else ""
+    jobs = counted(summary.parts, *(f"{whole}{name}" for name in _JOB))
     echo(
-        f"{where}{summary.rows:,} {made.many} from {summary.parts} {whole}takes and directions{resumed}, "
-        f"{summary.seconds:.0f} s{without}"
+        f"{where}{counted(summary.rows, made.one, made.many)} from {jobs}{resumed}, {in_time(summary.seconds)}{without}"
     )
     if summary.failures:
         echo(
-            f"error: {len(summary.failures)} jobs failed, see {out.failures}; run the same command again to try only "
-            "these again",
+            f"error: {counted(len(summary.failures), 'job')} failed, see {out.failures}; run the same command again to "
+            "try only these again",
             err=True,
         )
         return 1
     if not summary.rows:
         echo(f"error: {made.nothing.format(out=out)}", err=True)
         return 1
+    tell(f"next: lmeec score {shlex.quote(str(out))}")
     return 0

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import IO, TYPE_CHECKING
 
 from rich.console import Group
@@ -17,7 +17,9 @@ from rich.text import Text
 
 from lmeec.files.names import plain
 from lmeec_cli.console import Console
-from lmeec_cli.words import duration, snake_case
+from lmeec_cli.terminal import echo, is_quiet
+from lmeec_cli.waiting import Turning
+from lmeec_cli.words import counted, duration, in_time, snake_case
 
 if TYPE_CHECKING:
     from lmeec.runs.events import Event, Reporter
@@ -34,11 +36,35 @@ def run_reporter(log_format: LogFormat = "auto") -> Iterator[Reporter]:
     console = Console(stderr=True)
     if log_format == "json":
         yield JsonReporter(console.file)
+    elif is_quiet():
+        yield QuietReporter()
     elif log_format == "text" or not console.is_terminal:
         yield LogReporter(console)
     else:
-        with Live(console=console, refresh_per_second=4) as live:
-            yield LiveReporter(live)
+        with Live(Turning("reading the annotations"), console=console, refresh_per_second=8) as live:
+            reporter = LiveReporter(live)
+            try:
+                yield reporter
+            finally:
+                reporter.end()
+
+
+class QuietReporter:
+    """Failures, and what else the user should know, alone."""
+
+    def event(self, event: Event) -> None:
+        """See `Reporter`."""
+        from lmeec.runs.events import JobFailed, JobFinished, Notice
+
+        if isinstance(event, JobFinished):
+            lines = [f"warning: {warning}" for warning in event.warnings]
+        else:
+            lines = list(_lines(event, None)) if isinstance(event, JobFailed | Notice) else []
+        for line in lines:
+            echo(line, err=True)
+
+    def update(self, progress: Progress) -> None:
+        """See `Reporter`."""
 
 
 class LogReporter:
@@ -107,27 +133,41 @@ class LiveReporter:
     def __init__(self, live: Live) -> None:
         self._live = live
         self._next = 0.0
+        self._progress: Progress | None = None
 
     def event(self, event: Event) -> None:
         """See `Reporter`."""
-        from lmeec.runs.events import JobFinished, JobStarted
+        from lmeec.runs.events import JobFinished, JobStarted, Joining
 
         lines = list(_lines(event, None))
         if isinstance(event, JobStarted):
+            return
+        if isinstance(event, Joining):
+            (line,) = lines
+            self._live.update(Turning(line))
             return
         for line in lines[:-1] if isinstance(event, JobFinished) else lines:
             self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def update(self, progress: Progress) -> None:
         """See `Reporter`."""
+        self._progress = progress
         now = time.monotonic()
         if now >= self._next:
             self._next = now + 0.2
             self._live.update(render(progress.standing()))
 
+    def end(self) -> None:
+        """Leave what became of the run as the last line, without those of the workers."""
+        if self._progress is None:
+            self._live.update("")
+            return
+        standing = self._progress.standing()
+        self._live.update(render(replace(standing, workers=[]), ended=True))
 
-def render(standing: Standing) -> Group:
-    """The live view."""
+
+def render(standing: Standing, *, ended: bool = False) -> Group:
+    """The live view; of a run that has ended, how long it took instead of what is left."""
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, ratio=1, overflow="ellipsis")
@@ -144,7 +184,7 @@ def render(standing: Standing) -> Group:
     whole.add_row(
         f"{standing.jobs_done} of {standing.jobs} done{failures}{retries}",
         ProgressBar(total=max(standing.frames, 1), completed=standing.frames_done, width=20),
-        _pace(standing),
+        f"{standing.rate:.1f} frames/s, {in_time(standing.seconds)}" if ended else _pace(standing),
     )
     return Group(table, whole)
 
@@ -158,27 +198,30 @@ def _worker_cells(worker: WorkerStanding) -> tuple[str | Text | ProgressBar, ...
 
 
 def _lines(event: Event, progress: Progress | None) -> Iterator[str]:
-    from lmeec.runs.events import JobFailed, JobFinished, JobRetried, JobStarted, Notice, RunStarted
+    from lmeec.runs.events import JobFailed, JobFinished, JobRetried, JobStarted, Joining, Notice, RunStarted
 
     match event:
         case RunStarted():
             done_before = f", {event.resumed} done before" if event.resumed else ""
-            yield f"{event.jobs} takes and directions to predict{done_before}, about {event.frames:,} frames"
+            yield (
+                f"{counted(event.jobs, 'take and direction', 'takes and directions')} to predict{done_before}, about "
+                f"{counted(event.frames, 'frame')}"
+            )
         case JobStarted():
-            yield f"{event.job}: started, about {event.frames:,} frames"
+            yield f"{event.job}: started, about {counted(event.frames, 'frame')}"
         case JobFinished():
             yield from (f"warning: {warning}" for warning in event.warnings)
             rate = event.frames / event.seconds if event.seconds else 0
             so_far = f"; {progress.jobs_done} of {progress.jobs} done, {_pace(progress.standing())}" if progress else ""
-            yield (
-                f"{event.job}: {event.tracks} tracks, {event.frames:,} frames in {event.seconds:.1f} s "
-                f"({rate:.1f} frames/s){so_far}"
-            )
+            made = f"{counted(event.tracks, 'track')}, {counted(event.frames, 'frame')}"
+            yield f"{event.job}: {made} in {event.seconds:.1f} s ({rate:.1f} frames/s){so_far}"
         case JobRetried():
             yield f"{event.job}: failed at attempt {event.attempt}, will be tried again: {event.error}"
         case JobFailed():
             attempts = f" after {event.attempts} attempts" if event.attempts > 1 else ""
             yield f"failed: {event.job}{attempts}: {event.error}"
+        case Joining():
+            yield f"joining {counted(event.parts, 'part')} to one table"
         case Notice():
             yield event.text
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
+import textwrap
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lmeec.errors import OutputError
 from lmeec.files.names import plain
 from lmeec.files.secrets import without_secrets
+from lmeec_cli.words import in_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,8 +38,55 @@ def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     """
     stream = sys.stderr if err else sys.stdout
     if stream is not None:  # as where a program is started without
-        said = without_secrets(text) if err else text
-        print(plain(said, keep=_LAYOUT), end="\n" if nl else "", file=stream, flush=True)
+        said = plain(without_secrets(text) if err else text, keep=_LAYOUT)
+        if err and stream.isatty():
+            said = _wrapped(said)
+        print(said, end="\n" if nl else "", file=stream, flush=True)
+
+
+def _wrapped(text: str) -> str:
+    """Lines that end between words; paths and other long words stay whole, to be copied."""
+    width = shutil.get_terminal_size().columns
+    lines = [
+        textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False, subsequent_indent="  ") or [""]
+        if len(line) > width and line == line.strip()
+        else [line]
+        for line in text.split("\n")
+    ]
+    return "\n".join(part for parts in lines for part in parts)
+
+
+class _Manner:
+    quiet = False
+    began = time.monotonic()
+
+
+def begin(*, quiet: bool) -> None:
+    """A command begins: from now on its time counts, and `tell` is heeded or not."""
+    _Manner.quiet, _Manner.began = quiet, time.monotonic()
+
+
+def is_quiet() -> bool:
+    """Whether nothing is to be said but results, warnings and errors (`--quiet`)."""
+    return _Manner.quiet
+
+
+def tell(text: str) -> None:
+    """Say on standard error how it goes; not with `--quiet`."""
+    if not _Manner.quiet:
+        echo(text, err=True)
+
+
+def tell_end(said: str, then: str | None = None) -> None:
+    """Say at a command's end what was written, how long it took, and what to do with it; not with `--quiet`.
+
+    Args:
+        said: what was written.
+        then: the command to go on with, or what to open.
+    """
+    tell(f"{said} ({in_time(time.monotonic() - _Manner.began)})")
+    if then is not None:
+        tell(f"next: {then}")
 
 
 def echo_in_a_signal(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,7 +22,7 @@ from lmeec_cli.options import (
     ray_address_option,
 )
 from lmeec_cli.settings import HoldsSettings, Sets
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell_end
 from lmeec_cli.training_jobs import trainer
 
 if TYPE_CHECKING:
@@ -238,6 +239,14 @@ def start(
     if not finished:
         echo(f"stopped and saved in {out}; run the same command again to go on", err=True)
         raise typer.Exit(130)
+    from lmeec.training.output.folder import BEST, LAST
+
+    written = [str(out / name) for name in (BEST, LAST) if (out / name).exists()]
+    where = "TAKES" if takes == _SYNTHETIC or validate_on is None else shlex.quote(validate_on)
+    tell_end(
+        f"wrote {' and '.join(written)}",
+        f"lmeec predict {where} --checkpoint {shlex.quote(written[0])} --out results.parquet" if written else None,
+    )
 
 
 def _place(given: str | None) -> Place | None:

@@ -10,16 +10,17 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import IO, TYPE_CHECKING
 
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from lmeec.files.names import plain
 from lmeec_cli.console import Console
 from lmeec_cli.metric_formats import METRICS, shown
+from lmeec_cli.terminal import echo, is_quiet
 from lmeec_cli.words import duration, snake_case
 
 if TYPE_CHECKING:
     from lmeec.analysis.evaluation import DirectionScore
-    from lmeec.training.output.progress import StepDone, TrainingEvent, TrainingReporter
+    from lmeec.training.output.progress import StepDone, TrainingEvent, TrainingReporter, Waiting
     from lmeec_cli.options import LogFormat
 
 _LOG_EVERY_S = 30.0
@@ -33,10 +34,17 @@ def training_reporter(log_format: LogFormat = "auto") -> Iterator[TrainingReport
     console = Console(stderr=True)
     if log_format == "json":
         yield JsonTrainingReporter(console.file)
+    elif is_quiet():
+        yield QuietTrainingReporter()
     elif log_format == "text" or not console.is_terminal:
         yield LogTrainingReporter(console)
     else:
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[about]}"))
+        columns = (
+            SpinnerColumn(finished_text=" "),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[about]}"),
+        )
         with Progress(*columns, console=console) as progress:
             yield LiveTrainingReporter(progress)
 
@@ -62,6 +70,17 @@ class _Latest:
         return sum(step.values[name] for step in self._steps) / len(self._steps)
 
 
+class QuietTrainingReporter:
+    """Notes alone."""
+
+    def event(self, event: TrainingEvent) -> None:
+        """See `TrainingReporter`."""
+        from lmeec.training.output.progress import Note
+
+        if isinstance(event, Note):
+            echo(event.text, err=True)
+
+
 class LogTrainingReporter:
     """A line at the first step, now and then after that, and for everything else."""
 
@@ -69,10 +88,11 @@ class LogTrainingReporter:
         self._console = console
         self._latest = _Latest()
         self._last: float | None = None
+        self._waits: str | None = None
 
     def event(self, event: TrainingEvent) -> None:
         """See `TrainingReporter`."""
-        from lmeec.training.output.progress import Preparing, StepDone
+        from lmeec.training.output.progress import Preparing, StepDone, Waiting
 
         match event:
             case StepDone():
@@ -82,6 +102,10 @@ class LogTrainingReporter:
             case Preparing():
                 if self._due(event.done == event.takes):
                     self._log(f"reading takes: {event.done} of {event.takes}")
+            case Waiting():
+                new, self._waits = self._waits != event.what, event.what
+                if self._due(new):
+                    self._log(_wait(event))
             case _:
                 for line in _lines(event):
                     self._log(line)
@@ -106,9 +130,9 @@ class JsonTrainingReporter:
 
     def event(self, event: TrainingEvent) -> None:
         """See `TrainingReporter`."""
-        from lmeec.training.output.progress import Preparing, StepDone
+        from lmeec.training.output.progress import Preparing, StepDone, Waiting
 
-        if isinstance(event, (Preparing, StepDone)):
+        if isinstance(event, (Preparing, StepDone, Waiting)):
             if self._last is not None and time.monotonic() - self._last < _LOG_EVERY_S:
                 return
             self._last = time.monotonic()
@@ -127,7 +151,7 @@ class LiveTrainingReporter:
 
     def event(self, event: TrainingEvent) -> None:
         """See `TrainingReporter`."""
-        from lmeec.training.output.progress import Preparing, Saved, StepDone
+        from lmeec.training.output.progress import Preparing, Saved, StepDone, Waiting
 
         match event:
             case StepDone():
@@ -135,6 +159,10 @@ class LiveTrainingReporter:
                 self._show(event.step, event.steps, what, self._latest.describe(event))
             case Preparing():
                 self._show(event.done, event.takes, "reading takes", f"{event.done} of {event.takes}")
+            case Waiting():
+                self._progress.update(
+                    self._task, total=event.of or None, completed=event.done, description=_wait(event), about=""
+                )
             case Saved():
                 pass
             case _:
@@ -143,6 +171,10 @@ class LiveTrainingReporter:
 
     def _show(self, done: int, total: int, what: str, about: str) -> None:
         self._progress.update(self._task, total=total, completed=done, description=what, about=about)
+
+
+def _wait(event: Waiting) -> str:
+    return f"{event.what}: {event.done} of {event.of}" if event.of else event.what
 
 
 def _lines(event: TrainingEvent) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import typer
@@ -33,10 +33,14 @@ def trainer(wanted: Wanted, log_format: LogFormat) -> Iterator[Callable[[Job], b
     from lmeec.runs.stop import Stop
     from lmeec_cli.signals import Stopped, stopping
     from lmeec_cli.train_progress import training_reporter
+    from lmeec_cli.waiting import waits
 
     stop = Stop()
     try:
-        with stopping(stop, _SAVING, (signal.SIGINT, signal.SIGTERM)), trainer_for(wanted) as train:
+        with ExitStack() as opened:
+            opened.enter_context(stopping(stop, _SAVING, (signal.SIGINT, signal.SIGTERM)))
+            with waits() as waiting:
+                train = opened.enter_context(trainer_for(wanted, waiting=waiting))
 
             def train_job(job: Job) -> bool:
                 with training_reporter(log_format) as reporter:

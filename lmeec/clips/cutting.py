@@ -40,7 +40,25 @@ class Cut:
     path: Path
 
 
-def cut_video(video: Place, cuts: Sequence[Cut], short_side: int, rate: Fraction, *, threads: int = 0) -> None:
+def count_frames(cuts: Sequence[Cut]) -> int:
+    """Frames to read of a video.
+
+    Example:
+        >>> count_frames([Cut(10, 20, Path("a.mp4")), Cut(15, 25, Path("b.mp4"))])
+        15
+    """
+    return sum(1 for _ in _frames(cuts))
+
+
+def cut_video(
+    video: Place,
+    cuts: Sequence[Cut],
+    short_side: int,
+    rate: Fraction,
+    *,
+    threads: int = 0,
+    on_frame: Callable[[], None] = lambda: None,
+) -> None:
     """Write clips of one video as H.264 in MP4, each with just its frames.
 
     The video is decoded from front to back, past gaps between clips by the nearest key frame; clips that overlap are
@@ -54,6 +72,7 @@ def cut_video(video: Place, cuts: Sequence[Cut], short_side: int, rate: Fraction
         rate: Frames a second that the cuts count, and of the clips; a video of another rate is read at the frames
             nearest in time.
         threads: Threads that decode; 0 takes one a core.
+        on_frame: Called for each frame that was read.
 
     Raises:
         DataError: The video cannot be read, or lacks a frame of a clip; the other clips are there.
@@ -62,12 +81,12 @@ def cut_video(video: Place, cuts: Sequence[Cut], short_side: int, rate: Fraction
     with open_video(video, rate, threads=1) as reader:
         size = clip_size(reader.height, reader.width, short_side)
     try:
-        _cut_in_one_pass(video, cuts, size, rate, threads)
+        _cut_in_one_pass(video, cuts, size, rate, threads, on_frame)
     except (DataError, av.FFmpegError):
         for cut in cuts:
             if not cut.path.exists():
                 with contextlib.suppress(DataError, av.FFmpegError):
-                    _cut_in_one_pass(video, [cut], size, rate, threads)
+                    _cut_in_one_pass(video, [cut], size, rate, threads, lambda: None)
         raise
 
 
@@ -82,10 +101,18 @@ def clip_size(height: int, width: int, short_side: int) -> tuple[int, int]:
     return max(2, 2 * int(height * scale / 2 + 0.5 - 1e-9)), max(2, 2 * int(width * scale / 2 + 0.5 - 1e-9))
 
 
-def _cut_in_one_pass(video: Place, cuts: Sequence[Cut], size: tuple[int, int], rate: Fraction, threads: int) -> None:
+def _cut_in_one_pass(
+    video: Place,
+    cuts: Sequence[Cut],
+    size: tuple[int, int],
+    rate: Fraction,
+    threads: int,
+    on_frame: Callable[[], None],
+) -> None:
     with open_video(video, rate, size, threads) as reader, _OpenClips(cuts, size, rate) as clips:
         for number, image in reader.read(_frames(cuts)):
             clips.add(number, image)
+            on_frame()
 
 
 def _frames(cuts: Sequence[Cut]) -> Iterator[int]:

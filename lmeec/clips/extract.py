@@ -15,12 +15,14 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
 import pyarrow as pa
 
-from lmeec.clips.cutting import Cut, cut_video
+from lmeec.clips.counting import FrameCount, Way, WayCounter
+from lmeec.clips.cutting import Cut, count_frames, cut_video
 from lmeec.clips.read import read_clips_metadata, scan_clip_takes
 from lmeec.clips.rows import VIDEOS_FOLDER
 from lmeec.clips.shards import write_shard
@@ -32,7 +34,6 @@ from lmeec.files.whole import naming_the_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from io import FileIO
-    from pathlib import Path
 
     from lmeec.config import ClipFormat
     from lmeec.runs.stop import Stop
@@ -86,6 +87,11 @@ class TakeJob:
         """The take's name."""
         return str(self.rows["take_name"][0])
 
+    @property
+    def frames(self) -> int:
+        """Frames to read of all its videos."""
+        return sum(count_frames(cuts) for cuts in _wanted(self, Path()).values())
+
 
 @dataclass(frozen=True, slots=True)
 class TakeResult:
@@ -97,6 +103,7 @@ class TakeResult:
         kept: Clips that were there before, or in a shard that was.
         failures: What went wrong, in words that name take and camera.
         disk_full: No more can be written.
+        number: The job's.
     """
 
     take: str
@@ -104,6 +111,7 @@ class TakeResult:
     kept: int = 0
     failures: tuple[str, ...] = ()
     disk_full: bool = False
+    number: int = 0
 
 
 @dataclass(slots=True)
@@ -136,6 +144,7 @@ def extract_clips(
     overwrite: bool = False,
     stop: Stop | None = None,
     on_result: Callable[[TakeResult], None] = lambda _result: None,
+    on_way: Callable[[Way], None] = lambda _way: None,
 ) -> ExtractSummary:
     """Cut the clips of a table; what is in the folder already is kept.
 
@@ -151,6 +160,7 @@ def extract_clips(
         overwrite: Remove clips of another table or size that are in the folder.
         stop: Lets the caller end early: takes at hand are finished.
         on_result: Called with what became of each take.
+        on_way: Called with how far the cutting is: before that, and every second or so by a thread.
 
     Raises:
         OutputError: The folder holds other things, or clips of another table or size, or cannot be written.
@@ -158,17 +168,20 @@ def extract_clips(
     began = time.monotonic()
     summary = ExtractSummary()
     total = read_clips_metadata(table).summary.takes
-    with _claimed(table, folder, config, overwrite=overwrite):
+    with (
+        _claimed(table, folder, config, overwrite=overwrite),
+        WayCounter(folder / _WORK_FOLDER, [job.frames for job in _jobs(table)], on_way) as way,
+    ):
         ending = False
         begun = 0
 
         def jobs() -> Iterator[TakeJob]:
             nonlocal begun
-            for number, rows in enumerate(scan_clip_takes(table)):
+            for job in _jobs(table):
                 if ending or (stop is not None and stop.requested):
                     return
                 begun += 1
-                yield TakeJob(number, rows)
+                yield job
 
         work = partial(extract_take, folder=folder.absolute(), config=config, threads=executor.threads)
         for result in executor(work, jobs(), _died):
@@ -177,12 +190,18 @@ def extract_clips(
             summary.kept += result.kept
             summary.failures += result.failures
             ending |= result.disk_full
+            way.end(result.number)
+            on_way(way.way)
             on_result(result)
         with contextlib.suppress(OSError):
             (folder / _WORK_FOLDER).rmdir()
     summary.waiting = total - begun
     summary.seconds = time.monotonic() - began
     return summary
+
+
+def _jobs(table: Path) -> Iterator[TakeJob]:
+    return (TakeJob(number, rows) for number, rows in enumerate(scan_clip_takes(table)))
 
 
 def extract_take(job: TakeJob, folder: Path, config: ExtractConfig, threads: int) -> TakeResult:
@@ -202,17 +221,18 @@ def extract_take(job: TakeJob, folder: Path, config: ExtractConfig, threads: int
     clips = sum(map(len, wanted.values()))
     if shard is None and media is not folder:
         shutil.rmtree(media, ignore_errors=True)  # of a run that was killed before it did so
-        return TakeResult(job.take, kept=clips)
+        return TakeResult(job.take, kept=clips, number=job.number)
     rate = Fraction(job.rows["frame_rate"][0].as_py()).limit_denominator(1001)
     missing = {key: [cut for cut in cuts if not cut.path.exists()] for key, cuts in wanted.items()}
     kept = clips - sum(map(len, missing.values()))
     cut = 0
     failures: list[str] = []
+    count = FrameCount(folder / _WORK_FOLDER, job.number)
     try:
         for (camera, video), cuts in missing.items():
             try:
                 if cuts:
-                    cut_video(place(video), cuts, config.short_side, rate, threads=threads)
+                    cut_video(place(video), cuts, config.short_side, rate, threads=threads, on_frame=count.add)
             except (DataError, av.FFmpegError) as error:
                 failures.append(f"take {show(job.take)}, camera {show(camera)}: {error}")
             cut += sum(one.path.exists() for one in cuts)
@@ -222,8 +242,8 @@ def extract_take(job: TakeJob, folder: Path, config: ExtractConfig, threads: int
                 shutil.rmtree(media)
     except (LmeecError, OSError) as error:
         failures.append(f"take {show(job.take)}: {error}")
-        return TakeResult(job.take, cut, kept, tuple(failures), isinstance(error, DiskFullError))
-    return TakeResult(job.take, cut, kept, tuple(failures))
+        return TakeResult(job.take, cut, kept, tuple(failures), isinstance(error, DiskFullError), job.number)
+    return TakeResult(job.take, cut, kept, tuple(failures), number=job.number)
 
 
 def _wanted(job: TakeJob, media: Path) -> dict[tuple[str, str], list[Cut]]:
@@ -250,7 +270,7 @@ def _write_shard(shard: Path, job: TakeJob, media: Path, *, whole: bool) -> None
 
 
 def _died(job: TakeJob, reason: str) -> TakeResult:
-    return TakeResult(job.take, failures=(f"take {show(job.take)}: its worker failed: {reason}",))
+    return TakeResult(job.take, failures=(f"take {show(job.take)}: its worker failed: {reason}",), number=job.number)
 
 
 @contextlib.contextmanager

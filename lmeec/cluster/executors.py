@@ -40,6 +40,7 @@ def executor_for(
     *,
     take_timeout: float | None = None,
     notice: Callable[[str], None] = _untold,
+    waiting: Callable[[str], None] = _untold,
 ) -> Iterator[Executor]:
     """Have somebody who does a job of predictions, or of round trips, until the block ends.
 
@@ -48,6 +49,7 @@ def executor_for(
         wanted: how many workers, and where; the default suits this machine.
         take_timeout: seconds that a take may go without a new prediction before its worker is replaced; needs workers.
         notice: is told, in words, who it is.
+        waiting: is told, in words, what it is that takes a while, before each such thing.
 
     Raises:
         ClusterError: there are to be workers, and Ray is not installed, or cannot be started or joined.
@@ -58,25 +60,31 @@ def executor_for(
     if reason is not None:
         if wanted.workers != 0:
             notice(f"predicting in this process: {reason}")
+        waiting("loading the weights")
         yield InProcess(job.make_worker())
         return
+    waiting(_of_ray(wanted))
     with _ray(wanted, instead=0) as sizes:
         from lmeec.cluster.executor import DEFAULT_TAKE_TIMEOUT_S, RayExecutor
 
         where = "here" if wanted.address is None else f"on the Ray cluster at {wanted.address}"
         gpus = f"{sizes.gpus:g} GPUs and " if sizes.gpus else ""
         notice(f"predicting with {sizes.workers} workers {where}, each with {gpus}{sizes.cpus} CPUs")
+        waiting("starting the workers, which load the weights")
         with RayExecutor(job.make_worker, job.config, sizes, take_timeout or DEFAULT_TAKE_TIMEOUT_S) as executor:
             yield executor
 
 
 @contextlib.contextmanager
-def task_executor(wanted: Wanted, *, notice: Callable[[str], None] = _untold) -> Iterator[TaskExecutor]:
+def task_executor(
+    wanted: Wanted, *, notice: Callable[[str], None] = _untold, waiting: Callable[[str], None] = _untold
+) -> Iterator[TaskExecutor]:
     """Have somebody who does independent jobs, such as cutting clips, until the block ends.
 
     Args:
         wanted: how many workers, and where.
         notice: is told, in words, who it is.
+        waiting: as for `executor_for`.
 
     Raises:
         ClusterError: as for `executor_for`.
@@ -84,6 +92,7 @@ def task_executor(wanted: Wanted, *, notice: Callable[[str], None] = _untold) ->
     if in_process_reason(wanted, needs_workers=False) is not None:
         yield TasksInProcess()
         return
+    waiting(_of_ray(wanted))
     with _ray(wanted, instead=0) as sizes:
         from lmeec.cluster.tasks import RayTasks
 
@@ -92,11 +101,12 @@ def task_executor(wanted: Wanted, *, notice: Callable[[str], None] = _untold) ->
 
 
 @contextlib.contextmanager
-def trainer_for(wanted: Wanted) -> Iterator[Train]:
+def trainer_for(wanted: Wanted, *, waiting: Callable[[str], None] = _untold) -> Iterator[Train]:
     """Have somebody who trains, until the block ends: a function of a job, a reporter and the wish to stop.
 
     Args:
         wanted: how many workers, and where.
+        waiting: as for `executor_for`.
 
     Raises:
         ClusterError: as for `executor_for`.
@@ -104,10 +114,15 @@ def trainer_for(wanted: Wanted) -> Iterator[Train]:
     if not needs_ray_to_train(wanted):
         yield lambda job, reporter, stop: job.run(reporter, None, lambda: stop.requested)
         return
+    waiting(_of_ray(wanted))
     with _ray(wanted, instead=1) as sizes:
         from lmeec.cluster.train import train_on_ray
 
         yield lambda job, reporter, stop: train_on_ray(job, sizes, reporter, stop)
+
+
+def _of_ray(wanted: Wanted) -> str:
+    return "starting Ray" if wanted.address is None else f"joining the Ray cluster at {wanted.address}"
 
 
 @contextlib.contextmanager

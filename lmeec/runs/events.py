@@ -62,13 +62,20 @@ class JobFailed:
 
 
 @dataclass(frozen=True)
+class Joining:
+    """All jobs are done or set aside, and parts become the table."""
+
+    parts: int
+
+
+@dataclass(frozen=True)
 class Notice:
     """Something else that the user should know."""
 
     text: str
 
 
-Event: TypeAlias = RunStarted | JobStarted | JobFinished | JobRetried | JobFailed | Notice
+Event: TypeAlias = RunStarted | JobStarted | JobFinished | JobRetried | JobFailed | Joining | Notice
 
 
 class Reporter(Protocol):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from lmeec.errors import DiskFullError, OutputError
 from lmeec.files.names import check_parquet_name, first_few
 from lmeec.inference.pipeline import Profile
-from lmeec.runs.events import Notice, Reporter
+from lmeec.runs.events import Joining, Notice, Reporter
 from lmeec.runs.heartbeat import PLAN_FILE, RunRecord
 from lmeec.runs.inventory import Inventory
 from lmeec.runs.jobs import Job, remaining
@@ -197,6 +197,7 @@ def do_work(
         parts = _checked_parts(inventory, ledger)
         failed = _write_failed(parts, inventory, ledger, work)
         if parts:
+            reporter.event(Joining(len(parts)))
             merge_parts([*(info.path for info in parts), *failed], out, overwrite=True, finish=work.finish)
         if not parts and out.path.exists():
             notice(f"{out} is still the table of an earlier run, as nothing of this one came out")

@@ -25,7 +25,7 @@ from lmeec.training.config import TrainConfig
 from lmeec.training.forward import check_frames
 from lmeec.training.group import Group
 from lmeec.training.output.folder import BEST, CACHE, LAST, STATE, TrainingFolder
-from lmeec.training.output.progress import Note, TrainingReporter, TrainingStarted
+from lmeec.training.output.progress import Note, TrainingReporter, TrainingStarted, Waiting
 from lmeec.training.output.record import Record
 from lmeec.training.prepare import prepare_takes
 from lmeec.training.presence import EveryFewSteps
@@ -103,6 +103,7 @@ def run_training(
         folder = TrainingFolder(job.out)
         if group.leads:
             opened.enter_context(folder)
+        reporter.event(Waiting("loading the weights"))
         model, begun_with = _model(job)
         device = resolve_device(job.config.device)
         model.compute_dtype = resolve_dtype(job.config.dtype, device)
@@ -283,7 +284,12 @@ def _clips(
             "synthetic scenes have no end, so epochs mean nothing: say how long with `steps`", settings=["steps"]
         )
     drawn_batches = math.ceil(config.steps / config.steps_a_batch)
-    with SyntheticClips(scenes, size, config.seed, drawn_batches, job.cache or job.out / CACHE) as drawn:
+
+    def drawing(done: int, of: int) -> None:
+        if group.leads:
+            reporter.event(Waiting("drawing the first scenes", done, of))
+
+    with SyntheticClips(scenes, size, config.seed, drawn_batches, job.cache or job.out / CACHE, drawing) as drawn:
         yield _serving(config, SharedSource(drawn, group), config.steps, "synthetic scenes")
 
 
@@ -304,4 +310,4 @@ def _validator(
                 f"warning: the training is judged on the takes of {takes.root} that it trains on; validate it on others"
             )
         )
-    return TakeValidator(takes, job.config, group, lambda text: reporter.event(Note(text)))
+    return TakeValidator(takes, job.config, group, reporter)

@@ -14,6 +14,7 @@ from lmeec.files.names import show
 from lmeec.inference.predictor import predict_take
 from lmeec.model.cpu import optimise_for_cpu
 from lmeec.tables import SCHEMA
+from lmeec.training.output.progress import Note, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lmeec.model.lmeec import LMEEC
     from lmeec.training.config import TrainConfig
     from lmeec.training.group import Group
+    from lmeec.training.output.progress import TrainingReporter
 
 
 class TakeValidator:
@@ -31,11 +33,11 @@ class TakeValidator:
         takes: to predict, with ground truth.
         config: settings of the training.
         group: this process.
-        notice: is told which takes cannot be used.
+        reporter: is told which takes cannot be used, and how far it is.
     """
 
-    def __init__(self, takes: TakeSet, config: TrainConfig, group: Group, notice: Callable[[str], None]) -> None:
-        self._takes, self._group, self._notice = takes, group, notice
+    def __init__(self, takes: TakeSet, config: TrainConfig, group: Group, reporter: TrainingReporter) -> None:
+        self._takes, self._group, self._reporter = takes, group, reporter
         self._directions = config.clips.directions
         self._predict = PredictConfig(memory=MemoryConfig(policy=config.validation.policy), video=config.clips.video)
         wanted = min(config.validation.takes or len(takes), len(takes))
@@ -49,9 +51,11 @@ class TakeValidator:
         if judged.device.type == "cpu":
             optimise_for_cpu(judged)
         batches: list[pa.RecordBatch] = []
-        for number in self._chosen[self._group.rank :: self._group.workers]:
+        mine = self._chosen[self._group.rank :: self._group.workers]
+        for done, number in enumerate(mine):
             if stopping():
                 break
+            self._reporter.event(Waiting("validating, takes", done, len(mine)))
             batches += self._predicted(judged, number)
         if self._group.any(stopping()):
             return None
@@ -61,7 +65,7 @@ class TakeValidator:
         except DataError as error:
             # No reason to end a training of hours.
             if self._group.leads:
-                self._notice(f"{self._takes.root}: cannot be validated on: {error}")
+                self._reporter.event(Note(f"{self._takes.root}: cannot be validated on: {error}"))
             return {}
 
     def _predicted(self, model: LMEEC, number: int) -> list[pa.RecordBatch]:
@@ -71,5 +75,5 @@ class TakeValidator:
                 batch for direction in self._directions for batch in predict_take(model, take, direction, self._predict)
             ]
         except DataError as error:
-            self._notice(f"take {show(take.name)} is left out of the validation: {error}")
+            self._reporter.event(Note(f"take {show(take.name)} is left out of the validation: {error}"))
             return []

@@ -13,6 +13,7 @@ from lmeec.data.takes import find_takes
 from lmeec.model.build import build_model
 from lmeec.training.config import ScratchConfig, TrainConfig
 from lmeec.training.group import Group
+from lmeec.training.output.progress import Silent
 from lmeec.training.trainer import Trainer
 from lmeec.training.validation import TakeValidator
 from tests.support.meta import META, OneDevice
@@ -41,7 +42,7 @@ def test_a_step_crosses_to_the_host_once_for_its_losses_and_once_for_their_gradi
 
 
 def test_a_validation_crosses_to_the_host_once_a_batch(monkeypatch, rendered_takes):
-    validate = TakeValidator(find_takes(rendered_takes.root), TrainConfig(), Group(), print)
+    validate = TakeValidator(find_takes(rendered_takes.root), TrainConfig(), Group(), Silent())
     model = build_model(TINY, seed=1).to(META)
     with OneDevice().seam(monkeypatch) as device:
         scores = validate(model, lambda: False)

@@ -6,7 +6,7 @@ from all of them. So a scene's pictures serve several times, in other pairs and 
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Self
@@ -23,7 +23,7 @@ from lmeec.training.clips.scene_store import SceneStore
 from lmeec.training.clips.together import PAIRS, Together, directed_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -31,6 +31,7 @@ TRAINING_SEEDS = 1 << 40
 """Scenes to train on have seeds from here on; those of data sets that are written to disk lie below."""
 
 _AHEAD = 2
+_TOLD_EVERY_S = 1.0
 _SKETCH, _ORDER = 1, 3
 """Set draws of scenes apart from those of the clips and of memories (`lmeec.training.output.random_state`)."""
 
@@ -163,13 +164,23 @@ class SyntheticClips:
         seed: of the whole training.
         steps: optimiser steps of the whole training, which the curriculum is spread over.
         folder: where scenes that come round are kept; None draws them each time.
+        waiting: is told, until there is a batch, how many scenes are drawn, and of how many at most.
     """
 
-    def __init__(self, config: SyntheticConfig, size: int, seed: int, steps: int, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: SyntheticConfig,
+        size: int,
+        seed: int,
+        steps: int,
+        folder: Path | None = None,
+        waiting: Callable[[int, int], None] = lambda _done, _of: None,
+    ) -> None:
         self._store = None if folder is None or config.scenes is None else SceneStore(folder, size)
         self._config, self._size, self._seed, self._steps = config, size, seed, steps
         self._scenes: dict[int, Future[ScenePictures]] = {}
         self._renderer = ThreadPoolExecutor(1, "scenes")
+        self._waiting, self._begun = waiting, False
 
     def __enter__(self) -> Self:
         return self
@@ -187,7 +198,9 @@ class SyntheticClips:
         first = step // self._config.renewal
         self._slide(first)
         chosen = first + rng.permutation(self._config.window)
-        return list(islice(self._clips(chosen, phase, real, rng), phase.clips))
+        made = list(islice(self._clips(chosen, phase, real, rng), phase.clips))
+        self._begun = True
+        return made
 
     def _phase(self, step: int) -> tuple[Phase, float]:
         """The phase of a step, and its share of real pairs."""
@@ -211,8 +224,8 @@ class SyntheticClips:
         """Clips of these scenes, round and round; scenes that show too little are passed over."""
         for _ in range(20):
             for number in scenes:
-                pictures = self._scenes[int(number)].result()
-                other = self._scenes[int(rng.choice(scenes))].result() if rng.uniform() < self._config.strange else None
+                pictures = self._scene(int(number))
+                other = self._scene(int(rng.choice(scenes))) if rng.uniform() < self._config.strange else None
                 if phase.together:
                     yield from self._pairs(pictures, other, phase, rng)
                     continue
@@ -220,6 +233,13 @@ class SyntheticClips:
                 if clip is not None:
                     yield clip
         raise ConfigError("hardly any scene shows an object in both views; use longer scenes or more objects")
+
+    def _scene(self, number: int) -> ScenePictures:
+        """The pictures of a scene of the window, after a wait that is told of before the first batch."""
+        scene = self._scenes[number]
+        while not self._begun and not wait([scene], _TOLD_EVERY_S).done:
+            self._waiting(sum(one.done() for one in self._scenes.values()), len(self._scenes))
+        return scene.result()
 
     def _pairs(
         self, here: ScenePictures, other: ScenePictures | None, phase: Phase, rng: np.random.Generator

@@ -23,6 +23,21 @@ class Preparing:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """Something takes a while; told again while it goes on.
+
+    Attributes:
+        what: it, in words.
+        done: how far it is.
+        of: how far it goes; 0 where nobody knows.
+    """
+
+    what: str
+    done: int = 0
+    of: int = 0
+
+
+@dataclass(frozen=True)
 class TrainingStarted:
     """The first step is about to begin.
 
@@ -91,7 +106,7 @@ class Note:
     text: str
 
 
-TrainingEvent: TypeAlias = Preparing | TrainingStarted | StepDone | Validated | Saved | Note
+TrainingEvent: TypeAlias = Preparing | Waiting | TrainingStarted | StepDone | Validated | Saved | Note
 
 
 class TrainingReporter(Protocol):
