@@ -52,10 +52,15 @@ def report(
         found = find_takes(takes, annotations=annotations, cache=file_cache(cache, cache_size))
         for warning in found.warnings:
             echo(f"warning: {warning}", err=True)
-    numbers = write_report(results, out, takes=found, overwrite=overwrite)
+    numbers, strips = write_report(results, out, takes=found, overwrite=overwrite)
     note_earlier_versions([results])
     note_selections([results])
     if not numbers.annotated:
         echo(f"note: {results} has no ground truth, so the report has no metrics", err=True)
     warn_of_tables([results])
+    problems = [strip for strip in strips if strip.problem is not None]
+    for strip in problems:
+        echo(f"not drawn: {strip.track.object} of take {strip.take_name}: {strip.problem}", err=True)
     echo(f"{out}: {numbers.tracks:,} tracks of {numbers.takes:,} takes", err=True)
+    if problems:
+        raise typer.Exit(1)

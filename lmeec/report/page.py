@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinja2 import Environment, StrictUndefined
 
@@ -39,9 +39,21 @@ _FORMATS = {
 }
 
 
+class Report(NamedTuple):
+    """What a report shows.
+
+    Attributes:
+        numbers: its numbers.
+        strips: its tracks; one that could not be drawn says why.
+    """
+
+    numbers: Numbers
+    strips: list[Filmstrip]
+
+
 def write_report(
     results: Location | str, out: Location, *, takes: TakeSet | None = None, overwrite: bool = False
-) -> Numbers:
+) -> Report:
     """Write the report of a run.
 
     The page holds all it shows. Names from files are escaped, and the page forbids scripts and anything from elsewhere.
@@ -53,7 +65,7 @@ def write_report(
         overwrite: replace an existing file.
 
     Returns:
-        The numbers that it shows.
+        What it shows.
 
     Raises:
         OutputError: the table cannot be read, or the file exists or cannot be written.
@@ -64,7 +76,7 @@ def write_report(
     text = _page(str(results), read_metadata(results), numbers, strips, takes is not None)
     with written_whole(out) as file:
         file.write(text.encode(errors="replace"))
-    return numbers
+    return Report(numbers, strips)
 
 
 def _page(source: str, run: RunMetadata, numbers: Numbers, strips: list[Filmstrip], with_takes: bool) -> str:

@@ -189,7 +189,7 @@ def test_it_tells_of_frames_without_a_prediction_and_of_too_few_absent_ones(tmp_
 
 def test_a_name_with_a_nul_character(tmp_path):
     rows = [row(30 * at, object="cup\0 1", gt_state="visible", gt=square(10, 40)) for at in range(3)]
-    numbers = write_report(write_results(tmp_path / "r.parquet", rows), tmp_path / "r.html")
+    numbers, _ = write_report(write_results(tmp_path / "r.parquet", rows), tmp_path / "r.html")
     assert numbers.ranking[0].object == "cup\0 1"
 
 
