@@ -95,7 +95,7 @@ def pictures(take: Take, panel: Panel, frames: Sequence[int]) -> Generator[NDArr
         caption = np.full((panel.caption_height, width, 3), BACKGROUND, dtype=np.uint8)
         if panel.track is None:
             _draw_query(take, panel, frame, picture)
-            _write_caption(caption, panel, f"{panel.camera.name} · query", "")
+            _write_caption(caption, panel, f"{panel.camera.name} · query")
         else:
             prediction = panel.track.frames.get(frame)
             name = panel.camera.name
@@ -104,7 +104,7 @@ def pictures(take: Take, panel: Panel, frames: Sequence[int]) -> Generator[NDArr
                 _write_caption(caption, panel, name, "not predicted")
             else:
                 _draw_prediction(picture, prediction)
-                _write_caption(caption, panel, name, _verdict(prediction))
+                _write_caption(caption, panel, name, *_verdicts(prediction))
         yield np.concatenate([picture, caption])
 
 
@@ -148,25 +148,28 @@ def _draw_prediction(picture: NDArray[np.uint8], prediction: PredictedFrame) -> 
         overlay.draw_ground_truth(picture, prediction.gt.decode())
 
 
-def _verdict(prediction: PredictedFrame) -> str:
+def _verdicts(prediction: PredictedFrame) -> list[str]:
+    """What is to be said of a prediction, in full, and for a narrow picture."""
     if prediction.missing is not None:
         words = [_WITHOUT_PREDICTION.get(prediction.missing, prediction.missing)]
     else:
         words = [f"conf. {prediction.confidence:.2f}"]
-        if prediction.cycle_iou is not None:
-            words.append(f"cycle {prediction.cycle_iou:.2f}")
+    truth = []
     if prediction.iou is not None:
-        words.append(f"IoU {prediction.iou:.2f}")
+        truth = [f"IoU {prediction.iou:.2f}"]
     elif prediction.gt_state == "absent":
-        words.append("absent")
-    return " · ".join(words)
+        truth = ["absent"]
+    back = [] if prediction.cycle_iou is None else [f"cycle {prediction.cycle_iou:.2f}"]
+    return [" · ".join([*words, *more]) for more in ([*back, *truth], truth)]
 
 
-def _write_caption(caption: NDArray[np.uint8], panel: Panel, name: str, verdict: str) -> None:
+def _write_caption(caption: NDArray[np.uint8], panel: Panel, name: str, *verdicts: str) -> None:
+    """Write a camera's name and the first verdict that fits."""
     size = text_size(panel.size[0])
     middle, margin = caption.shape[0] // 2, size // 2
     room = caption.shape[1] - 2 * margin
-    verdict = shortened(verdict, size, room)
+    fitting = (verdict for verdict in verdicts if text_width(verdict, size) <= room)
+    verdict = next(fitting, None) or shortened(verdicts[-1] if verdicts else "", size, room)
     right = text_width(verdict, size)
     write(caption, (margin + room - right, middle), verdict, size, _LIGHT)
     write(caption, (margin, middle), shortened(name, size, room - right - size), size, _DIM)

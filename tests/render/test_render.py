@@ -182,11 +182,18 @@ def test_captions_say_how_much_came_back_where_the_table_has_it(results, rendere
     trips = pa.array([0.05 if one else None for one in pc.is_null(table["missing"]).to_pylist()], pa.float32())
     pq.write_table(table.set_column(column, table.schema.field(column), trips), tmp_path / "trips.parquet")
     monkeypatch.setattr(panels, "write", lambda picture, at, text, *style: written.append(text))
-    for path in (tmp_path / "trips.parquet", results):
-        chosen, folder = one_object(rendered_takes), tmp_path / path.stem
-        assert not render(path, find_takes(rendered_takes.root), folder, selection=chosen, stills=1).failures
-    said = [text for text in written if "conf." in text]
-    half = len(said) // 2
-    assert all(re.match(r"conf\. \d\.\d\d · cycle 0\.05 · ", text) for text in said[:half])
-    assert half
-    assert not any("cycle" in text for text in said[half:])
+    found, chosen = find_takes(rendered_takes.root), one_object(rendered_takes)
+    for path, height, having in (
+        (tmp_path / "trips.parquet", 360, {True}),
+        (tmp_path / "trips.parquet", 140, {True, False}),  # square pictures have no room for it
+        (results, 360, {False}),
+    ):
+        written.clear()
+        render(path, found, tmp_path / f"{path.stem}-{height}", selection=chosen, height=height, stills=1)
+        said = [
+            re.fullmatch(r"conf\. \d\.\d\d · (cycle 0\.05 · )?(IoU \d\.\d\d|absent)", text)
+            for text in written
+            if "conf." in text
+        ]
+        assert all(said)
+        assert {one[1] is not None for one in said} == having
