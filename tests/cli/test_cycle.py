@@ -97,3 +97,25 @@ def test_the_table_itself_is_no_output(table, takes, weights):
     done = lmeec("cycle", table, takes.root, "--out", table, "--checkpoint", weights, "--overwrite")
     assert done.status == 1
     assert "is the table itself" in done.err
+
+
+def test_predictions_of_another_method_are_taken_back_as_ones_of_our_own(table, cycle, takes, weights, tmp_path):
+    done, own = cycle()
+    assert done.status == 0, done.err
+    peers, imported, out = (tmp_path / name for name in ("peers.json", "peers.parquet", "peers_trips.parquet"))
+    assert lmeec("export", table, "--format", "challenge", "--out", peers).status == 0
+    assert lmeec("import", peers, "--annotations", takes.relations, "--out", imported).status == 0
+    assert pc.all(pc.is_null(read_results(imported)["predicted_iou"])).as_py()
+    done = lmeec("cycle", imported, takes.root, "--out", out, "--checkpoint", weights)
+    assert done.status == 0, done.err
+    keys = ["take_uid", "direction", "object", "query_cam", "target_cam", "frame"]
+    mine, theirs = (read_results(path).to_pandas().set_index(keys) for path in (own, out))
+    assert len(theirs) > 20
+    assert (theirs.area > 0).any()
+    assert (theirs.area == 0).any()
+    assert theirs.cycle_iou[theirs.area == 0].eq(0).all()
+    expected = mine.loc[theirs.index]
+    assert theirs.mask_rle.equals(expected.mask_rle)
+    for name in CYCLE:
+        assert theirs[name].isna().equals(expected[name].isna())
+        np.testing.assert_allclose(theirs[name].fillna(0), expected[name].fillna(0), atol=2e-4)
