@@ -47,8 +47,6 @@ def test_commands_name_it_and_do_the_rest(takes, damage, tiny, tmp_path):
     done = lmeec("clips", takes.root, *call, "--extract", tmp_path / "clips")
     is_told(done, video, take)
     assert "10 clips cut" in done.out + done.err
-    assert lmeec("report", out, takes.root, "--out", tmp_path / "before.html").status == 0
-    video = broken(takes.video(0, "gp02"), damage)  # which has predictions, so that pictures of it are wanted
     done = lmeec("report", out, takes.root, "--out", tmp_path / "report.html")
     is_told(done, video, take)
     assert (tmp_path / "report.html").read_text().count("data:image") > 3
