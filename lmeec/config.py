@@ -44,6 +44,7 @@ CycleWay = Literal["frame", "tracked"]
 
 ScoreProtocol = Literal["benchmark", "paper"]
 Average = Literal["frame", "take"]
+CvatShapes = Literal["mask", "polygon"]
 FuseBy = Literal["cycle_iou", "predicted_iou", "confidence", "rule"]
 """What decides which of several runs a frame's mask is taken from, the higher the better."""
 

@@ -1,11 +1,15 @@
-"""`lmeec import`: predictions of any method, in the challenge's format, as a results table."""
+"""`lmeec import`: predictions of any method as a results table, and masks corrected in CVAT as annotations."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lmeec.files.locations import location
 from lmeec_cli.options import AsJson, Overwrite
 from lmeec_cli.terminal import echo
 
@@ -13,15 +17,23 @@ from lmeec_cli.terminal import echo
 def import_predictions(
     predictions: Annotated[
         str,
-        typer.Argument(help="Prediction file of the correspondence challenge, a path or URL.", show_default=False),
-    ],
-    annotations: Annotated[
-        str,
-        typer.Option(
-            help="Relations file, or the benchmark's processed ground truth, a path or URL.", show_default=False
+        typer.Argument(
+            help="Prediction file of the correspondence challenge, a path or URL; or the folder of `lmeec export "
+            "--format cvat`, or a document in it, with what CVAT exported.",
+            show_default=False,
         ),
     ],
-    out: Annotated[str, typer.Option("--out", "-o", help="Parquet file to write.", show_default=False)],
+    out: Annotated[
+        str,
+        typer.Option("--out", "-o", help="Parquet file to write; of CVAT's masks a JSON file.", show_default=False),
+    ],
+    annotations: Annotated[
+        str | None,
+        typer.Option(
+            help="Relations file, or the benchmark's processed ground truth, a path or URL; predictions need it.",
+            show_default=False,
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that work at once.", show_default="one a CPU")
     ] = None,
@@ -44,9 +56,18 @@ def import_predictions(
     Against the benchmark's processed ground truth:
 
         lmeec import peers.json --annotations correspondence-gt.json --out peers.parquet
+
+    Masks that were corrected in CVAT, as query masks of the other direction:
+
+        lmeec import cvat/ --out corrected.json
+
+        lmeec predict egoexo4d/ --annotations corrected.json --direction exo2ego --out back.parquet
     """
-    import dataclasses
-    import json
+    if Path(predictions).is_dir() or predictions.lower().endswith(".xml"):
+        _of_cvat(predictions, annotations, out, overwrite, as_json)
+        return
+    if annotations is None:
+        raise typer.BadParameter("is needed to import predictions", param_hint="--annotations")
 
     from lmeec.files.places import place
     from lmeec.importing import import_predictions as convert
@@ -66,3 +87,19 @@ def import_predictions(
         echo(json.dumps({"out": out} | dataclasses.asdict(done), indent=2))
     else:
         echo(f"{out}: {done.rows:,} frames, {done.visible:,} with the object visible, {done.absent:,} absent")
+
+
+def _of_cvat(source: str, annotations: str | None, out: str, overwrite: bool, as_json: bool) -> None:
+    from lmeec.importing import import_cvat
+
+    if annotations is not None:
+        raise typer.BadParameter("goes with predictions only", param_hint="--annotations")
+    if not out.lower().endswith(".json"):
+        raise typer.BadParameter("masks of CVAT become a relations file: name it .json", param_hint="--out")
+    done = import_cvat(Path(source), location(out), overwrite=overwrite)
+    for what, count in done.left_out.items():
+        echo(f"note: {count:,} of these are left out: {what}", err=True)
+    if as_json:
+        echo(json.dumps({"out": out} | dataclasses.asdict(done), indent=2))
+    else:
+        echo(f"{out}: {done.masks:,} masks of {done.documents:,} documents; {done.absent:,} frames without the object")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmeec.errors import LmeecError
 from tests.fuzz import seeds
-from tests.fuzz.mutation import boxes, documents, shards, tables, weights, yaml
+from tests.fuzz.mutation import boxes, documents, octets, shards, tables, weights, yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -346,6 +346,12 @@ def _answers(path: Path) -> Iterator[str]:
     yield from _each((partial(read_answers, path), partial(read_about, path)))
 
 
+def _cvat(path: Path) -> None:
+    from lmeec.importing import import_cvat
+
+    import_cvat(path, path.with_name("back.json"), overwrite=True)
+
+
 def _shards(path: Path) -> Iterator[str]:
     from lmeec.mllm.data.egoexoclip import ShardClips
 
@@ -390,6 +396,7 @@ READERS = {
                ("truth.json",)),
         Reader("import-truth", "truth.json", seeds.truth, JSON, _import_truth, 1_000,
                _put("predictions.json", seeds.predictions), ("predictions.json",)),
+        Reader("cvat", "corrected.xml", seeds.cvat, octets.mutate, _cvat, 20_000, _put("tasks.json", seeds.cvat_tasks)),
         Reader("recipe", "recipe.yaml", seeds.recipes, yaml.mutate, _recipe, 3_000),
         Reader("train-config", "train.yaml", seeds.train_configs, yaml.mutate, _train_config, 2_000),
         Reader("mllm-settings", "settings.yaml", seeds.mllm_settings, yaml.mutate, _mllm_settings, 3_000),

@@ -318,6 +318,23 @@ def predictions(_: Path) -> list[bytes]:
     return as_json({"ego-exo": {"results": takes}, "version": "1"})
 
 
+def cvat(_: Path) -> list[bytes]:
+    shapes = (
+        '<mask frame="0" keyframe="1" outside="0" rle="1, 4, 1" left="2" top="3" width="3" height="2"></mask>',
+        '<polygon frame="30" keyframe="1" outside="0" points="1.25,2.25;9.75,2.25;9.75,8.75" z_order="0"></polygon>',
+    )
+    tracks = "".join(f'<track id="{n}" label="cup &amp; {n}">{shape}</track>' for n, shape in enumerate(shapes))
+    size = "<original_size><width>32</width><height>24</height></original_size>"
+    head = f"<version>1.1</version><meta><task><name>t</name>{size}</task></meta>"
+    return [f'<?xml version="1.0" encoding="utf-8"?><annotations>{head}{tracks}</annotations>'.encode()]
+
+
+def cvat_tasks(_: Path) -> list[bytes]:
+    task = {"file": "corrected.xml", "take_uid": "t", "take_name": "t", "scenario": None, "direction": "ego2exo"}
+    task |= {"query_cam": "aria01", "target_cam": "cam01", "height": 24, "width": 32, "frames": [[0, 0], [30, 30]]}
+    return as_json({"tasks": [task]})
+
+
 def shards(folder: Path) -> list[bytes]:
     from tests.fuzz.mutation.shards import packed
 

@@ -1,0 +1,1 @@
+"""CVAT's XML for video tasks, and the masks in it."""
