@@ -12,6 +12,7 @@ from lmeec_cli.clips import clips
 from lmeec_cli.cycle import cycle
 from lmeec_cli.export import export
 from lmeec_cli.fuse import fuse
+from lmeec_cli.help import Command, Group
 from lmeec_cli.import_predictions import import_predictions
 from lmeec_cli.mllm import mllm
 from lmeec_cli.predict import predict
@@ -27,10 +28,11 @@ from lmeec_cli.terminal import echo
 from lmeec_cli.train import train
 
 app = typer.Typer(
+    cls=Group,
     name="lmeec",
     help="Segment the same object across first-person and third-person video of Ego-Exo4D.",
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -67,21 +69,21 @@ def _root(
     pass  # `lmeec_cli.main` heeds --debug and --quiet, wherever they stand
 
 
-app.command()(takes)
-app.command()(predict)
-app.command()(cycle)
-app.command()(status)
-app.command()(score)
-app.command("import")(import_predictions)
-app.command()(calibrate)
-app.command()(fuse)
-app.command()(select)
-app.command()(report)
-app.command()(render)
-app.command()(export)
+app.command(cls=Command)(takes)
+app.command(cls=Command)(predict)
+app.command(cls=Command)(cycle)
+app.command(cls=Command)(status)
+app.command(cls=Command)(score)
+app.command("import", cls=Command)(import_predictions)
+app.command(cls=Command)(calibrate)
+app.command(cls=Command)(fuse)
+app.command(cls=Command)(select)
+app.command(cls=Command)(report)
+app.command(cls=Command)(render)
+app.command(cls=Command)(export)
 app.add_typer(clips, name="clips")
-app.command()(synth)
-app.command()(train)
+app.command(cls=Command)(synth)
+app.command(cls=Command)(train)
 app.add_typer(mllm, name="mllm")
 app.add_typer(checkpoint, name="checkpoint")
 app.add_typer(recipe, name="recipe")

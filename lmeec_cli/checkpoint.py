@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmeec_cli.help import Command, Group
 from lmeec_cli.options import AsJson, Overwrite
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
     from lmeec.model.checkpoint import Checkpoint
 
-checkpoint = typer.Typer(help="Look into checkpoint files, and make them small.", no_args_is_help=True)
+checkpoint = typer.Typer(cls=Group, help="Look into checkpoint files, and make them small.", no_args_is_help=True)
 
 
-@checkpoint.command()
+@checkpoint.command(cls=Command)
 def inspect(
     path: Annotated[
         str, typer.Argument(help="Checkpoint file, .pt or .safetensors: a path or URL.", show_default=False)
@@ -51,7 +52,7 @@ def inspect(
     Console().print(table)
 
 
-@checkpoint.command()
+@checkpoint.command(cls=Command)
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="Checkpoint file to read.", show_default=False)],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write, .safetensors.", show_default=False)],

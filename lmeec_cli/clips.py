@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from lmeec.config import ClipRule, Duplicates
 from lmeec_cli.clips_instruct import instruct
+from lmeec_cli.help import Command, Group
 from lmeec_cli.options import AsJson, Videos, WhichFormats, auto_or_number, ray_address_option
 from lmeec_cli.settings import Sets
 from lmeec_cli.terminal import echo
@@ -29,7 +29,7 @@ _CHOICE = "Choice of descriptions"
 _MEDIA = "Video clips"
 
 
-class TakesOrCommand(TyperGroup):
+class TakesOrCommand(Group):
     """A command with an argument of its own that has commands below it: the first word says which is meant."""
 
     allow_extra_args = False
@@ -48,12 +48,13 @@ class TakesOrCommand(TyperGroup):
             return super().invoke(ctx)
         name, command, words = self.resolve_command(ctx, ctx.args)
         assert command is not None  # parse_args saw its name
-        with ctx, command.make_context(name, words, parent=ctx) as below:
+        # Not below this command, whose own argument would be part of that one's name.
+        with ctx, command.make_context(f"{ctx.info_name} {name}", words, parent=ctx.parent) as below:
             return command.invoke(below)
 
 
 clips = typer.Typer(cls=TakesOrCommand, invoke_without_command=True, no_args_is_help=True, subcommand_metavar="")
-clips.command("instruct")(instruct)
+clips.command("instruct", cls=Command)(instruct)
 
 
 @clips.callback()

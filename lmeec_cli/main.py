@@ -40,7 +40,7 @@ def _run(words: list[str]) -> str | int | None:
         name_standard_output()
         _check_working_directory()
         try:
-            app(words)
+            app(words, prog_name="lmeec")
         except SystemExit as end:
             sys.stdout.flush()
             return end.code

@@ -11,6 +11,7 @@ import typer
 
 from lmeec.errors import ConfigError, OutputError
 from lmeec.files.whole import naming_the_file, written_whole
+from lmeec_cli.help import Command, Group
 from lmeec_cli.metric_formats import METRICS, shown
 from lmeec_cli.options import Overwrite
 from lmeec_cli.settings import HoldsSettings
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from lmeec.config import Policy
     from lmeec_cli.recipe_file import Ablation, EgoExoClip, Overnight, Predict, Training
 
-recipe = typer.Typer(help="List, copy and run recipes: jobs to copy and edit.", no_args_is_help=True)
+recipe = typer.Typer(cls=Group, help="List, copy and run recipes: jobs to copy and edit.", no_args_is_help=True)
 
 
-@recipe.command("ls")
+@recipe.command("ls", cls=Command)
 def list_recipes() -> None:
     """List the recipes that come with lmeec.
 
@@ -38,7 +39,7 @@ def list_recipes() -> None:
         echo(f"{name:{width}}  {_summary(path)}")
 
 
-@recipe.command("cp")
+@recipe.command("cp", cls=Command)
 def copy(
     name: Annotated[str, typer.Argument(help="Name in `lmeec recipe ls`.", show_default=False)],
     to: Annotated[Path | None, typer.Argument(help="File or folder to copy to.", show_default="here")] = None,
@@ -63,7 +64,7 @@ def copy(
     echo(str(target))
 
 
-@recipe.command("run")
+@recipe.command("run", cls=Command)
 def run(
     file: Annotated[
         str,
