@@ -41,6 +41,7 @@ class Camera:
             nearest in time (`lmeec.video.instants`).
         offset: Seconds of the take at which its first frame is shown; negative if it started before the take.
         own_rate: The video's frames a second where they were given, in place of what the file says.
+        upright: Whether a video's frames are turned as players do where its file says so.
         masks_count_own: Whether its masks were numbered by the video's own frames, which were turned into the take's as
             if it had `own_rate`, or else the take's rate.
     """
@@ -52,6 +53,7 @@ class Camera:
     frame_rate: Fraction = USUAL_RATE
     offset: Fraction = Fraction(0)
     own_rate: Fraction | None = None
+    upright: bool = False
     masks_count_own: bool = False
 
     @property
@@ -108,7 +110,16 @@ class Camera:
     def _open_video(
         self, path: Place, size: tuple[int, int] | None, threads: int, *, gpu: bool
     ) -> VideoReader | VideoAtRate:
-        video = open_video(path, self.frame_rate, size, threads, gpu=gpu, offset=self.offset, own_rate=self.own_rate)
+        video = open_video(
+            path,
+            self.frame_rate,
+            size,
+            threads,
+            gpu=gpu,
+            offset=self.offset,
+            own_rate=self.own_rate,
+            upright=self.upright,
+        )
         other_rate = isinstance(video, VideoAtRate) and not same_rate(video.own_rate, self.frame_rate)
         if self.masks_count_own and self.own_rate is None and other_rate:
             video.close()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import torch
 
 from lmeec.config import Direction, ExecutionConfig, PredictConfig
+from lmeec.data.check import misfit
 from lmeec.data.truth import TargetTruth
 from lmeec.errors import CameraError, DataError
 from lmeec.files.names import show
@@ -467,10 +468,14 @@ def open_camera(take: Take, camera: str, side: int, config: PredictConfig, execu
     """Open a camera of a take at the size of the network's input.
 
     Raises:
-        CameraError: it cannot be opened.
+        CameraError: it cannot be opened, or its masks are not of its frames.
     """
     with naming_the_camera(camera):
-        return take.cameras[camera].open((side, side), gpu=execution.decoder == "gpu", pixels=config.pixels)
+        reader = take.cameras[camera].open((side, side), gpu=execution.decoder == "gpu", pixels=config.pixels)
+        if why := misfit(take, take.cameras[camera], reader):
+            reader.close()
+            raise DataError(why)
+        return reader
 
 
 def next_image(camera: str, frames: Iterator[tuple[int, NDArray[np.uint8]]]) -> Tensor:

@@ -64,6 +64,7 @@ class VideoReader(ClosedAfterUse):
             wide as the reduction (antialiased); None keeps the video's own.
         threads: Decoding threads; 0 takes one a core.
         gpu: Decode on an NVIDIA GPU where there is one that can decode this video, otherwise on the CPU.
+        upright: Turn frames as players do where the file says so, as phones' do that were held upright.
 
     Attributes:
         path: The file.
@@ -90,9 +91,16 @@ class VideoReader(ClosedAfterUse):
     """
 
     def __init__(
-        self, path: Place, size: tuple[int, int] | None = None, threads: int = 0, *, gpu: bool = False
+        self,
+        path: Place,
+        size: tuple[int, int] | None = None,
+        threads: int = 0,
+        *,
+        gpu: bool = False,
+        upright: bool = False,
     ) -> None:
         self.path = path
+        self._turns = 0  # quarters, counterclockwise
         self.notice: str | None = None
         self._size = size
         self._gpu = gpu
@@ -110,6 +118,8 @@ class VideoReader(ClosedAfterUse):
                 raise
             try:
                 self._look_through()
+                if upright:
+                    self._turn()
             except BaseException:
                 self.close()
                 raise
@@ -141,6 +151,14 @@ class VideoReader(ClosedAfterUse):
         self.num_frames = self._count_frames()
         if self.num_frames <= 0:
             raise DataError(f"{self.path}: holds no frame that can be decoded; {_MEND}")
+
+    def _turn(self) -> None:
+        """See how frames are to be turned; what is no quarter of a turn is left as it is."""
+        turns, rest = divmod(self._find(0, Wanted([0])).rotation, 90)
+        if rest == 0 and turns % 4:
+            self._turns = turns % 4
+            if self._turns % 2:
+                self.height, self.width = self.width, self.height
 
     def has_frame(self, index: int) -> bool:
         """Say whether a frame can be read."""
@@ -403,13 +421,18 @@ class VideoReader(ClosedAfterUse):
         self._open(threads)
 
     def _to_rgb(self, frame: VideoFrame, size: tuple[int, int] | None) -> NDArray[np.uint8]:
-        if (frame.height, frame.width) != (self.height, self.width):
+        lies = self._turns % 2 == 1
+        if (frame.height, frame.width) != ((self.width, self.height) if lies else (self.height, self.width)):
             raise DataError(
                 f"{self.path}: the frame size changes from {self.height}x{self.width} to "
                 f"{frame.height}x{frame.width} (height x width) in the middle; encode the video anew"
             )
         if size is None:
-            return cast("NDArray[np.uint8]", frame.to_ndarray(format="rgb24"))
-        height, width = size
-        resized = self._reformatter.reformat(frame, width=width, height=height, format="rgb24", interpolation=_SCALING)
-        return cast("NDArray[np.uint8]", resized.to_ndarray())
+            image = cast("NDArray[np.uint8]", frame.to_ndarray(format="rgb24"))
+        else:
+            height, width = size[::-1] if lies else size
+            resized = self._reformatter.reformat(
+                frame, width=width, height=height, format="rgb24", interpolation=_SCALING
+            )
+            image = cast("NDArray[np.uint8]", resized.to_ndarray())
+        return np.ascontiguousarray(np.rot90(image, self._turns)) if self._turns else image

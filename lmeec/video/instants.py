@@ -57,6 +57,7 @@ def open_video(
     gpu: bool = False,
     offset: Fraction = Fraction(0),
     own_rate: Fraction | None = None,
+    upright: bool = False,
 ) -> VideoReader | VideoAtRate:
     """Open a video so that frame numbers count instants of a rate.
 
@@ -68,11 +69,12 @@ def open_video(
         gpu: As for `VideoReader`.
         offset: Seconds of the take at which the video's first frame is shown; negative if it started before the take.
         own_rate: The video's frames a second where the file does not tell it or is wrong.
+        upright: As for `VideoReader`.
 
     Raises:
         DataError: The video cannot be read, or it is of another rate and not known when its frames are shown.
     """
-    video = VideoReader(path, size, threads, gpu=gpu)
+    video = VideoReader(path, size, threads, gpu=gpu, upright=upright)
     try:
         counts_so = own_rate == rate if own_rate is not None else same_rate(_known_rate(video), rate)
         if counts_so and not offset:

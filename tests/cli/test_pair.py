@@ -1,6 +1,8 @@
 """One pair of videos from the command line: it becomes a take of a manifest, and a table as any other."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from lmeec.tables import read_results
 from tests.support.command import lmeec
@@ -79,3 +81,18 @@ def test_another_manifest_is_not_replaced(files, tiny, tmp_path):
     assert done.status == 1
     assert "--overwrite" in done.err
     assert (tmp_path / "one.recordings.yaml").read_text() == "takes: mine"
+
+
+@pytest.mark.parametrize(
+    ("wider", "number", "expected"),
+    [(50, 0, "of another shape"), (0, 400, "none of the 1 frames with masks, 400 to 400, is in")],
+)
+def test_masks_that_are_not_of_the_query_are_named(files, tiny, tmp_path, wider, number, expected):
+    (tmp_path / "masks").mkdir()
+    with Image.open(next((files / "masks" / "cam a").rglob("*.png"))) as drawn:
+        shape = drawn.height, drawn.width + wider
+    Image.fromarray(np.full(shape, 255, np.uint8)).save(tmp_path / "masks" / f"{number}.png")
+    target = files / "videos" / "cam b.mp4"
+    done = predict(files, tiny, tmp_path / "one.parquet", "--target", target, masks=tmp_path / "masks")
+    assert done.status == 1
+    assert expected in done.err

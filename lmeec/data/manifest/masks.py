@@ -18,7 +18,7 @@ from lmeec.files.places import local_file, naming_unreadable
 from lmeec.tables.takes import scan_takes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from lmeec.data.manifest.document import Masks, RelationsMasks
     from lmeec.data.manifest.numbering import Numbering
@@ -47,7 +47,7 @@ class MasksAt:
     uid: str
     take: str
     camera: str
-    mistake: Callable[[str], DataError]
+    mistake: Callable[[str, Sequence[str]], DataError]
 
     def tracks(self, numbering: Numbering, open_relations: Callable[[Place], RelationsFile]) -> Iterator[MaskTrack]:
         """The mask tracks, one an object.
@@ -62,20 +62,39 @@ class MasksAt:
         try:
             yield from self._tracks(numbering, open_relations)
         except DataError as error:
-            raise self.mistake(str(error)) from error
+            raise self.mistake(str(error), error.settings) from error
 
     def _tracks(self, numbering: Numbering, open_relations: Callable[[Place], RelationsFile]) -> Iterator[MaskTrack]:
         spec = self.spec
         if isinstance(spec, CocoMasks):
             found = read_coco(self.path, spec.images, replace(numbering, first=spec.first_frame))
-            yield from self._of(found, read_counts)
+            yield from self._of(self._matching(found, numbering.every), read_counts)
         elif isinstance(spec, PngMasks):
             found = read_png(self.path, spec.object, spec.by_index, replace(numbering, first=spec.first_frame))
-            yield from self._of(found, PngCounts(self.path))
+            yield from self._of(self._matching(found, numbering.every), PngCounts(self.path))
         elif isinstance(spec, ResultsMasks):
             yield from self._of(self._predicted(spec), as_written)
         else:
             yield from self._annotated(spec, open_relations(self.path))
+
+    def _matching(self, found: FoundMasks, every: int) -> FoundMasks:
+        """Masks of which some are at frames that are asked for.
+
+        Raises:
+            DataError: none is.
+        """
+        if found.looked_at:
+            return found
+        if every == 1 or found.between:
+            raise DataError(
+                f"{self.path}: its masks or pictures are all of frames that the take does not count, before its start "
+                "or between its frames: correct `first_frame`, the offset or the `frame_rate`"
+            )
+        raise DataError(
+            f"{self.path}: has nothing at frames that are asked for, which are multiples of {every}: take others with "
+            "`every`",
+            settings=["every"],
+        )
 
     def _of(self, found: FoundMasks, counts: Callable[[str], str]) -> Iterator[MaskTrack]:
         for name, masks in found.masks.items():

@@ -44,8 +44,8 @@ class Numbering:
         own = number - self.first
         if own < 0:
             raise DataError(f"frame {number} is before the first, which `first_frame` says is {self.first}")
-        frame = math.ceil(self.start + own / self.step - Fraction(1, 2))
-        return frame if frame >= 0 and nearest_frame(frame, self.start, self.step) == own else None
+        frame = max(0, math.ceil(self.start + own / self.step - Fraction(1, 2)))
+        return frame if nearest_frame(frame, self.start, self.step) == own else None
 
     def is_asked_for(self, frame: int) -> bool:
         """Whether a frame of the take is one of those that are asked for."""

@@ -47,6 +47,7 @@ def read_png(folder: Place, name: str | None, by_index: Mapping[int, str], numbe
     """
     named = by_index.values() if name is None else [name]
     found = FoundMasks(set(), {one: {} for one in named})
+    has_void = False
     for frame, file in _files(folder, numbering):
         if frame is None:
             found.between += 1
@@ -56,11 +57,12 @@ def read_png(folder: Place, name: str | None, by_index: Mapping[int, str], numbe
         if name is not None:
             shown = {"": name} if pixels.any() else {}
         else:
+            has_void |= bool((pixels == _VOID).any())
             shown = {str(index): _name_of(index, by_index, file) for index in _indices(pixels, by_index)}
         height, width = pixels.shape
         for index, one in shown.items():
             found.masks.setdefault(one, {})[frame] = EncodedMask(height, width, f"{index}{_SEPARATOR}{file.name}")
-    if found.looked_at and not found.masks:
+    if found.looked_at and not any(found.masks.values()) and (has_void or not named):
         raise DataError(
             f"{folder}: none of its {len(found.looked_at)} pictures has a pixel of an index; for black and white ones, "
             "name the object with `object`"

@@ -51,9 +51,9 @@ class Manifest:
     document: Document
     where: Callable[[Keys], str]
 
-    def mistake(self, keys: Keys, problem: str) -> DataError:
+    def mistake(self, keys: Keys, problem: str, settings: Sequence[str] = ()) -> DataError:
         """The error of something that the manifest says, as short as messages are."""
-        error = DataError(f"{self.where(keys)}: {problem}")
+        error = DataError(f"{self.where(keys)}: {problem}", settings=settings)
         make_presentable(error, self.path)
         return error
 

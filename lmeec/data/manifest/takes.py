@@ -162,6 +162,7 @@ class _TakeAt:
             frame_rate=_rate(self.entry.frame_rate),
             offset=_offset(self.entry, camera),
             own_rate=None if camera.frame_rate is None else _rate(camera.frame_rate),
+            upright=True,
             masks_count_own=any(masks.counts_own_frames for masks in camera.masks),
         )
 

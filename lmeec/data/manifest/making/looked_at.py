@@ -30,7 +30,7 @@ class Looks:
 def look_at(video: Place) -> Looks:
     """Open a video, without decoding it."""
     try:
-        with VideoReader(video, threads=1) as reader:
+        with VideoReader(video, threads=1, upright=True) as reader:
             rate = None if reader.frame_rate is None else round(float(reader.frame_rate), 5)
             how_fast = "at a rate that it does not tell" if rate is None else f"at {rate:.7g} a second"
             return Looks(
