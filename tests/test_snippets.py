@@ -39,6 +39,7 @@ LEFT_OUT = {
 ADDED = {
     r"lmeec recipe run overnight.yaml ": ("--set predict.take_timeout=null", "with a time limit it starts Ray"),
     r"lmeec clips .*--extract ": ("--workers 0", "it starts Ray where there are several cores"),
+    r"lmeec select trusted.parquet ": ("--where 'cycle_iou > 0'", "with random weights hardly anything comes back"),
     r"lmeec train .*--only presence": ("--clip-frames 3 --batch 2 --steps 2", "the takes here last two seconds"),
 }
 """How commands begin that run with options added, and why."""

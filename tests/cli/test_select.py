@@ -173,3 +173,28 @@ def test_what_is_no_rule_or_no_table_is_named(results, tmp_path):
     assert "exists already" in done.err
     done = lmeec("select", results, "--where", "true", "--out", f"{tmp_path}/")
     assert "is a folder: name a file" in done.err
+
+
+def test_the_test_split_has_signs_and_is_selected_and_fused_by_them(takes, tiny, tmp_path):
+    """Its annotations hold query masks only, and no ground truth is anywhere in the tables."""
+    takes.keep_queries(["aria", "gp01"])
+    made = {}
+    for name, options in (("forwards", ()), ("reverse", ("--reverse",))):
+        made[name] = tmp_path / f"{name}.parquet"
+        done = lmeec("predict", takes.root, "--checkpoint", tiny, "--cycle", *options, "--out", made[name])
+        assert done.status == 0, done.err
+    rows = read_results(made["forwards"]).to_pylist()
+    assert {row["direction"] for row in rows} == {"ego2exo", "exo2ego"}
+    assert {row["gt_state"] for row in rows} == {"unannotated"}
+    assert all(row["cycle_iou"] is not None for row in rows)
+    middle = float(np.median([row["cycle_iou"] for row in rows]))
+    out = tmp_path / "kept.parquet"
+    done = lmeec("select", made["forwards"], "--where", f"cycle_iou > {middle}", "--out", out)
+    assert done.status == 0, done.err
+    assert "there is no ground truth" in done.err
+    assert read_results(out).to_pylist() == [row for row in rows if row["cycle_iou"] > middle]
+    fused = tmp_path / "fused.parquet"
+    assert lmeec("fuse", *made.values(), "--out", fused).status == 0
+    others = read_results(made["reverse"]).to_pylist()
+    best = [max(pair, key=lambda row: row["cycle_iou"])["cycle_iou"] for pair in zip(rows, others, strict=True)]
+    assert [row["cycle_iou"] for row in read_results(fused).to_pylist()] == best

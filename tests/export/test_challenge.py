@@ -93,20 +93,8 @@ def test_two_runs_make_a_valid_submission(runs, rendered_takes, tmp_path):
     assert made.filled["exo2ego"] > 0
 
 
-def query_only(takes, *, keep):
-    """The annotations of a test split: masks of one object in the ego camera, of another in an exo camera."""
-    with takes.annotations() as document:
-        for uid in list(document):
-            objects = document[uid]["object_masks"]
-            for name, number in zip(list(objects), range(3), strict=True):
-                cameras = objects[name]
-                wanted = keep[number % len(keep)]
-                objects[name] = {camera: cameras[camera] for camera in cameras if camera.startswith(wanted)}
-            document[uid]["object_masks"] = {name: cameras for name, cameras in objects.items() if cameras}
-
-
 def test_a_test_split_names_targets_with_other_objects(takes, tmp_path):
-    query_only(takes, keep=["aria", "gp01"])
+    takes.keep_queries(["aria", "gp01"])
     first = next(name for name, camera in RelationsFile(takes.relations).tracks(takes.uids[0]) if camera == EGO)
     one = row(0, take_uid=takes.uids[0], object=first, query_cam=EGO, target_cam="gp01")
     results = write_results(tmp_path / "one.parquet", [one])
@@ -125,7 +113,7 @@ def test_a_test_split_names_targets_with_other_objects(takes, tmp_path):
 
 
 def test_a_test_split_with_queries_of_one_side_takes_targets_from_the_results(takes, tmp_path):
-    query_only(takes, keep=["aria"])
+    takes.keep_queries(["aria"])
     file = RelationsFile(takes.relations)
     rows = []
     for uid in takes.uids:

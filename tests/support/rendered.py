@@ -11,7 +11,7 @@ from lmeec.synthetic.scene import SceneConfig
 from lmeec.synthetic.writer import DatasetConfig, write_dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 EGO = "aria01_214-1"
@@ -72,3 +72,13 @@ class TakesOnDisk:
                 name = f"copy_{i:03d}"
                 shutil.copytree(self.root / "takes" / self.names[0], self.root / "takes" / name)
                 takes[f"copy-{i:03d}"] = takes[self.uids[0]] | {"take_name": name}
+
+    def keep_queries(self, sides: Sequence[str]) -> None:
+        """Make the annotations a test split: masks of one object in cameras of one side, of the next in the next's."""
+        with self.annotations() as takes:
+            for uid in takes:
+                objects = takes[uid]["object_masks"]
+                for number, name in enumerate(list(objects)):
+                    wanted = sides[number % len(sides)]
+                    objects[name] = {camera: one for camera, one in objects[name].items() if camera.startswith(wanted)}
+                takes[uid]["object_masks"] = {name: cameras for name, cameras in objects.items() if cameras}
