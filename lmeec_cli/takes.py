@@ -38,12 +38,32 @@ def takes(
     check: Annotated[
         bool, typer.Option("--check", help="Open every video, and decode every mask, to see whether it can be used.")
     ] = False,
+    sync: Annotated[
+        bool,
+        typer.Option(
+            "--check-sync",
+            help="Estimate when each camera started and how its clock drifts, by sound where there is any, else by "
+            "motion.",
+        ),
+    ] = False,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CAMERA",
+            help="With --check-sync: the camera that others are compared with.",
+            show_default="the first ego camera",
+        ),
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="With --check-sync: correct the manifest where a camera is off for certain.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """List takes, their cameras, objects and annotated frames, and what is missing.
 
     What is missing is told and counted, and is no error. With `--check`, the exit status is 1 when something is wrong
-    with any take that is listed.
+    with any take that is listed; with `--check-sync`, when a camera is off by half a frame or more for certain, and
+    `--write` has not corrected it.
 
     **Examples**
 
@@ -59,12 +79,18 @@ def takes(
 
         lmeec takes egoexo4d/ --check
 
+    See whether cameras show the same instants, and correct a manifest where they do not:
+
+        lmeec takes recordings.yaml --check-sync --write
+
     Names of the takes with problems:
 
         lmeec takes egoexo4d/ --json | jq -r '.takes[] | select(.problems != []) | .name'
     """
     from lmeec.data.takes import find_takes
 
+    if (write or reference is not None) and not sync:
+        raise typer.BadParameter("goes with --check-sync only", param_hint="--write" if write else "--reference")
     found = find_takes(
         folder,
         annotations=annotations,
@@ -75,6 +101,11 @@ def takes(
     )
     for warning in found.warnings:
         echo(f"warning: {warning}", err=True)
+    if sync:
+        from lmeec_cli.takes_sync import show_sync
+
+        show_sync(found, reference=reference, write=write, as_json=as_json)
+        return
     rows = (_describe(each, check) for each in found)
     faulty = _print_json(found, rows) if as_json else _print_table(found, rows)
     if check and faulty:

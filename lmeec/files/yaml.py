@@ -29,12 +29,13 @@ _DEEPEST = 50
 _LONGEST_KEY = 120
 
 
-def read_yaml(path: Path, kind: type[LmeecError] = ConfigError) -> Any:
+def read_yaml(path: Path, kind: type[LmeecError] = ConfigError, *, quotes: bool = False) -> Any:
     """A YAML document that remembers its lines.
 
     Args:
         path: the file.
         kind: what is raised.
+        quotes: whether text remembers its quotes, to be written again.
 
     Raises:
         LmeecError: of the given kind: the file cannot be read, or is not YAML.
@@ -43,7 +44,9 @@ def read_yaml(path: Path, kind: type[LmeecError] = ConfigError) -> Any:
         text = path.read_text(encoding="utf-8")
         try:
             _check_depth(path, text, kind)
-            return YAML().load(text)
+            yaml = YAML()
+            yaml.preserve_quotes = quotes
+            return yaml.load(text)
         except MarkedYAMLError as error:
             line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
             raise kind(f"{path}{line}: this is not YAML: {in_short(str(error.problem))}") from error

@@ -252,7 +252,7 @@ def _step(video: VideoReader, rate: Fraction, own_rate: Fraction | None) -> Frac
     if own_rate is not None:
         return own_rate / rate
     own = _known_rate(video)
-    return Fraction(1) if same_rate(own, rate) else _meant(own) / _meant(rate)
+    return Fraction(1) if same_rate(own, rate) else meant_rate(own) / meant_rate(rate)
 
 
 def _countable(video: VideoReader, rate: Fraction, count: int) -> int:
@@ -264,7 +264,7 @@ def _countable(video: VideoReader, rate: Fraction, count: int) -> int:
     return count
 
 
-def _meant(rate: Fraction) -> Fraction:
+def meant_rate(rate: Fraction) -> Fraction:
     """The whole number that a rate stands for, or the rate."""
     whole = round(rate)
     return Fraction(whole) if whole > 0 and abs(rate / whole - 1) <= _LABEL else rate
