@@ -36,6 +36,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Pixels = Literal["fast", "released"]
 MaskSize = Literal["evaluation", "square", "source"]
 Refine = Literal["none", "colours"]
+Targets = Literal["all", "annotated"]
 Video = Literal["auto", "full", "448"]
 """Which files of a camera's video to read: `auto` prefers those of downscaled/448 where they are."""
 Decoder = Literal["cpu", "gpu"]
@@ -374,6 +375,8 @@ class PredictConfig:
             frame (`lmeec.inference.refine`). Memory, scores, confidence and the round trip are those of the network's
             own masks.
         objects: only these objects; empty means all.
+        targets: `all` segments each object in every target camera; `annotated` only where there is ground truth of the
+            object at a frame of its query masks, which is all that the benchmark scores.
         calibration: decides confidence in place of the object score alone.
         cycle: take each prediction back to the query view, by the model of the other direction, and compare what comes
             back with the query mask (columns `cycle_iou` and `cycle_score`); None does not.
@@ -388,6 +391,7 @@ class PredictConfig:
     reverse: bool = False
     refine: Refine = "none"
     objects: tuple[str, ...] = ()
+    targets: Targets = "all"
     calibration: ConfidenceRule | None = None
     cycle: CycleWay | None = None
 
@@ -403,6 +407,7 @@ class PredictConfig:
         require(
             self.mask_size in get_args(MaskSize), "mask_size", self.mask_size, f"one of {', '.join(get_args(MaskSize))}"
         )
+        require(self.targets in get_args(Targets), "targets", self.targets, f"one of {', '.join(get_args(Targets))}")
         require(self.refine in get_args(Refine), "refine", self.refine, f"one of {', '.join(get_args(Refine))}")
         require(
             self.cycle is None or self.cycle in get_args(CycleWay),

@@ -118,22 +118,31 @@ def export(
         if made.unwritten:
             _say(f"note: {made.unwritten:,} frames have no picture, as {takes} lacks the video, or the video the frame")
     elif to is Format.CVAT:
-        from lmeec.export import export_cvat
-
-        written = export_cvat(results, out, shapes=shapes, overwrite=overwrite)
-        _say(f"{written.masks:,} masks in {written.documents:,} documents in {out}; {written.empty:,} are empty")
-        if written.missing:
-            _say(f"note: {written.missing:,} frames without a prediction are left out")
-        if written.mean_iou is not None:
-            _say(
-                f"note: polygons differ from their masks: IoU {written.mean_iou:.3f} on average, "
-                f"{written.least_iou:.3f} at least; without --shapes polygon nothing is lost"
-            )
+        _cvat(results, out, shapes, overwrite)
     else:
         from lmeec.export import export_davis
 
         drawn = export_davis(results, out, overwrite=overwrite)
         _say(f"{drawn.frames:,} images of {drawn.tracks:,} tracks in {out}")
+
+
+def _cvat(results: list[str], out: Path, shapes: CvatShapes, overwrite: bool) -> None:
+    from lmeec.export import export_cvat
+
+    written = export_cvat(results, out, shapes=shapes, overwrite=overwrite)
+    _say(f"{written.masks:,} masks in {written.documents:,} documents in {out}; {written.empty:,} are empty")
+    if written.missing:
+        _say(f"note: {written.missing:,} frames without a prediction are left out")
+    if written.repeated:
+        _say(
+            f"note: {written.repeated:,} predictions are left out, as their frame of the target's video has one "
+            "of an earlier frame of the take"
+        )
+    if written.mean_iou is not None:
+        _say(
+            f"note: polygons differ from their masks: IoU {written.mean_iou:.3f} on average, "
+            f"{written.least_iou:.3f} at least; without --shapes polygon nothing is lost"
+        )
 
 
 def _challenge(results: list[str], out: Path, annotations: Path | None, overwrite: bool) -> None:

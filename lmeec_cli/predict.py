@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lmeec.config import DEFAULT_POLICY, CycleWay, MaskSize, Refine
+from lmeec.config import DEFAULT_POLICY, CycleWay, MaskSize, Refine, Targets
 from lmeec_cli.options import (
     CACHE_SIZE,
     CLUSTER,
@@ -88,6 +88,13 @@ def predict(
     direction: Directions = "both",
     take: Takes = None,
     objects: Objects = None,
+    targets: Annotated[
+        Targets,
+        typer.Option(
+            help="Segment an object in every target camera, or only where there is ground truth of it: what the "
+            "benchmark scores, often much less work."
+        ),
+    ] = "all",
     every: EveryFrame = 1,
     memory_policy: MemoryPolicy = DEFAULT_POLICY,
     reverse: Annotated[
@@ -213,6 +220,7 @@ def predict(
             reverse=reverse,
             refine=refine,
             objects=tuple(objects or ()),
+            targets=targets,
             calibration=None if calibration is None else read_calibration(calibration),
             cycle=_way_of(cycle, cycle_memory),
         ),

@@ -216,6 +216,7 @@ def _predict(options: Predict, *, policy: Policy | None = None, out: str | None 
             pixels=options.pixels,
             refine=options.refine,
             objects=tuple(options.objects),
+            targets=options.targets,
             calibration=None if options.calibration is None else read_calibration(options.calibration),
         ),
         ExecutionConfig(options.device, options.batch_tracks),

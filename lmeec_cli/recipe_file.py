@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from lmeec.config import DEFAULT_POLICY, ClipRule, Device, Duplicates, Pixels, Policy, Precision, Refine, Video
+from lmeec.config import DEFAULT_POLICY, ClipRule, Device, Duplicates, Pixels, Policy, Precision, Refine, Targets, Video
 from lmeec.errors import ConfigError
 from lmeec.files.yaml import read_yaml, refusal
 from lmeec.mllm.settings import STAGES, Stage
@@ -44,6 +44,7 @@ class Predict(_Strict):
     direction: WhichDirections = "both"
     take: list[str] = []
     objects: list[str] = []
+    targets: Targets = "all"
     every: Annotated[int, Field(ge=1)] = 1
     memory_policy: Policy = DEFAULT_POLICY
     memory_size: Annotated[int, Field(ge=1)] | None = None

@@ -89,7 +89,14 @@ def check_protocol(results: pa.Table | Path | str, protocol: ScoreProtocol) -> N
         name = "the table"
         square = _all_square(results) if protocol == "paper" else _is_of_square_run(results)
     else:
-        name, square = str(results), read_metadata(results).has_square_masks
+        run = read_metadata(results)
+        name, square = str(results), run.has_square_masks
+        if protocol == "paper" and run.predict.get("targets", "all") != "all":
+            raise DataError(
+                f"{name}: target cameras without ground truth were left out, which the paper's protocol counts: "
+                'predict with `targets="all"`',
+                settings=["targets"],
+            )
     if protocol == "paper" and not square:
         raise DataError(f"{name}: {_NOT_SQUARE}", settings=["mask_size"])
     if protocol == "benchmark" and square:

@@ -61,6 +61,19 @@ def state_of(masks: MaskTrack | None, frame: int) -> GtState:
     return "visible" if has_mask else "absent"
 
 
+def has_truth(masks: MaskTrack | None, frames: Iterable[int]) -> bool:
+    """Whether the annotations say something (`state_of`) of an object in a camera at any of some frames.
+
+    Args:
+        masks: the object's masks in the camera; None where it has no annotations there.
+        frames: numbers of frames.
+    """
+    if masks is None:
+        return False
+    known = masks.encoded if masks.annotated_frames is None else masks.annotated_frames
+    return not set(known).difference(masks.null_frames).isdisjoint(frames)
+
+
 def frame_truth(masks: MaskTrack | None, frame: int) -> FrameTruth:
     """Give the ground truth of an object in a camera's frame.
 

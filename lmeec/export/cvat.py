@@ -7,9 +7,11 @@ target camera's video; `labels.json` beside each has the labels of such a task.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
@@ -25,7 +27,7 @@ from lmeec.metrics import iou
 from lmeec.tables.takes import scan_takes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from lmeec.config import CvatShapes
     from lmeec.files.locations import Location
@@ -43,6 +45,8 @@ class CvatSummary:
         masks: masks in them.
         empty: empty predictions: frames at which the object is not to be seen.
         missing: frames without a prediction, which are left out.
+        repeated: predictions at a frame of the target's video that has one of an earlier frame of the take, as where
+            the video has fewer frames a second; they are left out.
         mean_iou: of what polygons draw with their masks; None of masks.
         least_iou: likewise.
     """
@@ -51,13 +55,13 @@ class CvatSummary:
     masks: int
     empty: int
     missing: int
+    repeated: int
     mean_iou: float | None
     least_iou: float | None
 
 
-class _Frame(NamedTuple):
-    number: int
-    mask: RunLengthMask | None
+_Objects = Mapping[str, Mapping[int, RunLengthMask | None]]
+"""Object to its masks by the frame of the target's video; None where it is not to be seen."""
 
 
 def export_cvat(
@@ -96,6 +100,7 @@ def export_cvat(
         masks=counts["masks"],
         empty=counts["empty"],
         missing=counts["missing"],
+        repeated=counts["repeated"],
         mean_iou=sum(overlaps) / len(overlaps) if overlaps else None,
         least_iou=min(overlaps, default=None),
     )
@@ -123,10 +128,13 @@ class _Writer:
         self.counts["missing"] += len(rows) - len(there)
         frames = sorted({(row["target_frame"], row["frame"]) for row in there})
         self.tasks.append(CvatTask(str(place), **names, height=height, width=width, frames=frames))
-        objects: dict[str, list[_Frame]] = {}
+        objects: dict[str, dict[int, RunLengthMask | None]] = {}
         for row in there:
-            mask = RunLengthMask(height, width, row["mask_rle"]) if row["area"] else None
-            objects.setdefault(row["object"], []).append(_Frame(row["target_frame"], mask))
+            masks = objects.setdefault(row["object"], {})
+            if row["target_frame"] in masks:
+                self.counts["repeated"] += 1
+                continue
+            masks[row["target_frame"]] = RunLengthMask(height, width, row["mask_rle"]) if row["area"] else None
             self.counts["masks" if row["area"] else "empty"] += 1
         with naming_the_file(self._out / place):
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
@@ -136,21 +144,21 @@ class _Writer:
         with opened_to_write(folder / place, self._out / place) as file:
             self._document(file, self.tasks[-1], objects, where)
 
-    def _document(self, file: BinaryIO, task: CvatTask, objects: Mapping[str, Sequence[_Frame]], where: str) -> None:
+    def _document(self, file: BinaryIO, task: CvatTask, objects: _Objects, where: str) -> None:
         name = f"{task.take_name} {task.target_cam} from {task.query_cam}"
         last = max((own for own, _ in task.frames), default=0)
         file.write(_head(name, last + 1, objects, task, self._shapes).encode())
         number = 0
-        for label, frames in objects.items():
-            for shapes in self._tracks(sorted(frames), f"{where}, object {show(label)}"):
+        for label, masks in objects.items():
+            for shapes in self._tracks(masks, f"{where}, object {show(label)}"):
                 file.write(f'  <track id="{number}" label={attribute(label)} source="auto">\n'.encode())
                 file.writelines(f"    {shape}\n".encode() for shape in shapes)
                 file.write(b"  </track>\n")
                 number += 1
         file.write(b"</annotations>\n")
 
-    def _tracks(self, frames: Sequence[_Frame], where: str) -> Iterator[Iterable[str]]:
-        seen = [(number, mask) for number, mask in frames if mask is not None]
+    def _tracks(self, masks: Mapping[int, RunLengthMask | None], where: str) -> Iterator[Iterable[str]]:
+        seen = [(number, mask) for number, mask in sorted(masks.items(), key=itemgetter(0)) if mask is not None]
         try:
             if self._shapes == "mask":
                 yield from (_mask_track(number, mask) for number, mask in seen)

@@ -12,7 +12,7 @@ from lmeec.tables.schema import Missing, ResultRow
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from lmeec.config import Direction, MaskSize
+    from lmeec.config import Direction, MaskSize, Targets
     from lmeec.data.take import Take
     from lmeec.data.tracks import MaskTrack
 
@@ -23,6 +23,7 @@ def missing_rows(
     reason: Missing,
     *,
     objects: Sequence[str] = (),
+    targets: Targets = "all",
     cameras: Collection[str] | None = None,
     mask_size: MaskSize = "evaluation",
 ) -> Iterator[ResultRow]:
@@ -35,11 +36,12 @@ def missing_rows(
         direction: which views are queries.
         reason: why there are no predictions.
         objects: only these objects; empty means all.
+        targets: as in `PredictConfig`.
         cameras: only pairs with one of these cameras, as query or target; None means all.
         mask_size: as in `PredictConfig`.
     """
     truth = TargetTruth(take, mask_size=mask_size)
-    for masks, target in camera_pairs(take, direction, objects):
+    for masks, target in camera_pairs(take, direction, objects, targets):
         if cameras is None or masks.camera in cameras or target in cameras:
             for frame in masks.frames:
                 try:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from lmeec.config import VIEWS
 from lmeec.data.tracks import MaskTrack
+from lmeec.data.truth import has_truth
 from lmeec.files.names import show
 from lmeec.tables.schema import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from lmeec.config import Direction
+    from lmeec.config import Direction, Targets
     from lmeec.data.takes import Take
 
 
@@ -112,21 +113,25 @@ class TakePlan:
         return sorted(frames, reverse=self.reverse)
 
 
-def camera_pairs(take: Take, direction: Direction, objects: Sequence[str]) -> list[tuple[MaskTrack, str]]:
+def camera_pairs(
+    take: Take, direction: Direction, objects: Sequence[str], targets: Targets = "all"
+) -> list[tuple[MaskTrack, str]]:
     """Query masks with each target camera, in a direction, whether or not videos are there.
 
     Args:
         take: the take.
         direction: `ego2exo` pairs each ego camera's masks with every exo camera, `exo2ego` the reverse.
         objects: only these objects; empty means all.
+        targets: as in `PredictConfig`.
     """
     query_view, target_view = VIEWS[direction]
-    targets = sorted(name for name, camera in take.cameras.items() if camera.view == target_view)
+    cameras = sorted(name for name, camera in take.cameras.items() if camera.view == target_view)
     return [
         (masks, target)
         for (name, camera), masks in sorted(take.tracks.items())
         if camera in take.cameras and take.cameras[camera].view == query_view and (not objects or name in objects)
-        for target in targets
+        for target in cameras
+        if targets == "all" or has_truth(take.tracks.get((name, target)), masks.frames)
     ]
 
 
@@ -136,6 +141,7 @@ def plan_take(
     videos: Mapping[str, KnowsFrames],
     objects: Sequence[str] = (),
     *,
+    targets: Targets = "all",
     reverse: bool = False,
 ) -> TakePlan:
     """Plan every track of a take in one direction.
@@ -145,13 +151,14 @@ def plan_take(
         direction: which views are queries.
         videos: the cameras that can be read; frames of another that is on disk are lost to its video.
         objects: only these objects; empty means all.
+        targets: as in `PredictConfig`.
         reverse: follow tracks from their last frame to their first.
 
     Raises:
         DataError: a query mask cannot be used.
     """
     builder = _PlanBuilder(take, videos, reverse)
-    for masks, target in camera_pairs(take, direction, objects):
+    for masks, target in camera_pairs(take, direction, objects, targets):
         builder.add(masks, target)
     return builder.plan()
 

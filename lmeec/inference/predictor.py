@@ -219,7 +219,12 @@ class TakePredictor:
                 video = open_camera(self.take, camera, self.model.config.image_size, self.config, self.execution)
                 self._videos[camera] = opening.enter_context(video)
             self.plan = plan_take(
-                self.take, self.direction, self._videos, self.config.objects, reverse=self.config.reverse
+                self.take,
+                self.direction,
+                self._videos,
+                self.config.objects,
+                targets=self.config.targets,
+                reverse=self.config.reverse,
             )
             frames = {camera: (video.height, video.width) for camera, video in self._videos.items()}
             self._truth = TargetTruth(self.take, frames, self.config.mask_size)
@@ -244,7 +249,7 @@ class TakePredictor:
 
     def _cameras(self) -> list[str]:
         """Cameras that the direction needs and that are on disk."""
-        pairs = camera_pairs(self.take, self.direction, self.config.objects)
+        pairs = camera_pairs(self.take, self.direction, self.config.objects, self.config.targets)
         needed = {camera for masks, target in pairs for camera in (masks.camera, target)}
         return sorted(camera for camera in needed if self.take.cameras[camera].source is not None)
 

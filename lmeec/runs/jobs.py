@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lmeec.config import Direction
+from lmeec.config import Direction, Targets
 from lmeec.files.names import plain
 from lmeec.inference.plan import camera_pairs
 from lmeec.runs.sources import sources_of
@@ -126,18 +126,32 @@ class Job:
         return (ego, exo) if self.direction == "ego2exo" else (exo, ego)
 
 
-def jobs_of(takes: Iterable[Take], directions: Sequence[Direction], objects: Sequence[str] = ()) -> Iterator[Job]:
+def jobs_of(
+    takes: Iterable[Take], directions: Sequence[Direction], objects: Sequence[str] = (), targets: Targets = "all"
+) -> Iterator[Job]:
     """Estimate every take in every direction from its annotations, without opening videos or decoding masks."""
     for index, take in enumerate(takes):
         for direction in directions:
-            yield _job_of(index, take, direction, objects)
+            yield _job_of(index, take, direction, objects, targets)
 
 
-def _job_of(index: int, take: Take, direction: Direction, objects: Sequence[str]) -> Job:
+def spared(some: Collection[Job], every: Iterable[Job]) -> str:
+    """How much less some jobs are than those of every target camera, in words."""
+    rest = list(every)
+    predictions, all_predictions = (sum(job.steps for job in jobs) for jobs in (some, rest))
+    cost, all_cost = (sum(job.cost for job in jobs) for jobs in (some, rest))
+    share = 1 - cost / all_cost if all_cost else 0.0
+    return (
+        f"target cameras without ground truth of an object are left out: about {predictions:,} of {all_predictions:,} "
+        f"predictions are to be made, which with the encodings of frames is {share:.0%} less work"
+    )
+
+
+def _job_of(index: int, take: Take, direction: Direction, objects: Sequence[str], targets: Targets) -> Job:
     egos: dict[str, dict[str, None]] = {}
     steps: dict[str, int] = {}
     frames: dict[str, set[int]] = {}
-    for masks, target in camera_pairs(take, direction, objects):
+    for masks, target in camera_pairs(take, direction, objects, targets):
         ego, exo = (masks.camera, target) if direction == "ego2exo" else (target, masks.camera)
         egos.setdefault(exo, {})[ego] = None
         steps.setdefault(exo, 0)

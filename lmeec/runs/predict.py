@@ -19,7 +19,7 @@ from lmeec.inference.missing import missing_rows
 from lmeec.inference.predictor import finishing
 from lmeec.model.sources import checkpoint_sources
 from lmeec.runs.events import Notice, Reporter, Silent
-from lmeec.runs.jobs import Job, jobs_of, narrowed
+from lmeec.runs.jobs import Job, jobs_of, narrowed, spared
 from lmeec.runs.nothing import refuse_nothing_to_predict
 from lmeec.runs.work import RunSummary, Work, check_output, do_work
 from lmeec.runs.worker import Worker
@@ -56,6 +56,7 @@ def run_metadata(models: Mapping[Direction, ModelInfo], takes: TakeSet, config: 
             "pixels": config.pixels,
             "mask_size": config.mask_size,
             "objects": sorted(config.objects),
+            **({} if config.targets == "all" else {"targets": config.targets}),
             **({"synthetic": True} if takes.synthetic else {}),
             **({} if takes.every == 1 else {"every": takes.every}),
             **({"reverse": True} if config.reverse else {}),
@@ -243,12 +244,22 @@ def run_predictions(
     for warning in uncounted.warnings():
         reporter.event(Notice(warning))
 
+    if config.targets != "all":
+        reporter.event(Notice(spared(jobs, jobs_of(takes, config.directions, config.objects))))
+
     def refuse_nothing(jobs: Collection[Job]) -> None:
-        refuse_nothing_to_predict(takes, jobs, config.objects)
+        refuse_nothing_to_predict(takes, jobs, config.objects, config.targets)
 
     def without_predictions(job: Job) -> Iterator[pa.RecordBatch]:
         some = narrowed(takes[job.index], job.cameras)
-        rows = missing_rows(some, job.direction, "failed", objects=config.objects, mask_size=config.mask_size)
+        rows = missing_rows(
+            some,
+            job.direction,
+            "failed",
+            objects=config.objects,
+            targets=config.targets,
+            mask_size=config.mask_size,
+        )
         yield rows_to_batch(list(rows))
 
     work = Work(run, takes, jobs, refuse_nothing, without_predictions, _count_predictions, finishing(config))
@@ -269,7 +280,7 @@ def _checked_jobs(takes: TakeSet, config: PredictConfig, uncounted: UncountedMas
             uncounted.add(take.tracks.values())
             yield take
 
-    yield from jobs_of(seen(), config.directions, config.objects)
+    yield from jobs_of(seen(), config.directions, config.objects, config.targets)
     unknown = set(config.objects) - known
     if unknown:
         raise DataError(

@@ -243,5 +243,5 @@ class Worker:
         )
 
     def _why_empty(self, take: Take, job: Job) -> str:
-        reason = why_nothing(take, (job.direction,), self.config.objects)
+        reason = why_nothing(take, (job.direction,), self.config.objects, self.config.targets)
         return f"take {show(take.name)}: there is nothing to predict in {job.direction}: {reason}"
