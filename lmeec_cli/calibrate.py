@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ import typer
 from lmeec_cli.earlier import note_earlier_versions
 from lmeec_cli.options import AsJson, Overwrite
 from lmeec_cli.selections import note_selections
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell_end
 
 if TYPE_CHECKING:
     from lmeec.analysis.existence import DecisionScores
@@ -69,7 +70,7 @@ def calibrate(
         echo(f"note: when an object counts as visible in {direction} is not in the calibration: {reason}", err=True)
     for direction, reason in fitted.untrusted.items():
         echo(f"note: how far masks in {direction} can be trusted is not in the calibration: {reason}", err=True)
-    echo(f"wrote {out}", err=True)
+    tell_end(f"wrote {out}", f"lmeec score OTHER.parquet --calibration {shlex.quote(str(out))}")
 
 
 _SIGNS_SHOWN = 3

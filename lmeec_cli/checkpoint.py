@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from lmeec_cli.help import Command, Group
 from lmeec_cli.options import AsJson, Overwrite
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell_end
 
 if TYPE_CHECKING:
     from lmeec.model.checkpoint import Checkpoint
@@ -79,6 +80,7 @@ def convert(
     write_safetensors(out, read.tensors, config)
     before, after = source.stat().st_size, out.stat().st_size
     echo(f"{out}: {len(read.tensors)} tensors, {after / 1e6:.0f} MB (from {before / 1e6:.0f} MB)")
+    tell_end(f"wrote {out}", f"lmeec checkpoint inspect {shlex.quote(str(out))}")
 
 
 def _facts(read: Checkpoint) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +16,7 @@ from lmeec_cli.clips_instruct import instruct
 from lmeec_cli.help import Command, Group
 from lmeec_cli.options import AsJson, Videos, WhichFormats, auto_or_number, ray_address_option
 from lmeec_cli.settings import Sets
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -271,6 +272,7 @@ def make_table(
         from lmeec_cli.clips_summary import show_summary
 
         show_summary(summary, out)
+    tell_end(f"wrote {out}", f"lmeec clips instruct {shlex.quote(str(out))} --out data.json")
     return 1 if summary.problems or (extracted is not None and extracted.failures) else 0
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmeec_cli.options import AsJson, Overwrite, Seed
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell_end
+from lmeec_cli.words import counted
 
 if TYPE_CHECKING:
     from lmeec.clips.instruct import InstructConfig
@@ -103,4 +104,5 @@ def write_conversations(
             by_task = ", ".join(f"{count:,} {task}" for task, count in done.conversations[side].items() if count)
             total = sum(done.conversations[side].values())
             takes = f"{done.takes[side]:,} take{'' if done.takes[side] == 1 else 's'}"
-            echo(f"{path}: {total:,} conversations about {takes} ({by_task or 'none'})")
+            echo(f"{path}: {counted(total, 'conversation')} about {takes} ({by_task or 'none'})")
+    tell_end(f"wrote {out}")

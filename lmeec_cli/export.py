@@ -12,7 +12,8 @@ from lmeec.config import CvatShapes
 from lmeec_cli.earlier import note_earlier_versions
 from lmeec_cli.options import Overwrite
 from lmeec_cli.selections import note_selections
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell_end
+from lmeec_cli.words import counted
 
 
 class Format(StrEnum):
@@ -24,6 +25,14 @@ class Format(StrEnum):
     DAVIS = "davis"
 
 
+_NEXT = {
+    Format.CHALLENGE: "submit {out} to the challenge, or score it: lmeec import {out} --annotations FILE --out TABLE",
+    Format.COCO: "load {out}/annotations.json and {out}/results.json with pycocotools",
+    Format.CVAT: "import the documents of {out} in CVAT, each into its task",
+    Format.DAVIS: "open the folders of {out}; tracks.json says which is which",
+}
+
+
 def export(
     results: Annotated[
         list[str],
@@ -33,7 +42,10 @@ def export(
     out: Annotated[
         Path,
         typer.Option(
-            help="What to make: a JSON file for challenge, a folder for coco, cvat and davis.", show_default=False
+            "--out",
+            "-o",
+            help="What to make: a JSON file for challenge, a folder for coco, cvat and davis.",
+            show_default=False,
         ),
     ],
     annotations: Annotated[
@@ -123,7 +135,8 @@ def export(
         from lmeec.export import export_davis
 
         drawn = export_davis(results, out, overwrite=overwrite)
-        _say(f"{drawn.frames:,} images of {drawn.tracks:,} tracks in {out}")
+        _say(f"{counted(drawn.frames, 'image')} of {counted(drawn.tracks, 'track')} in {out}")
+    tell_end(f"wrote {out}", _NEXT[to].format(out=out))
 
 
 def _cvat(results: list[str], out: Path, shapes: CvatShapes, overwrite: bool) -> None:
@@ -150,7 +163,7 @@ def _challenge(results: list[str], out: Path, annotations: Path | None, overwrit
 
     made = export_challenge(results, out, annotations=annotations, overwrite=overwrite)
     for direction, predictions in made.predictions.items():
-        _say(f"{direction}: {predictions:,} predictions of {made.takes[direction]:,} takes in {out}")
+        _say(f"{direction}: {counted(predictions, 'prediction')} of {counted(made.takes[direction], 'take')} in {out}")
     for direction in ("ego2exo", "exo2ego"):
         if not made.predictions.get(direction):
             _say(f"warning: the results hold no predictions of {direction}; the challenge asks for both directions")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,8 @@ from lmeec.config import FuseBy
 from lmeec_cli.earlier import note_earlier_versions
 from lmeec_cli.options import AsJson, FitOn, Overwrite, RuleFile
 from lmeec_cli.rule_file import rule_of
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell_end
+from lmeec_cli.words import counted
 
 if TYPE_CHECKING:
     from lmeec.analysis.fusion import Fused
@@ -88,6 +90,7 @@ def fuse(
         echo(json.dumps({"out": out} | dataclasses.asdict(done), indent=2))
     else:
         _show(out, done)
+    tell_end(f"wrote {out}", f"lmeec score {shlex.quote(runs[0])} {shlex.quote(out)}")
     for run, lacking in done.lacking.items():
         echo(f"error: {lacking_in_words(run, lacking)}", err=True)
     if done.lacking:
@@ -96,7 +99,7 @@ def fuse(
 
 def _show(out: str, done: Fused) -> None:
     without = f", {done.missing:,} without a prediction" if done.missing else ""
-    echo(f"{out}: {done.rows:,} frames by {done.by}{without}")
+    echo(f"{out}: {counted(done.rows, 'frame')} by {done.by}{without}")
     for direction, taken in done.taken.items():
         total = max(sum(taken.values()), 1)
         shares = ", ".join(f"{name} {count:,} ({100 * count / total:.0f}%)" for name, count in taken.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,8 @@ import typer
 
 from lmeec.files.locations import location
 from lmeec_cli.options import AsJson, Overwrite
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell_end
+from lmeec_cli.words import counted
 
 
 def import_predictions(
@@ -86,7 +88,7 @@ def import_predictions(
     if as_json:
         echo(json.dumps({"out": out} | dataclasses.asdict(done), indent=2))
     else:
-        echo(f"{out}: {done.rows:,} frames, {done.visible:,} with the object visible, {done.absent:,} absent")
+        echo(f"{out}: {counted(done.rows, 'frame')}, {done.visible:,} with the object visible, {done.absent:,} absent")
 
 
 def _of_cvat(source: str, annotations: str | None, out: str, overwrite: bool, as_json: bool) -> None:
@@ -103,3 +105,4 @@ def _of_cvat(source: str, annotations: str | None, out: str, overwrite: bool, as
         echo(json.dumps({"out": out} | dataclasses.asdict(done), indent=2))
     else:
         echo(f"{out}: {done.masks:,} masks of {done.documents:,} documents; {done.absent:,} frames without the object")
+    tell_end(f"wrote {out}", f"lmeec score {shlex.quote(out)}")

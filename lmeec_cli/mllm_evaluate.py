@@ -41,7 +41,9 @@ def evaluate(
         ),
     ] = None,
     as_json: AsJson = False,
-    out: Annotated[Path | None, typer.Option(help="Write the JSON to this file too.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the JSON to this file too.", show_default=False)
+    ] = None,
 ) -> None:
     """Judge answers by data set and task, with 95% intervals from drawing videos anew.
 

@@ -18,7 +18,7 @@ from lmeec_cli.options import (
     ray_address_option,
 )
 from lmeec_cli.settings import HoldsSettings, Sets
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell_end
 
 if TYPE_CHECKING:
     from lmeec.mllm.config import MllmConfig
@@ -180,6 +180,7 @@ def train(
             if not train_job(one):
                 echo(f"stopped and saved in {one.out}; run the same command again to go on", err=True)
                 raise typer.Exit(130)
+    tell_end(f"wrote {out}")
 
 
 def _model(model: MllmConfig, begun: Path | None, join: Join | None, *, from_file: bool) -> MllmConfig | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -15,7 +16,7 @@ from lmeec_cli.help import Command, Group
 from lmeec_cli.metric_formats import METRICS, shown
 from lmeec_cli.options import Overwrite
 from lmeec_cli.settings import HoldsSettings
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell, tell_end
 
 if TYPE_CHECKING:
     from lmeec.analysis.evaluation import DirectionScore
@@ -62,6 +63,8 @@ def copy(
     with written_whole(target) as copied:
         copied.write(source.read_bytes())
     echo(str(target))
+    if target.suffix == ".yaml":
+        tell(f"next: edit it, then lmeec recipe run {shlex.quote(str(target))}")
 
 
 @recipe.command("run", cls=Command)
@@ -129,6 +132,7 @@ def _run_overnight(wanted: Overnight) -> None:
     _show({"": scores})
     if wanted.scores is not None:
         _write(wanted.scores, _plain(scores))
+        tell_end(f"wrote {wanted.predict.out} and {wanted.scores}")
     raise typer.Exit(status)
 
 
@@ -144,12 +148,13 @@ def _run_ablation(wanted: Ablation) -> None:
     scores: dict[str, Mapping[str, DirectionScore]] = {}
     for policy in wanted.policies:
         out = folder / f"{policy}.parquet"
-        echo(f"memory policy {policy}", err=True)
+        tell(f"memory policy {policy}")
         status = max(status, _predict(wanted.predict, policy=policy, out=str(out)))
         scores[policy] = evaluate(out)
     _show(scores)
     if wanted.scores is not None:
         _write(wanted.scores, {policy: _plain(by_direction) for policy, by_direction in scores.items()})
+        tell_end(f"wrote {wanted.predict.out} and {wanted.scores}")
     raise typer.Exit(status)
 
 

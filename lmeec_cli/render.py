@@ -20,7 +20,7 @@ def render(
             metavar="TAKES", help="Folder of the data set that was predicted from, a path or URL.", show_default=False
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the videos or pictures.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the videos or pictures.", show_default=False)],
     mosaic: Annotated[
         bool, typer.Option("--mosaic", help="One video for each object and direction, of all its views.")
     ] = False,

@@ -11,7 +11,8 @@ from lmeec_cli.cautions import warn_of_tables
 from lmeec_cli.earlier import note_earlier_versions
 from lmeec_cli.options import CACHE_SIZE, CacheFolder, CacheSize, Overwrite, RelationsFile, Results, file_cache
 from lmeec_cli.selections import note_selections
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell_end
+from lmeec_cli.words import counted
 
 
 def report(
@@ -22,7 +23,7 @@ def report(
             metavar="[TAKES]", help="Folder of the data set, a path or URL, to show tracks.", show_default=False
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="HTML file to write.")] = Path("report.html"),
     annotations: RelationsFile = None,
     cache: CacheFolder = None,
     cache_size: CacheSize = CACHE_SIZE,
@@ -61,6 +62,9 @@ def report(
     problems = [strip for strip in strips if strip.problem is not None]
     for strip in problems:
         echo(f"not drawn: {strip.track.object} of take {strip.take_name}: {strip.problem}", err=True)
-    echo(f"{out}: {numbers.tracks:,} tracks of {numbers.takes:,} takes", err=True)
+    tell_end(
+        f"wrote {out}: {counted(numbers.tracks, 'track')} of {counted(numbers.takes, 'take')}",
+        f"open {out} in a browser",
+    )
     if problems:
         raise typer.Exit(1)

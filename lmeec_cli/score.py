@@ -69,7 +69,8 @@ def score(
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a group, instead of tables.")] = False,
     out: Annotated[
-        str | None, typer.Option(help="Write one row a group to this Parquet file too.", show_default=False)
+        str | None,
+        typer.Option("--out", "-o", help="Write one row a group to this Parquet file too.", show_default=False),
     ] = None,
 ) -> None:
     """Score a results table against its ground truth, or compare two.

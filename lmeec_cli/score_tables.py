@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from lmeec.analysis.groups import Certainty, Estimate, GroupScore
 
 _COUNTS = ("visible", "absent", "takes")
-_LONGEST_LABEL = 30  # longer ones are folded
+_DROPPABLE = ("takes", "visible", "absent", "contour accuracy", "location error", "balanced acc. %")
 
 
 def show_groups(by: Sequence[str], groups: Sequence[GroupScore] | Sequence[GroupComparison]) -> None:
     """Print one line a group, with its intervals below; of two runs three lines, with that of their difference."""
     from lmeec.analysis.compare import GroupComparison
-    from lmeec_cli.console import print_whole
+    from lmeec_cli.console import print_fitting
 
     comparing = any(isinstance(one, GroupComparison) for one in groups)
     table = _table([*by, "run"] if comparing else by)
@@ -31,7 +31,7 @@ def show_groups(by: Sequence[str], groups: Sequence[GroupScore] | Sequence[Group
             _add_comparison(table, one)
         else:
             _add_score(table, one)
-    print_whole(table)
+    print_fitting(table, _DROPPABLE, "--csv")
     echo("")
     if any(_certainty(one) == "few" for one in groups):
         echo(f"* of fewer than {FEW_ABSENT} absent frames\n")
@@ -62,7 +62,7 @@ def _table(labels: Sequence[str]) -> Table:
 
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     for name in labels:
-        table.add_column(name, overflow="fold", max_width=_LONGEST_LABEL)
+        table.add_column(name, no_wrap=True)
     for name in (*(form.heading for form in METRICS.values()), *_COUNTS):
         table.add_column(name, justify="right", no_wrap=True)
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,7 +11,8 @@ import typer
 from lmeec_cli.earlier import note_earlier_versions
 from lmeec_cli.options import AsJson, FitOn, Overwrite, Results, RuleFile
 from lmeec_cli.rule_file import rule_of
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell_end
+from lmeec_cli.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +87,8 @@ def select(
             "note: there is no ground truth, so that nothing is known of the IoU: --rule or --fit tell what to expect",
             err=True,
         )
-    echo(f"{out}: {sum(one.kept for one in kept.values()):,} rows", err=True)
+    rows = counted(sum(one.kept for one in kept.values()), "row")
+    tell_end(f"wrote {out}: {rows}", f"lmeec score {shlex.quote(out)}")
 
 
 def _document(one: KeptOf) -> dict[str, Any]:

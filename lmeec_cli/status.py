@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lmeec_cli.options import AsJson
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell
 
 if TYPE_CHECKING:
     from lmeec.runs.status import RunStatus
@@ -65,6 +66,8 @@ def _print(found: RunStatus) -> None:
         console.print(f"and {len(found.failures) - _SHOWN} more failures, see --json")
     if found.state != "running" and (found.remaining or found.failures):
         console.print("run the same `lmeec predict` command again to go on")
+    elif found.state == "complete":
+        tell(f"next: lmeec score {shlex.quote(found.out)}")
     warn_all(found.cautions)
 
 

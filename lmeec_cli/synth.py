@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmeec_cli.options import Seed
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, is_quiet, tell, tell_end
+from lmeec_cli.words import counted
 
 if TYPE_CHECKING:
     from lmeec.synthetic.writer import Progress
@@ -67,7 +69,8 @@ def synth(
     config = DatasetConfig(takes, seed, scene, size, split, downscaled, workers)
     with _progress() as show:
         write_dataset(out, config, overwrite=overwrite, on_progress=show)
-    echo(f"{takes} take{'s' if takes > 1 else ''} of {seconds:g} s in {out}")
+    echo(f"{counted(takes, 'take')} of {seconds:g} s in {out}")
+    tell_end(f"wrote {out}", f"lmeec predict {shlex.quote(str(out))} --out results.parquet")
 
 
 def _camera_range(text: str) -> tuple[int, int]:
@@ -89,7 +92,7 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
     from lmeec_cli.console import Console
 
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if is_quiet() or not console.is_terminal:
         yield _log_line
         return
     columns = (TextColumn("rendering"), BarColumn(), TextColumn("{task.completed}/{task.total} frames"))
@@ -100,4 +103,4 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
 
 def _log_line(state: Progress) -> None:
     if state.finished:
-        echo(f"rendered {state.finished} ({state.frames} of {state.total_frames} frames)", err=True)
+        tell(f"rendered {state.finished} ({state.frames} of {counted(state.total_frames, 'frame')})")

@@ -21,6 +21,7 @@ from lmeec_cli.options import (
     file_cache,
 )
 from lmeec_cli.terminal import echo
+from lmeec_cli.words import counted
 
 if TYPE_CHECKING:
     from lmeec.data.take import Camera, Take
@@ -172,13 +173,17 @@ def _print_json(found: TakeSet, rows: Iterator[dict[str, Any]]) -> bool:
 
 
 def _print_table(found: TakeSet, rows: Iterator[dict[str, Any]]) -> bool:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    from lmeec_cli.console import Console
+    from lmeec_cli.console import Console, print_fitting
 
-    table = Table("Take", "Scenario", "Ego", "Exo", "Objects", "Frames", "Masks", "Problems")
-    table.columns[0].overflow = "fold"  # names are needed in whole, for --take
+    table = Table(
+        "take", "scenario", "ego", "exo", "objects", "frames", "masks", "problems", box=SIMPLE_HEAD, pad_edge=False
+    )
+    for column in table.columns:
+        column.no_wrap = True  # names are needed in whole, for --take
     for column in table.columns[2:]:
         column.justify = "right"
     problems: list[str] = []
@@ -192,13 +197,14 @@ def _print_table(found: TakeSet, rows: Iterator[dict[str, Any]]) -> bool:
         table.add_row(
             Text(name), Text(plain(row["scenario"] or "")), *map(str, numbers), str(len(row["problems"]) or "")
         )
+    print_fitting(table, ("scenario", "masks", "frames", "exo", "ego", "objects"), "--json")
     console = Console()
-    console.print(table)
     for problem in problems:
         console.print(Text(problem), soft_wrap=True)
     missing = len(found.missing.takes)
     console.print(
-        f"{len(found)} takes ({found.layout} layout), {faulty} with problems; {missing} annotated but not on disk",
+        f"{counted(len(found), 'take')} ({found.layout} layout), {faulty} with problems; {missing} annotated but not "
+        "on disk",
         highlight=False,
         soft_wrap=True,
     )

@@ -63,8 +63,8 @@ class _Latest:
         shown = {"mask_iou": "mask IoU", "balanced_accuracy": "balanced accuracy", "kl": "KL", "ccl": "cycles"}
         more = "".join(f", {words} {self._mean(name):.2f}" for name, words in shown.items() if name in done.values)
         seconds = sum(step.seconds for step in self._steps) / count
-        left = duration((done.steps - done.step) * seconds)
-        return f"loss {loss:.3f}{more}, lr {done.values['lr']:.1e}, {seconds:.2f} s a step, {left} left"
+        left = f", {duration((done.steps - done.step) * seconds)} left" if done.step < done.steps else ""
+        return f"loss {loss:.3f}{more}, lr {done.values['lr']:.1e}, {seconds:.2f} s a step{left}"
 
     def _mean(self, name: str) -> float:
         return sum(step.values[name] for step in self._steps) / len(self._steps)
