@@ -69,7 +69,7 @@ def _root(
     pass  # `lmeec_cli.main` heeds --debug and --quiet, wherever they stand
 
 
-app.command(cls=Command)(takes)
+app.add_typer(takes, name="takes")
 app.command(cls=Command)(predict)
 app.command(cls=Command)(cycle)
 app.command(cls=Command)(status)

@@ -7,13 +7,14 @@ import shlex
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lmeec.config import ClipRule, Duplicates
 from lmeec_cli.clips_instruct import instruct
-from lmeec_cli.help import Command, Group
+from lmeec_cli.groups import TakesOrCommand
+from lmeec_cli.help import Command
 from lmeec_cli.options import AsJson, Videos, WhichFormats, auto_or_number, ray_address_option
 from lmeec_cli.settings import Sets
 from lmeec_cli.terminal import echo, tell_end
@@ -28,30 +29,6 @@ if TYPE_CHECKING:
 _LENGTH = "Length of clips"
 _CHOICE = "Choice of descriptions"
 _MEDIA = "Video clips"
-
-
-class TakesOrCommand(Group):
-    """A command with an argument of its own that has commands below it: the first word says which is meant."""
-
-    allow_extra_args = False
-    allow_interspersed_args = True
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Leave the words of a command below to that command."""
-        if args and args[0] in self.commands:
-            ctx.args = list(args)
-            return list(args)
-        return super().parse_args(ctx, args)
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command below that the first word names, or this one."""
-        if not ctx.args:
-            return super().invoke(ctx)
-        name, command, words = self.resolve_command(ctx, ctx.args)
-        assert command is not None  # parse_args saw its name
-        # Not below this command, whose own argument would be part of that one's name.
-        with ctx, command.make_context(f"{ctx.info_name} {name}", words, parent=ctx.parent) as below:
-            return command.invoke(below)
 
 
 clips = typer.Typer(cls=TakesOrCommand, invoke_without_command=True, no_args_is_help=True, subcommand_metavar="")

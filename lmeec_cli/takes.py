@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmeec.files.names import plain
+from lmeec_cli.groups import TakesOrCommand
+from lmeec_cli.help import Command
 from lmeec_cli.options import (
     CACHE_SIZE,
     AsJson,
@@ -20,6 +22,7 @@ from lmeec_cli.options import (
     Videos,
     file_cache,
 )
+from lmeec_cli.takes_init import init
 from lmeec_cli.terminal import echo
 from lmeec_cli.words import counted
 
@@ -28,7 +31,12 @@ if TYPE_CHECKING:
     from lmeec.data.takes import TakeSet
 
 
-def takes(
+takes = typer.Typer(cls=TakesOrCommand, invoke_without_command=True, no_args_is_help=True, subcommand_metavar="")
+takes.command("init", cls=Command)(init)
+
+
+@takes.callback()
+def list_takes(
     folder: TakesFolder,
     annotations: RelationsFile = None,
     take: Takes = None,
@@ -67,6 +75,11 @@ def takes(
     `--write` has not corrected it.
 
     **Examples**
+
+    Write a manifest of recordings of one's own (`lmeec takes init -h`), and list what it names:
+
+        lmeec takes init recordings/
+        lmeec takes recordings/recordings.yaml
 
     List all takes on disk:
 

@@ -27,8 +27,8 @@ EGO, EXO = "aria01_214-1", "cam01"
 @pytest.fixture
 def lmeec():
     app = typer.Typer(rich_markup_mode="markdown", pretty_exceptions_enable=False)
-    app.command("takes")(takes)
-    return lambda *arguments: CliRunner().invoke(app, [str(each) for each in arguments], env={"COLUMNS": "100"})
+    app.add_typer(takes, name="takes")
+    return lambda *arguments: CliRunner().invoke(app, ["takes", *map(str, arguments)], env={"COLUMNS": "100"})
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,7 @@ class CameraDraft:
         seen: what the video looks like, in words.
         masks: entries of `masks`.
         assumed: what was assumed of its masks, in words.
+        frame_rate: frames a second by which its masks are numbered; None if these are the take's.
     """
 
     name: str
@@ -40,6 +41,7 @@ class CameraDraft:
     seen: str = ""
     masks: Sequence[Mapping[str, Any]] = ()
     assumed: str = ""
+    frame_rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,13 @@ class Draft:
                 "name": take.name,
                 "frame_rate": take.frame_rate,
                 "cameras": [
-                    {"name": one.name, "view": one.view, "video": one.video, "masks": list(one.masks)}
+                    {
+                        "name": one.name,
+                        "view": one.view,
+                        "video": one.video,
+                        "frame_rate": one.frame_rate,
+                        "masks": list(one.masks),
+                    }
                     for one in take.cameras
                 ],
             }
@@ -109,6 +117,8 @@ class Draft:
                 yield f"      - name: {scalar(camera.name)}"
                 yield f"        view: {camera.view}{_comment(camera.why)}"
                 yield f"        video: {scalar(camera.video)}{_comment(camera.seen)}"
+                if camera.frame_rate is not None:
+                    yield f"        frame_rate: {camera.frame_rate:.7g}{_comment('which its masks are numbered by')}"
                 if camera.masks:
                     yield f"        masks:{_comment(camera.assumed)}"
                     yield from _entries(camera.masks)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from lmeec.files.places import Place
 
 _ONLY_OBJECT = "object"
+UNNAMED = f"what is not black is called {_ONLY_OBJECT!r}"
+NAMED_BY_FOLDER = "objects are called as their folders are"
+"""What is assumed of objects' names."""
 
 
 class _Image(msgspec.Struct, gc=False):
@@ -93,8 +96,7 @@ def _pictures(folder: Place, named: str, frames: int | None) -> tuple[list[dict[
         first, said = _first([number_in(one.name, folder) for one in pictures], frames)
         if is_indexed(pictures):
             return [{"png": named} | first], "; ".join(filter(None, ["pixels are indices of objects", said]))
-        assumed = f"what is not black is called {_ONLY_OBJECT!r}"
-        return [{"png": named, "object": _ONLY_OBJECT} | first], "; ".join(filter(None, [assumed, said]))
+        return [{"png": named, "object": _ONLY_OBJECT} | first], "; ".join(filter(None, [UNNAMED, said]))
     entries, said = [], ""
     for below in in_order(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith(".")):
         if pictures := png_files(below):
@@ -102,7 +104,7 @@ def _pictures(folder: Place, named: str, frames: int | None) -> tuple[list[dict[
             entries.append({"png": f"{named}/{below.name}", "object": below.name} | first)
     if not entries:
         raise DataError(f"{folder}: holds no PNG files, nor folders of them, which are named by object")
-    return entries, "; ".join(filter(None, ["objects are called as their folders are", said]))
+    return entries, "; ".join(filter(None, [NAMED_BY_FOLDER, said]))
 
 
 def _number(image: _Image, path: Place) -> int:
