@@ -10,15 +10,16 @@ The cells marked `# %%` run one by one in editors that know them.
 import sys
 from pathlib import Path
 
-from lmeec.files.names import safe_name
 from lmeec.tables import read_results
+from lmeec.tables.track_names import TrackNames
 
 results, pictures = sys.argv[1:3]
 rows = read_results(results).to_pandas()
 rows = rows[rows.gt_state == "visible"]
 worth = {}
-for (take, name, direction, frame), group in rows.groupby(["take_name", "object", "direction", "frame"]):
-    picture = Path(pictures, safe_name(take, "take", 60), f"{safe_name(name, 'x', 30)}.{direction}.{frame}.png")
+names = TrackNames.of([results])
+for (take, name, direction, frame), group in rows.groupby(["take_uid", "object", "direction", "frame"]):
+    picture = Path(pictures, names.folder(take, name), f"{direction}.{frame}.png")
     if picture.is_file():
         worth[picture] = group.iou.mean()
 

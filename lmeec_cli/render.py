@@ -9,7 +9,8 @@ import typer
 
 from lmeec.config import Direction
 from lmeec_cli.options import CACHE_SIZE, CacheFolder, CacheSize, Objects, RelationsFile, Results, Takes, file_cache
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell_end
+from lmeec_cli.words import counted
 
 
 def render(
@@ -40,7 +41,7 @@ def render(
     """Render predictions over the videos they were made from, as MP4 files that browsers play, or as pictures.
 
     Query masks are hatched, predictions filled, and ground truth, where there is any, is a dashed outline. Under each
-    view stand its confidence and IoU. A name of a file says object, cameras and direction.
+    view stand its confidence and IoU. Files are TAKE/OBJECT/QUERY_to_TARGET.mp4, and index.html shows them.
 
     **Examples**
 
@@ -76,6 +77,7 @@ def render(
     )
     for failure in done.failures:
         echo(f"not rendered: {failure}", err=True)
-    echo(f"{len(done.files):,} {'videos' if stills is None else 'pictures'} in {out}", err=True)
+    made = counted(len(done.files), "video" if stills is None else "picture")
+    tell_end(f"wrote {made} in {out}", f"open {done.index} in a browser" if done.index else None)
     if done.failures:
         raise typer.Exit(1)

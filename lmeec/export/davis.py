@@ -16,11 +16,11 @@ from PIL import Image
 
 from lmeec.errors import DataError
 from lmeec.files.folder import folder_written_whole
-from lmeec.files.names import safe_name
 from lmeec.files.png import png_of
 from lmeec.files.whole import naming_the_file, opened_to_write
 from lmeec.tables.masks import predicted_mask
 from lmeec.tables.takes import scan_takes
+from lmeec.tables.track_names import TrackNames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ class DavisSummary:
 
 
 def export_davis(results: Sequence[Location | str], out: Path, *, overwrite: bool = False) -> DavisSummary:
-    """Write results as folders `Annotations/TAKE/DIRECTION/QUERY/TARGET/OBJECT/FRAME.png`.
+    """Write results as folders `Annotations/TAKE/OBJECT/QUERY_to_TARGET/FRAME.png`.
 
     Pixels are 0 for the background and 1 for the object, at the size of the table's masks. A frame without a prediction
     is all background, as it is scored.
@@ -65,21 +65,26 @@ def export_davis(results: Sequence[Location | str], out: Path, *, overwrite: boo
         DataError: the counts of a mask are bad, or two tables hold the same frame of a track.
     """
     tracks: dict[tuple[str, ...], dict[str, Any]] = {}
+    names = TrackNames.of(results)
     with folder_written_whole(out, made_by=TRACKS, overwrite=overwrite) as folder:
         for path in results:
             for _, _, rows in scan_takes(path, _COLUMNS):
                 for batch in rows.to_batches():
                     for row in batch.to_pylist():
-                        _write(folder, out, tracks, row)
+                        _write(folder, out, names, tracks, row)
         with opened_to_write(folder / TRACKS, out / TRACKS) as file:
             file.write(msgspec.json.format(msgspec.json.encode(list(tracks.values())), indent=2))
     return DavisSummary(len(tracks), sum(track["frames"] for track in tracks.values()))
 
 
-def _write(folder: Path, out: Path, tracks: dict[tuple[str, ...], dict[str, Any]], row: dict[str, Any]) -> None:
+def _write(
+    folder: Path, out: Path, names: TrackNames, tracks: dict[tuple[str, ...], dict[str, Any]], row: dict[str, Any]
+) -> None:
     key = tuple(row[name] for name in _TRACK)
     if key not in tracks:
-        place = track_folder(row)
+        safe_direction(row["direction"])
+        pair = names.pair(row["query_cam"], row["target_cam"])
+        place = Path("Annotations") / names.folder(row["take_uid"], row["object"]) / pair
         tracks[key] = {"folder": str(place), **{name: row[name] for name in _TRACK}, "frames": 0}
         with naming_the_file(out / place):
             (folder / place).mkdir(parents=True)
@@ -96,18 +101,6 @@ def _write(folder: Path, out: Path, tracks: dict[tuple[str, ...], dict[str, Any]
     with opened_to_write(file, out / file.relative_to(folder)) as image:
         image.write(png_of(indexed_image(mask)))
     track["frames"] += 1
-
-
-def track_folder(row: dict[str, Any]) -> Path:
-    """The folder of a track, whatever its names are.
-
-    Example:
-        >>> names = {"take_uid": "t", "take_name": "../a", "direction": "ego2exo", "query_cam": "q"}
-        >>> str(track_folder(names | {"target_cam": "c", "object": "cup 0"}).parent.parent.parent)
-        'Annotations/t.e3b98a4da31a/ego2exo'
-    """
-    parts = [safe_name(row[name], name) for name in ("query_cam", "target_cam", "object")]
-    return Path("Annotations", safe_name(row["take_uid"], "take"), safe_direction(row["direction"]), *parts)
 
 
 def safe_direction(direction: str) -> str:

@@ -6,12 +6,13 @@ import difflib
 import hashlib
 import json
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from lmeec.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from lmeec.files.locations import Location
 
@@ -58,8 +59,35 @@ def safe_name(name: str, otherwise: str, length: int = 40) -> str:
         >>> safe_name("../Küche 1", "take")
         'K-che-1.5de3d08f0f02'
     """
-    shown = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:length] or otherwise
-    return f"{shown}.{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:12]}"
+    return f"{_safe(name, otherwise, length)}.{_digest(name)}"
+
+
+def plain_names(names: Mapping[str, str], otherwise: str, length: int = 60) -> dict[str, str]:
+    """Make names for files or folders that are told apart among each other, also where case is ignored.
+
+    Args:
+        names: Any texts, by what they are the names of.
+        otherwise: What to show when nothing of a name can be.
+        length: Most characters of a name to show.
+
+    Returns:
+        By the same keys: the name in safe characters, with a digest of the key only where two would be the same.
+
+    Example:
+        >>> plain_names({"a": "pink pan_0", "b": "../x", "c": "cup 1", "d": "Cup-1"}, "object")
+        {'a': 'pink-pan_0', 'b': 'x', 'c': 'cup-1.2e7d2c03a950', 'd': 'Cup-1.18ac3e7343f0'}
+    """
+    shown = {key: _safe(name, otherwise, length) for key, name in names.items()}
+    counts = Counter(name.casefold() for name in shown.values())
+    return {key: name if counts[name.casefold()] == 1 else f"{name}.{_digest(key)}" for key, name in shown.items()}
+
+
+def _safe(name: str, otherwise: str, length: int) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:length] or otherwise
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:12]
 
 
 def check_parquet_name(path: Location) -> None:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from lmeec.errors import DataError
-from lmeec.files.names import safe_name, show
+from lmeec.files.names import show
 from lmeec.files.png import png_of
 from lmeec.files.whole import written_whole
+from lmeec.render.index import write_index
 from lmeec.render.mosaic import Mosaic
 from lmeec.render.panels import panels_of, pictures
 from lmeec.render.tracks import PredictedTrack, Selection, check_names, scan_tracks
+from lmeec.tables.track_names import TrackNames
 from lmeec.video.encoding import video_writer
 
 if TYPE_CHECKING:
@@ -37,10 +39,12 @@ class RenderSummary:
     Attributes:
         files: videos, or pictures.
         failures: what could not be rendered and why, in words.
+        index: the page that shows the files, and those of the same kind that were there; None without any.
     """
 
     files: list[Path] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    index: Path | None = None
 
 
 def render(
@@ -77,6 +81,7 @@ def render(
     """
     selection = selection or Selection()
     check_names(results, selection)
+    names = TrackNames.of([results])
     summary = RenderSummary()
     on_disk = {take.uid: take for take in takes}
     matched = False
@@ -88,7 +93,7 @@ def render(
                 if take is None:
                     raise DataError(f"the take is not in {takes.root}")
                 drawn = _Drawing(take, group, height)
-                path = out / _file_name(take, group, mosaic)
+                path = out / _file_name(names, group, mosaic)
                 if stills is None:
                     files = [_write_video(drawn, path, Fraction(frames_per_second).limit_denominator(1000))]
                 else:
@@ -102,6 +107,9 @@ def render(
                     on_file(file)
     if not matched:
         raise DataError(f"{results} holds no such track: no take that was asked for has such an object and direction")
+    if summary.files:
+        there = [path for path in out.glob("*/*/*") if path.suffix in (".mp4", ".png")]
+        summary.index = write_index(out, there)
     return summary
 
 
@@ -157,11 +165,10 @@ def _write_stills(drawn: _Drawing, path: Path, count: int) -> list[Path]:
     return files
 
 
-def _file_name(take: Take, tracks: Sequence[PredictedTrack], mosaic: bool) -> Path:
+def _file_name(names: TrackNames, tracks: Sequence[PredictedTrack], mosaic: bool) -> Path:
     track = tracks[0]
-    names = [track.object] if mosaic else [track.object, track.query_cam, track.target_cam]
-    name = ".".join([*(safe_name(one, "x", 30) for one in names), track.direction])
-    return Path(safe_name(take.name, "take", 60), f"{name}.mp4")
+    name = track.direction if mosaic else names.pair(track.query_cam, track.target_cam)
+    return names.folder(track.take_uid, track.object) / f"{name}.mp4"
 
 
 def _words(track: PredictedTrack, take: Take | None) -> str:

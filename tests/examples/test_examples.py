@@ -10,7 +10,6 @@ import sys
 import pytest
 
 from lmeec.data.takes import find_takes
-from lmeec.files.names import safe_name
 from lmeec.render import render
 from lmeec.tables import read_results
 from tests.support.places import ROOT
@@ -68,12 +67,12 @@ def test_best_and_typical(tables, rendered_takes, tmp_path):
     text = run("best_and_typical", tables[1], tmp_path)
     rows = read_results(tables[1]).to_pandas()
     rows = rows[rows.gt_state == "visible"]
-    names = rows.object.map(lambda name: safe_name(name, "x", 30))
-    takes = rows.take_name.map(lambda name: safe_name(name, "take", 60))
+    names = rows.object.str.replace(" ", "-")
     worth = {}
     for picture in drawn:
-        name, direction, frame, _ = picture.name.rsplit(".", 3)
-        shown = rows[(takes == picture.parent.name) & (names == name) & (rows.direction == direction)]
+        direction, frame, _ = picture.name.split(".")
+        take, name = picture.parts[-3:-1]
+        shown = rows[(rows.take_name == take) & (names == name) & (rows.direction == direction)]
         worth[str(picture)] = shown[shown.frame == int(frame)].iou.mean()
     found = re.findall(r": +(/.*\.png) \((.*)\)", text)
     values = sorted(value for value in worth.values() if not math.isnan(value))

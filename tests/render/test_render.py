@@ -107,8 +107,12 @@ def test_track_videos(results, rendered_takes, tmp_path):
     assert len(done.files) == 4
     names = {path.name for path in done.files}
     lengths = []
-    assert sum("ego2exo" in name for name in names) == 2
-    assert sum("exo2ego" in name for name in names) == 2
+    assert sum(name.startswith(f"{EGO}_to_") for name in names) == 2
+    assert sum(name.endswith(f"_to_{EGO}.mp4") for name in names) == 2
+    chosen = one_object(rendered_takes)
+    assert {path.parts[-3:-1] for path in done.files} == {(chosen.takes[0], chosen.objects[0].replace(" ", "-"))}
+    page = done.index.read_text()
+    assert all(f'src="{path.relative_to(tmp_path).as_posix()}"' in page for path in done.files)
     for path in done.files:
         data = path.read_bytes()
         assert data.index(b"moov") < data.index(b"mdat")  # a browser starts before it has all
