@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ray
 
+from lmeec.cluster.alone import keep_token_private, on_loopback, own_folder
 from lmeec.cluster.resources import Node, Sizes, Wanted, sizes, this_machine
 from lmeec.errors import ClusterError
 
@@ -22,7 +23,7 @@ _OBJECT_STORE_BYTES = 256 * 2**20
 _ANSWERS_WITHIN_S = 15.0
 
 
-@contextmanager
+@contextlib.contextmanager
 def ray_session(wanted: Wanted) -> Iterator[Sizes]:
     """Have a Ray cluster and say what workers fit it.
 
@@ -32,41 +33,43 @@ def ray_session(wanted: Wanted) -> Iterator[Sizes]:
         ClusterError: it cannot be started or joined.
     """
     if wanted.address is None:
-        # A tool that starts Ray for its user does not report to Ray's authors in the user's name.
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        fit = sizes(wanted, [this_machine()])
-        _init(
-            address="local",
-            num_cpus=max(this_machine().cpus, fit.workers * fit.cpus),
-            object_store_memory=_OBJECT_STORE_BYTES,
-            include_dashboard=False,
-        )
-    else:
-        _check_reachable(wanted.address)
-        _init(address=wanted.address)
-        fit = sizes(wanted, _nodes())
+        with _started(wanted) as fit:
+            yield fit
+        return
+    _check_reachable(wanted.address)
+    _init(wanted.address)
     try:
-        yield fit
+        yield sizes(wanted, _nodes())
     finally:
         ray.shutdown()
 
 
-def _init(
-    address: str,
-    *,
-    num_cpus: int | None = None,
-    object_store_memory: int | None = None,
-    include_dashboard: bool | None = None,
-) -> None:
+@contextlib.contextmanager
+def _started(wanted: Wanted) -> Iterator[Sizes]:
+    # A tool that starts Ray for its user does not report to Ray's authors in the user's name.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    fit = sizes(wanted, [this_machine()])
+    keep_token_private()
+    with contextlib.ExitStack() as ending:
+        try:
+            folder = ending.enter_context(own_folder())
+        except OSError as error:
+            raise ClusterError(f"cannot start a Ray cluster here: {error}") from error
+        with on_loopback():
+            _init(
+                "local",
+                num_cpus=max(this_machine().cpus, fit.workers * fit.cpus),
+                object_store_memory=_OBJECT_STORE_BYTES,
+                include_dashboard=False,
+                _temp_dir=str(folder),
+            )
+        ending.callback(ray.shutdown)
+        yield fit
+
+
+def _init(address: str, **more: Any) -> None:
     try:
-        ray.init(
-            address,
-            num_cpus=num_cpus,
-            object_store_memory=object_store_memory,
-            include_dashboard=include_dashboard,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **more)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
         what = "start a Ray cluster here" if address == "local" else f"join the Ray cluster at {address}"
         raise ClusterError(f"cannot {what}: {error}") from error

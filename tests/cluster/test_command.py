@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -64,17 +70,38 @@ def test_killed_workers_and_a_killed_driver_do_not_change_the_table(arguments, t
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results.parquet", "takes", "undisturbed.parquet"]
 
 
-def test_interrupt_finishes_the_takes_at_hand_and_leaves_no_process(arguments, tmp_path):
+def listeners(processes):
+    """Addresses at which processes listen to the network."""
+    found = set()
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found |= {one.laddr.ip for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN}
+    return found
+
+
+def test_interrupt_finishes_the_takes_at_hand_and_leaves_nothing(arguments, tmp_path, monkeypatch):
+    home, temporary = tmp_path / "home", Path(tempfile.mkdtemp(dir="/tmp"))  # paths of sockets are short
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("RAY_TMPDIR", str(temporary))
     out = tmp_path / "results.parquet"
+    killed = temporary / f"lmeec-ray-{os.getuid()}" / "killed"
+    killed.mkdir(parents=True)
+    (killed / "lock").touch()  # that nobody holds
     process = start_lmeec(*arguments, "--workers", 2)
     work_and_kill(process, out, parts=2, kills=[])
     started = ray_processes(process.pid)
+    assert listeners([psutil.Process(process.pid), *started]) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+    assert stat.S_IMODE((home / ".ray/auth_token").stat().st_mode) == 0o600
+    assert not killed.exists()
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "run the same command again to go on" in err
     assert "Traceback" not in err
     wait_until_gone(started, timeout=10)
+    assert not list(killed.parent.iterdir())
+    shutil.rmtree(temporary)
     status = lmeec("status", out)
     assert status.status == 0
     assert f"{len(list_parts(parts_directory(out)))} of 24" in status.out
