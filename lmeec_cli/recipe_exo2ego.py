@@ -33,6 +33,7 @@ def run_exo2ego(wanted: Exo2Ego) -> None:
         judged=tuple(one.absolute() for one in wanted.judged),
         variants=wanted.variants,
         seeds=wanted.seeds,
+        variant_tasks=wanted.variant_tasks,
         held_out=wanted.held_out,
         answer_tokens=wanted.answer_tokens,
     )

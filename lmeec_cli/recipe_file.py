@@ -14,6 +14,7 @@ from lmeec.config import DEFAULT_POLICY, ClipRule, Device, Duplicates, Pixels, P
 from lmeec.errors import ConfigError
 from lmeec.files.yaml import read_yaml, refusal
 from lmeec.mllm.settings import STAGES, Stage
+from lmeec.mllm.synthetic.questions import NanoTask
 from lmeec.mllm.training_data import QuestionSet
 from lmeec.mllm.variants import VariantName
 from lmeec.training.config import TrainConfig
@@ -168,6 +169,7 @@ class Exo2Ego(Exo2EgoSettings):
     judged: tuple[QuestionSet, ...] = ()
     variants: Annotated[tuple[VariantName, ...], Field(min_length=1)] = ("full",)
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    variant_tasks: tuple[NanoTask, ...] = ()
     held_out: Annotated[int, Field(ge=1)] | None = None
     answer_tokens: Annotated[int, Field(ge=1)] = 128
     workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"

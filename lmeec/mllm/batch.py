@@ -55,6 +55,7 @@ class Example:
         exo: those of an exo camera at the same instants; None where there are none.
         origin: where the clip is from, for messages.
         marks: uint8 [2, T, M, 3], what cells of both views show; None but of drawn clips.
+        classes: uint8 [K], what is true of a drawn clip.
     """
 
     text: TextTokens
@@ -62,6 +63,7 @@ class Example:
     exo: np.ndarray | None = None
     origin: str = ""
     marks: np.ndarray | None = None
+    classes: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,14 @@ class Batch:
         exo: the same of the exo cameras.
         texts: B texts, as long as they are: the model pads them.
         marks: uint8 [B, 2, T, M, 3], the ego view first; None if an example has none.
+        classes: uint8 [B, K], as well.
     """
 
     ego: Tensor | None
     exo: Tensor | None
     texts: tuple[TextTokens, ...]
     marks: Tensor | None = None
+    classes: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -91,7 +95,11 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """The batch on another device."""
         return replace(
-            self, ego=_moved(self.ego, device), exo=_moved(self.exo, device), marks=_moved(self.marks, device)
+            self,
+            ego=_moved(self.ego, device),
+            exo=_moved(self.exo, device),
+            marks=_moved(self.marks, device),
+            classes=_moved(self.classes, device),
         )
 
 
@@ -101,13 +109,19 @@ def collate(examples: Sequence[Example]) -> Batch:
     Raises:
         DataError: a clip without frames, or clips of different shapes; names the clip.
     """
-    marks = [one.marks for one in examples if one.marks is not None]
     return Batch(
         ego=_stacked("ego", [one.ego for one in examples], examples),
         exo=_stacked("exo", [one.exo for one in examples], examples),
         texts=tuple(one.text for one in examples),
-        marks=torch.from_numpy(np.stack(marks)) if len(marks) == len(examples) else None,
+        marks=_told([one.marks for one in examples]),
+        classes=_told([one.classes for one in examples]),
     )
+
+
+def _told(of_clips: Sequence[np.ndarray | None]) -> Tensor | None:
+    """What is known of all clips of a batch; None where it is not of one."""
+    there = [one for one in of_clips if one is not None]
+    return torch.from_numpy(np.stack(there)) if len(there) == len(of_clips) else None
 
 
 def _stacked(view: str, clips: Sequence[np.ndarray | None], examples: Sequence[Example]) -> Tensor | None:

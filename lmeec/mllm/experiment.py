@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lmeec.mllm.evaluation.answering import Answering
     from lmeec.mllm.evaluation.marks import TaskMarks
     from lmeec.mllm.pretrained import Pretrained
+    from lmeec.mllm.synthetic.questions import NanoTask
     from lmeec.mllm.train import MllmTrainJob
 
 SHARED: tuple[Stage, ...] = (0, 1)
@@ -57,6 +58,7 @@ class Experiment:
         judged: Questions to ask and judge.
         variants: What is compared.
         seeds: Each variant is trained with each.
+        variant_tasks: What variants other than `full` are asked about of the synthetic takes held out; none for all.
         held_out: How many of the synthetic takes held out are asked about; None for all.
         answer_tokens: At most so many tokens of an open answer.
     """
@@ -70,6 +72,7 @@ class Experiment:
     judged: tuple[QuestionSet, ...] = ()
     variants: tuple[VariantName, ...] = (_REFERENCE,)
     seeds: tuple[int, ...] = (0,)
+    variant_tasks: tuple[NanoTask, ...] = ()
     held_out: int | None = None
     answer_tokens: int = 128
 
@@ -141,8 +144,8 @@ def ask_experiment(
     """
     if not experiment.judges:
         return True
-    clips = _judged(experiment)
     for variant in experiment.variants:
+        clips = _judged(experiment, () if variant == _REFERENCE else experiment.variant_tasks)
         for seed in experiment.seeds:
             folder = experiment.folder(variant, seed)
             asked: list[tuple[str, AskedClips]] = [(ANSWERS, clips)]
@@ -194,12 +197,13 @@ def _jobs(experiment: Experiment) -> Iterator[tuple[str, MllmTrainJob]]:
             yield from ((f"{variant}, seed {seed}: stage {job.stage}", job) for job in jobs_of(begun, own))
 
 
-def _judged(experiment: Experiment) -> AskedClips:
-    """What is asked about: the synthetic takes held out, and files of questions."""
+def _judged(experiment: Experiment, tasks: tuple[NanoTask, ...]) -> AskedClips:
+    """What is asked about: the synthetic takes held out, of which some tasks may be picked, and files of questions."""
     sources: list[AskedClips] = []
     if experiment.data.synthetic:
         drawn = drawn_clips(experiment.drawn, experiment.data.world, "held_out", experiment.held_out)
-        sources += [drawn.captions(), drawn.questions()]
+        asked = drawn.questions()
+        sources += [asked.of_tasks(tasks)] if tasks else [drawn.captions(), asked]
     for one in experiment.judged:
         sources.append(VideoClips(read_set(one.kind, one.file, one.beside), one.videos, experiment.model.frames))
     return JoinedClips(tuple(sources))

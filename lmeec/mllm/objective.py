@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from lmeec.errors import DataError
 from lmeec.mllm.losses import ccl_loss, kl_loss, vtg_loss
-from lmeec.mllm.marks_head import marks_loss
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from lmeec.mllm.batch import Batch
@@ -28,11 +29,15 @@ class Objective:
         stage: its number.
         losses: weights and choices.
         marks: tells what cells show, in stage 0; None does without.
+        both: learn texts in stage 0 with one view and with both, in place of with each.
+        seeing: so many steps of stage 0 train encoders by marks alone; those after it leave the encoders.
     """
 
     stage: Stage
     losses: LossConfig
     marks: MarksHead | None = None
+    both: bool = False
+    seeing: int = 0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -45,12 +50,13 @@ class Objective:
         """How many times a batch's texts are learned: in stage 0 once with each view."""
         return (batch.ego is not None) + (batch.exo is not None) if self.stage == 0 else 1
 
-    def __call__(self, model: Exo2Ego, batch: Batch) -> dict[str, Tensor]:
+    def __call__(self, model: Exo2Ego, batch: Batch, step: int = 0) -> dict[str, Tensor]:
         """The losses.
 
         Args:
             model: prepared for the stage.
             batch: on its device, with the views that the stage needs.
+            step: number of the step.
 
         Returns:
             `vtg`, the sum over learned tokens; where used, `kl` and `ccl` in stage 2 and `marks` in stage 0, means over
@@ -60,6 +66,8 @@ class Objective:
             DataError: a view is missing.
         """
         if self.stage == 0:
+            if self.marks is not None and step < self.seeing:
+                return self._seeing(model, batch, step)
             return self._captions_of_each_view(model, batch)
         if self.stage == 1:
             seen = model.tokens(model.exo_features(batch))
@@ -69,21 +77,46 @@ class Objective:
         return {"vtg": vtg_loss(model.answer_log_probabilities(model.see(batch), batch.texts))}
 
     def _captions_of_each_view(self, model: Exo2Ego, batch: Batch) -> dict[str, Tensor]:
-        views = [
-            features(batch)
-            for features, frames in ((model.ego_features, batch.ego), (model.exo_features, batch.exo))
-            if frames is not None
-        ]
-        if not views:
-            raise DataError("the clips have no frames")
-        texts, seen = batch.texts * len(views), torch.cat([model.tokens(features) for features in views])
-        found = {"vtg": vtg_loss(model.answer_log_probabilities(seen, texts))}
+        # What has learned to see stays as it is, so that what speaks of it has something to go by.
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.seeing):
+            views = _views(model, batch)
+        tokens = [model.tokens(features) for features in views]
+        found = {"vtg": self._texts_of_views(model, batch, tokens)}
         if self.marks is not None:
-            if batch.marks is None:
-                raise DataError("the clips have no marks: only those of synthetic takes have; set losses.marks to 0")
-            told = [marks_loss(self.marks(x), shown) for x, shown in zip(views, batch.marks.unbind(1), strict=True)]
-            found["marks"] = torch.stack(told).mean()
+            found["marks"] = self._marks(views, tokens, batch)
         return found
+
+    def _texts_of_views(self, model: Exo2Ego, batch: Batch, tokens: list[Tensor]) -> Tensor:
+        if not self.both or len(tokens) == 1:
+            return vtg_loss(model.answer_log_probabilities(torch.cat(tokens), batch.texts * len(tokens)))
+        half = len(batch) // 2
+        one = torch.cat([tokens[0][:half], tokens[1][half:]])
+        joined = torch.cat(tokens, 1)
+        return vtg_loss(model.answer_log_probabilities(one, batch.texts)) + vtg_loss(
+            model.answer_log_probabilities(joined, batch.texts)
+        )
+
+    def _seeing(self, model: Exo2Ego, batch: Batch, step: int) -> dict[str, Tensor]:
+        """What cells show in one frame of each clip, as those of one clip are much alike."""
+        frames = [step % model.config.frames]
+        one = replace(
+            batch,
+            ego=None if batch.ego is None else batch.ego[:, frames],
+            exo=None if batch.exo is None else batch.exo[:, frames],
+            marks=None if batch.marks is None else batch.marks[:, :, frames],
+        )
+        views = _views(model, one)
+        return {"vtg": views[0].new_zeros(()), "marks": self._marks(views, [None] * len(views), one)}
+
+    def _marks(self, views: list[Tensor], tokens: Sequence[Tensor | None], batch: Batch) -> Tensor:
+        if batch.marks is None or batch.classes is None:
+            raise DataError("the clips have no marks: only those of synthetic takes have; set losses.marks to 0")
+        assert self.marks is not None
+        told = [
+            self.marks.loss(features, seen, shown, batch.classes)
+            for features, seen, shown in zip(views, tokens, batch.marks.unbind(1), strict=True)
+        ]
+        return torch.stack(told).mean()
 
     def _guidance(self, model: Exo2Ego, batch: Batch) -> dict[str, Tensor]:
         losses = self.losses
@@ -118,3 +151,15 @@ class Objective:
             if name in found:
                 total = total + weight * share * found[name]
         return total
+
+
+def _views(model: Exo2Ego, batch: Batch) -> list[Tensor]:
+    """The features of the views that are there, the ego view first."""
+    views = [
+        features(batch)
+        for features, frames in ((model.ego_features, batch.ego), (model.exo_features, batch.exo))
+        if frames is not None
+    ]
+    if not views:
+        raise DataError("the clips have no frames")
+    return views

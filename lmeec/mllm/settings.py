@@ -37,7 +37,11 @@ class StageConfig:
         steps: optimiser steps in place of epochs.
         train_ego: train the ego encoder where the stage trains it in the paper (2 and 3).
         train_connector: train the connector, too; the paper names it in no stage but 0.
-        train_all: train encoders and language model, too, which begin from nothing (stage 0 alone).
+        train_all: train encoders and language model, too, which begin from nothing (stage 0 alone). Texts are learned
+            with one view of each clip, and with both after one another.
+        late_lr: learning rate at its highest of connector and language model in stage 0; None for `lr`.
+        seeing: so many of the first steps train the encoders, by `losses.marks` alone and one frame of each clip and
+            view; those after it train connector and language model. The rate rises and falls once in each part.
     """
 
     batch: int
@@ -48,6 +52,8 @@ class StageConfig:
     train_ego: bool = True
     train_connector: bool = False
     train_all: bool = False
+    seeing: int = 0
+    late_lr: float | None = None
 
     def __post_init__(self) -> None:
         require(self.batch >= 1, "stage.batch", self.batch, "at least 1")
@@ -55,6 +61,14 @@ class StageConfig:
         require(0 <= self.warmup < 1, "stage.warmup", self.warmup, "a share in [0, 1)")
         require(0 < self.epochs < math.inf, "stage.epochs", self.epochs, "positive and no infinity")
         require(self.steps is None or self.steps >= 1, "stage.steps", self.steps, "at least 1")
+        require(self.seeing >= 0, "stage.seeing", self.seeing, "zero or more")
+        require(
+            self.seeing < (self.steps or 1) or not self.seeing,
+            "stage.seeing",
+            self.seeing,
+            "less than `steps`, which it needs",
+        )
+        require(self.late_lr is None or self.late_lr > 0, "stage.late_lr", self.late_lr, "positive")
 
 
 @dataclass(frozen=True)
@@ -169,12 +183,12 @@ class MllmTrainConfig:
     def nano(cls) -> MllmTrainConfig:
         """For the model `nano`, from nothing, on two CPU cores."""
         return cls(
-            stage0=StageConfig(32, 1e-3, warmup=0.05, steps=600, train_connector=True, train_all=True),
-            stage1=StageConfig(32, 3e-4, steps=150),
-            stage2=StageConfig(32, 5e-4, steps=300),
-            stage3=StageConfig(32, 5e-4, steps=300),
+            stage0=StageConfig(24, 2e-3, steps=5000, train_connector=True, train_all=True, seeing=3000, late_lr=2e-3),
+            stage1=StageConfig(24, 1e-4, steps=60),
+            stage2=StageConfig(24, 5e-4, steps=200),
+            stage3=StageConfig(24, 5e-4, steps=150),
             losses=LossConfig(marks=1.0),
-            micro_batch=32,
+            micro_batch=24,
             recompute=False,
             weight_decay=0.01,
             betas=(0.9, 0.98),

@@ -19,6 +19,8 @@ from lmeec.mllm.objective import Objective
 from lmeec.mllm.sharding import gathered, gathered_by_name, optimiser_state, restore_optimiser, restore_parameter
 from lmeec.mllm.stages import ADAPTERS
 from lmeec.model.transfer import to_device, to_host
+from lmeec.training.config import OptimiserConfig
+from lmeec.training.optimiser import schedule, set_rates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from lmeec.mllm.hugging_face import PreTrainedTokenizerBase
     from lmeec.mllm.marks_head import MarksHead
     from lmeec.mllm.model import Exo2Ego
-    from lmeec.mllm.settings import MllmTrainConfig, Stage
+    from lmeec.mllm.settings import MllmTrainConfig, Stage, StageConfig
     from lmeec.training.group import Group
     from lmeec.training.output.folder import TrainingFolder
     from lmeec.training.output.record import Kept
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 MODEL, BEST = "model", "best"
 """Folders of the weights in a training's folder."""
+
+_LATE = ("connector.", "llm.", "marks.token_")
+"""What learns after `seeing`."""
 
 _LOSSES = ("loss", "vtg", "kl", "ccl", "marks")
 
@@ -69,12 +74,13 @@ class StageTask:
         self.model, self.tokenizer, self.stage, self.training = model, tokenizer, stage, training
         self.language, self._autocast, self._sharded = language, autocast, sharded
         self._leads = leads or not sharded
-        self._objective = Objective(stage, training.losses, marks)
+        settings = training.stage(stage)
+        self._objective = Objective(stage, training.losses, marks, settings.train_all, settings.seeing)
         self._trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
         if marks is not None:
             self._trained |= {f"marks.{name}": value for name, value in marks.named_parameters()}
-        rate = training.stage(stage).lr
-        groups = [{"params": list(self._trained.values()), "lr": rate, "base_lr": rate}]
+        self._seeing, self._steps = settings.seeing, settings.steps or 0
+        groups = _groups(self._trained, settings)
         self.optimiser = torch.optim.AdamW(groups, betas=training.betas, weight_decay=training.weight_decay)
         self._written: dict[str, Tensor] | None = None
 
@@ -87,6 +93,7 @@ class StageTask:
             DataError: a clip lacks a view, or is of another size; names it.
             TrainingError: a loss is not finite, or memory does not suffice.
         """
+        self._set_rates(run.step)
         size, device = self.training.micro_batch, self.model.device
         parts = [collate(items[first : first + size]) for first in range(0, len(items), size)]
         counts = torch.tensor(
@@ -100,7 +107,7 @@ class StageTask:
             if run.interrupted():
                 return None
             with _explained(run.step, len(part), self.training):
-                found = self._found(part.to(device))
+                found = self._found(part.to(device), run.step)
                 share = len(part) / clips
                 total = self._objective.total(found, answers=answers, share=share)
                 total.backward()
@@ -118,14 +125,23 @@ class StageTask:
         means = dict(zip(_LOSSES, values, strict=False))
         return {name: value for name, value in means.items() if name in self._objective.names} | {"tokens": tokens}
 
-    def _found(self, part: Batch) -> dict[str, Tensor]:
+    def _set_rates(self, step: int) -> None:
+        """Let the rate rise and fall once while encoders learn to see, and once more for what learns after that."""
+        if not self._seeing:
+            return
+        late = step >= self._seeing
+        first, steps = (self._seeing, self._steps - self._seeing) if late else (0, self._seeing)
+        warmup = round(self.training.stage(self.stage).warmup * steps)
+        set_rates(self.optimiser, schedule(step - first, steps, OptimiserConfig(warmup=warmup, final=0.0)))
+
+    def _found(self, part: Batch, step: int) -> dict[str, Tensor]:
         here = self.model.device.type
         with (
             torch.autocast(here, self._autocast, enabled=self._autocast is not None),
             # In bfloat16 the CPU's flash attention takes half of a step for its gradients alone.
             sdpa_kernel(SDPBackend.MATH) if here == "cpu" and self._autocast is not None else nullcontext(),
         ):
-            found: dict[str, Tensor] = self.model(lambda model: self._objective(model, part))
+            found: dict[str, Tensor] = self.model(lambda model: self._objective(model, part, step))
         return found
 
     def _share(self, found: Mapping[str, Tensor], name: str, answers: float, share: float) -> Tensor:
@@ -190,6 +206,18 @@ class StageTask:
         """See `Writes`."""
         name = MODEL if which == "last" else BEST
         save_mllm(folder.path / name, self.model, self.tokenizer, language=self.language, state=self._written)
+
+
+def _groups(trained: Mapping[str, nn.Parameter], settings: StageConfig) -> list[dict[str, Any]]:
+    """Parameters with their learning rates: connector and language model may have one of their own."""
+    late = [value for name, value in trained.items() if name.startswith(_LATE)]
+    other = [value for name, value in trained.items() if not name.startswith(_LATE)]
+    if settings.late_lr is None or not late or not other:
+        return [{"params": list(trained.values()), "lr": settings.lr, "base_lr": settings.lr}]
+    return [
+        {"params": values, "lr": rate, "base_lr": rate}
+        for values, rate in ((other, settings.lr), (late, settings.late_lr))
+    ]
 
 
 def cast_for(model: nn.Module, dtype: torch.dtype) -> None:

@@ -12,7 +12,7 @@ import torch
 from lmeec.errors import ConfigError
 from lmeec.mllm.checkpoint import LanguageSource, load_mllm, read_config, read_parts
 from lmeec.mllm.config import PRESETS
-from lmeec.mllm.data.examples import Examples
+from lmeec.mllm.data.examples import Examples, Form
 from lmeec.mllm.data.words import reply_of, words_of
 from lmeec.mllm.marks_head import MarksHead
 from lmeec.mllm.model import Exo2Ego
@@ -24,6 +24,7 @@ from lmeec.mllm.stages import LAST_STAGE, parts_of_stage, prepare_stage
 from lmeec.mllm.task import MODEL, StageTask, cast_for
 from lmeec.mllm.training_data import clips_of_stage
 from lmeec.mllm.vocabulary import make_vocabulary
+from lmeec.mllm.whitening import whiten_patches
 from lmeec.model.build import resolve_device, resolve_dtype
 from lmeec.training.config import OptimiserConfig
 from lmeec.training.group import Group
@@ -33,7 +34,7 @@ from lmeec.training.output.progress import Note, Preparing, TrainingReporter
 from lmeec.training.run import Said, train_in_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from lmeec.mllm.config import MllmConfig
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 _FREE = ("device", "micro_batch", "recompute", "save_every", "shard")
 """Settings that may change when a training goes on: they say how it is computed, not what it is."""
+
+_FORMS: Mapping[Stage, Form] = {0: "either", 1: "caption", 2: "caption", LAST_STAGE: "question"}
 
 DRAWN = "drawn"
 """Where synthetic clips are kept, in the folder that the stages' folders are in."""
@@ -124,12 +127,14 @@ def train_stage(
         prepare_stage(model, stage, training)
         if training.recompute:
             model.save_memory()
+        clips = _clips(job, stage, model.config, group, reporter)
+        if job.begin is None and job.weights is None:
+            whiten_patches(model, clips, training.seed)
         cast_for(model, dtype)
         model.to(device)
         sharded = training.shard and group.workers > 1
         if sharded:
             shard_model(model, group.workers)
-        clips = _clips(job, stage, model.config, group, reporter)
         steps = settings.steps or math.ceil(settings.epochs * len(clips) / settings.batch)
         source = opened.enter_context(_examples(job, clips, begun, group, reporter))
         task = StageTask(
@@ -168,7 +173,7 @@ def train_stage(
 def _marks(job: MllmTrainJob, config: MllmConfig, device: torch.device) -> MarksHead | None:
     training = job.training
     if job.stage == 0 and training.stage0.train_all and training.losses.marks and job.data.synthetic:
-        return MarksHead(config.encoder, training.seed).to(device)
+        return MarksHead(config, training.seed).to(device)
     return None
 
 
@@ -267,7 +272,7 @@ def _examples(
         clips,
         Prompter(begun.tokenizer, begun.model.config),
         begun.model.config,
-        form="question" if job.stage == LAST_STAGE else "caption",
+        form=_FORMS[job.stage],
         batch=job.training.stage(job.stage).batch,
         seed=job.training.seed,
         group=group,

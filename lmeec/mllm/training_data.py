@@ -117,7 +117,8 @@ def clips_of_stage(
 
     Args:
         data: What is learned from.
-        stage: 0 to 2 learn captions of pairs, 3 answers to questions.
+        stage: 0 to 2 learn captions of pairs, 3 answers to questions. Of synthetic takes, 0 learns both: what is
+            frozen later has to know what a question is, as an instruction-tuned language model does.
         frames: Looks at a clip.
         drawn: Folder that synthetic clips are kept in; they are drawn unless they are there.
         seed: Of what readers draw.
@@ -131,6 +132,8 @@ def clips_of_stage(
     if data.synthetic:
         require(frames == data.world.frames, "data.world.frames", data.world.frames, f"those of the model, {frames}")
         clips = drawn_clips(drawn, data.world, "train", data.takes, on_progress=on_progress)
+        if stage == 0:
+            return JoinedClips((clips.captions(), clips.questions()))
         return clips.questions() if stage == _QUESTIONS else clips.captions()
     if stage == _QUESTIONS:
         if not data.questions:

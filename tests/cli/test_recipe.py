@@ -126,6 +126,7 @@ def test_exo2ego_nano_trains_its_stages_asks_about_what_was_held_out_and_compare
         "held_out": 2,
         "answer_tokens": 3,
         "variants": "[full, alone]",
+        "variant_tasks": "[object]",
         "log_format": "json",
     }
     small = [argument for key, value in settings.items() for argument in ("--set", f"{key}={value}")]
@@ -134,6 +135,8 @@ def test_exo2ego_nano_trains_its_stages_asks_about_what_was_held_out_and_compare
     document = json.loads((tmp_path / "scores.json").read_text())
     assert set(document["scores"]) == {"full", "alone"}
     assert {one["task"] for one in document["blank"]} == {one["task"] for one in document["scores"]["full"]}
+    assert {one["task"] for one in document["scores"]["full"]} > {"caption", "object"}
+    assert {one["task"] for one in document["scores"]["alone"]} == {"object"}
     assert list(document["over"]) == ["alone"]
     assert done.out.strip() == (tmp_path / "scores.md").read_text().strip()
     assert "| full | alone | blank clips | full over alone |" in done.out

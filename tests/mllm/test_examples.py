@@ -7,12 +7,12 @@ import pytest
 
 from lmeec.errors import DataError
 from lmeec.mllm.batch import TextTokens
-from lmeec.mllm.config import MllmConfig
+from lmeec.mllm.config import MllmConfig, PromptConfig
 from lmeec.mllm.data.examples import Examples
-from lmeec.mllm.data.sample import Clip, Sample
+from lmeec.mllm.data.sample import CAPTION, Clip, Sample
 from lmeec.training.group import Group
 
-CONFIG = MllmConfig.nano()
+CONFIG = replace(MllmConfig.nano(), prompt=PromptConfig())
 ALONE = Group(0, 1)
 
 
@@ -105,6 +105,13 @@ def test_a_caption_is_the_answer_alone_and_a_choice_its_letter():
     asked = "".join(map(chr, one.text.after)).splitlines()
     assert asked[-3:] == ["(A) x", f"(B) {one.origin[6:-1]}", "Answer with the letter of the right option only."]
     assert "".join(map(chr, one.text.answer)) == "B"
+
+
+def test_either_form_is_the_one_of_the_sample():
+    clips = Numbered()
+    clips.samples = [replace(one, task=CAPTION if place % 2 else one.task) for place, one in enumerate(clips.samples)]
+    asked = [bool(one.text.after) for one in examples(clips, form="either", batch=len(clips)).batch(0)]
+    assert sum(asked) == len(clips.samples[::2])
 
 
 def test_a_clip_that_cannot_be_read_is_told_and_replaced_or_ends_the_training():

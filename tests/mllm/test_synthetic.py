@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lmeec.errors import ConfigError, DataError
+from lmeec.mllm.synthetic.classes import CLASSES, UNKNOWN, classes_of
 from lmeec.mllm.synthetic.drawing import cameras, draw_take
 from lmeec.mllm.synthetic.facts import Facts, plan_takes
 from lmeec.mllm.synthetic.marks import COLOURS, SHAPES
@@ -201,3 +202,16 @@ def test_pictures_that_were_cut_short_are_told_from_whole_ones(folder, tmp_path)
 def test_takes_that_a_split_does_not_have_are_refused(tmp_path, takes):
     with pytest.raises(ConfigError, match="from 1 to 60"):
         drawn_clips(tmp_path, WORLD, "val", takes)
+
+
+def test_classes_say_what_the_answers_say(facts):
+    """Two clips have the same class exactly where the task's answers are the same."""
+    places = {"object": (0, 1), "action": (2,), "hand": (3,), "whose": (4,), "next": (5,)}
+    for task, at in places.items():
+        pairs = {(answer_of(one, task), tuple(classes_of(one)[list(at)].tolist())) for one in facts}
+        assert len({answer for answer, _ in pairs}) == len({classes for _, classes in pairs}) == len(pairs)
+        assert {answer is None for answer, classes in pairs if UNKNOWN in classes} <= {True}
+    assert all(
+        (classes_of(one)[classes_of(one) != UNKNOWN] < np.array(CLASSES)[classes_of(one) != UNKNOWN]).all()
+        for one in facts
+    )

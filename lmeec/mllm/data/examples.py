@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lmeec.mllm.prompt import Prompter
     from lmeec.training.group import Group
 
-Form = Literal["caption", "question"]
+Form = Literal["caption", "question", "either"]
 
 _THREADS = 4
 _ORDER = 4
@@ -46,7 +46,7 @@ class Examples:
         prompter: Makes tokens of texts.
         config: The model, whose squares are made, and whose settings say what stands around a question.
         form: `caption` learns a sample's answer as a caption (stages 0 to 2), `question` as the answer to what is
-            asked (stage 3).
+            asked (stage 3), `either` as the sample's own task has it.
         batch: Clips in a step, over all workers.
         seed: Of the training.
         group: This process, which makes its share of each batch.
@@ -115,13 +115,14 @@ class Examples:
             exo=None if clip.exo is None else self._square(clip.exo),
             origin=str(clip.sample),
             marks=clip.marks,
+            classes=clip.classes,
         )
 
     def _text(self, sample: Sample) -> TextTokens:
         said = reply_of(sample)
         if said is None:
             raise DataError(f"{sample}: its answer is not known, so that it cannot be learned; leave it out")
-        if self._form == "caption":
+        if self._form == "caption" or (self._form == "either" and sample.is_caption):
             return self._prompter.caption(said)
         prompt = self._config.prompt
         return self._prompter.question(words_of(sample, task=prompt.task, first_person=prompt.first_person), said)

@@ -98,9 +98,11 @@ class Clip:
         ego: uint8 [T, H, W, 3] RGB frames of the ego camera.
         exo: Those of an exo camera at the same instants; None without one.
         marks: uint8 [2, T, M, 3], what cells of both views show (`lmeec.mllm.synthetic.marks`), of drawn clips.
+        classes: uint8 [K], what is true of a drawn clip (`lmeec.mllm.synthetic.classes`).
     """
 
     sample: Sample
     ego: NDArray[np.uint8]
     exo: NDArray[np.uint8] | None = None
     marks: NDArray[np.uint8] | None = None
+    classes: NDArray[np.uint8] | None = None

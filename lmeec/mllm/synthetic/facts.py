@@ -63,6 +63,10 @@ class Planned:
 _ON_TABLE, _IN_BOX = "it is put on the table", "it is put in the box"
 _TAKES = {MOVE: "pick it up", STASH: "pick it up", INSPECT: "look at it", FETCH: "take it out of the box"}
 _LEAVES = {MOVE: "put it down", INSPECT: "put it down", FETCH: "put it down", STASH: "put it in the box"}
+ACTIONS: tuple[str, ...] = tuple(dict.fromkeys((*_TAKES.values(), *_LEAVES.values())))
+FOLLOWING: tuple[str, ...] = (_ON_TABLE, _IN_BOX)
+"""All actions, and all that may come next."""
+
 _NEXT = {MOVE: _ON_TABLE, INSPECT: _ON_TABLE, FETCH: _ON_TABLE, STASH: _IN_BOX}
 
 

@@ -23,6 +23,7 @@ from lmeec.files.json import decode_file
 from lmeec.files.reading import reading
 from lmeec.files.whole import written_whole
 from lmeec.mllm.data.sample import Clip, Sample
+from lmeec.mllm.synthetic.classes import classes_of
 from lmeec.mllm.synthetic.drawing import Drawn, draw_take
 from lmeec.mllm.synthetic.facts import Facts, plan_takes
 from lmeec.mllm.synthetic.marks import CELL
@@ -88,12 +89,17 @@ class ClipSet:
         """Some of them; see `AskedClips`."""
         return ClipSet(self.samples[first:past], self.drawn)
 
+    def of_tasks(self, tasks: Sequence[str]) -> ClipSet:
+        """Those of some tasks."""
+        return ClipSet(tuple(sample for sample in self.samples if sample.task in tasks), self.drawn)
+
     def read(self, place: int) -> Clip:
         """A sample with its pictures."""
         sample = self.samples[place]
         number = clip_of(sample)
         ego, exo = np.array(self.drawn.pictures[number])
-        return Clip(sample, ego, exo, np.array(self.drawn.marks[number]))
+        marks = np.array(self.drawn.marks[number])
+        return Clip(sample, ego, exo, marks, classes_of(self.drawn.facts[number]))
 
 
 def drawn_clips(
