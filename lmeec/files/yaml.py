@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
 
     from lmeec.errors import LmeecError
     from lmeec.files.places import Place
@@ -102,17 +103,33 @@ def _mistakes(
     """What pydantic finds wrong with a document, with the key and the line, or the override, of each."""
     seen = set()
     for problem in error.errors():
+        if problem["type"] == "too_short" and problem["input"]:
+            continue  # what is in it is wrong, and told by itself
         keys = _keys(document, problem["loc"]) or (("kind",) if "kind" in document else ())
-        unknown = problem["type"] in ("extra_forbidden", "unexpected_keyword_argument")
-        said = "this key is not known" if unknown else problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "string_type" and isinstance(problem["input"], bool | int | float):
-            said = f"is {in_short(str(problem['input']), _LONGEST_KEY)}, where text is expected: put it in quotes"
+        said = _in_words(problem)
         origin = next((text for names, text in changed.items() if keys[: len(names)] == names), None)
         where = origin or f"{path}, line {line_of(keys)}"
         if (where, keys) not in seen:
             seen.add((where, keys))
             name = [in_short(".".join(map(str, keys)), _LONGEST_KEY)] if keys else []
             yield ": ".join([where, *name, in_short(said)])
+
+
+def _in_words(problem: ErrorDetails) -> str:
+    """What is wrong, in words of YAML rather than of Python."""
+    kind, given = problem["type"], problem["input"]
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        return "this key is not known"
+    if kind == "string_type" and isinstance(given, bool | int | float):
+        return f"is {in_short(str(given), _LONGEST_KEY)}, where text is expected: put it in quotes"
+    what = "keys with values" if isinstance(given, dict) else "a list" if isinstance(given, list) else "a single value"
+    if kind in ("tuple_type", "list_type"):
+        return f"is {what}, where a list is expected: begin each item with `- `, in a line of its own"
+    if kind in ("dict_type", "model_type", "model_attributes_type", "dataclass_type"):
+        return f"is {what}, where keys with values are expected, as `name: ...`"
+    if kind == "too_short":
+        return "is empty, where something is expected"
+    return problem["msg"].removeprefix("Value error, ")
 
 
 def _keys(document: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
