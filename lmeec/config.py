@@ -356,6 +356,22 @@ class ConfidenceRule(Protocol):
 
 
 @dataclass(frozen=True)
+class PropagateConfig:
+    """How query masks are carried to frames that have none.
+
+    Attributes:
+        checkpoint: SAM 2.1's, a path or URL.
+        every: to frames whose numbers are multiples of it.
+    """
+
+    checkpoint: str
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        require(self.every >= 1, "every", self.every, "1 or more")
+
+
+@dataclass(frozen=True)
 class PredictConfig:
     """Choices of a prediction run that its results depend on; its fingerprint has all of them.
 
@@ -380,6 +396,7 @@ class PredictConfig:
         calibration: decides confidence in place of the object score alone.
         cycle: take each prediction back to the query view, by the model of the other direction, and compare what comes
             back with the query mask (columns `cycle_iou` and `cycle_score`); None does not.
+        propagate: carry query masks through their view by SAM 2; None predicts at the frames that have one.
     """
 
     directions: tuple[Direction, ...] = ("ego2exo", "exo2ego")
@@ -394,6 +411,7 @@ class PredictConfig:
     targets: Targets = "all"
     calibration: ConfidenceRule | None = None
     cycle: CycleWay | None = None
+    propagate: PropagateConfig | None = None
 
     def __post_init__(self) -> None:
         for direction in self.directions:

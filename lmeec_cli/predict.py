@@ -136,6 +136,15 @@ def predict(
         ),
     ] = False,
     cycle_memory: RoundTripMemory = False,
+    propagate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHECKPOINT",
+            help="Carry query masks of a few frames, or of the first alone, through their view, with SAM 2.1's weights "
+            "(sam2.1_hiera_base_plus.pt, a path or URL): to each frame, or to those of --every.",
+            show_default=False,
+        ),
+    ] = None,
     batch_tracks: BatchTracks = "auto",
     compiled: Annotated[
         bool,
@@ -190,6 +199,10 @@ def predict(
 
         lmeec predict --query head.mp4 --masks masks/ --target side.mp4 --out one.parquet
 
+    Objects of which there is a mask at the first frame alone:
+
+        lmeec predict recordings.yaml -o results.parquet --checkpoint weights/ --propagate sam2.1_hiera_base_plus.pt
+
     One object of one take:
 
         lmeec predict takes/ -o one.parquet --checkpoint weights/ --take bike_5 --object wrench_0
@@ -204,7 +217,7 @@ def predict(
     """
     from lmeec.analysis.calibration import read_calibration
     from lmeec.cluster.resources import Wanted
-    from lmeec.config import ExecutionConfig, MemoryConfig, PredictConfig
+    from lmeec.config import ExecutionConfig, MemoryConfig, PredictConfig, PropagateConfig
     from lmeec_cli.predicting import predict_takes
 
     status = predict_takes(
@@ -223,6 +236,7 @@ def predict(
             targets=targets,
             calibration=None if calibration is None else read_calibration(calibration),
             cycle=_way_of(cycle, cycle_memory),
+            propagate=None if propagate is None else PropagateConfig(propagate),
         ),
         ExecutionConfig(device, auto_or_number(batch_tracks, "--batch-tracks"), decoder, compiled, profile),
         Wanted(auto_or_number(workers, "--workers"), gpus_per_worker, cpus_per_worker, ray_address, device),

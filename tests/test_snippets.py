@@ -32,6 +32,7 @@ LEFT_OUT = {
     r"lmeec mllm train .*--synthetic ": "trains for half an hour; tests/cli/test_mllm_train.py trains at a small size",
     r"lmeec mllm train --videollama ": "VideoLLaMA2's weights are a download, and train on GPUs",
     r"lmeec mllm answer ": "needs the model of that training; tests/mllm has small ones that answer",
+    r"lmeec predict .*sam2.1_hiera_base_plus.pt": "SAM 2.1's weights are a download; tests/inference has small ones",
     r"lmeec train .*sam2.1_hiera_base_plus.pt": "SAM 2.1's weights are a download; base_plus trains on a GPU",
 }
 """How commands begin that do not run here, and why."""

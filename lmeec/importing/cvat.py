@@ -100,7 +100,7 @@ def _tasks(source: Path) -> tuple[Path, list[CvatTask]]:
     if not (folder / TASKS).is_file():
         raise DataError(
             f"{source}: {'holds' if source.is_dir() else 'is beside'} no {TASKS}, which says of which take and camera "
-            "documents of CVAT are: put them where `lmeec export --format cvat` wrote them"
+            "documents of CVAT are: put them where they were exported to"
         )
     tasks = decode_file(folder / TASKS, CvatTasks, "export anew").tasks
     for task in tasks:

@@ -14,7 +14,7 @@ from lmeec.config import Direction, ExecutionConfig, PredictConfig
 from lmeec.data.check import misfit
 from lmeec.data.truth import TargetTruth
 from lmeec.errors import CameraError, DataError
-from lmeec.files.names import show
+from lmeec.files.names import first_few, show
 from lmeec.inference.batch_size import auto_batch
 from lmeec.inference.missing import missing_row
 from lmeec.inference.outputs import (
@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from lmeec.video.frames import FrameReader
 
 ROWS_PER_BATCH = 512
+
+_FEW = 5
+"""Frames with a mask, in a video ten times as long, that tell that masks are to be carried on."""
 
 INSTANTS_AHEAD = 2
 BATCHES_AHEAD = 8
@@ -241,7 +244,22 @@ class TakePredictor:
         take = show(self.take.name)
         notices = ((camera, self._videos[camera].notice) for camera in sorted(self._used_cameras()))
         read = (f"take {take}, camera {show(camera)}: {notice}" for camera, notice in notices if notice is not None)
-        return (*self.plan.warnings, *read)
+        return (*self.plan.warnings, *self._sparse(), *read)
+
+    def _sparse(self) -> Iterator[str]:
+        """Tell of masks of own recordings at a few frames of a long video, as a track has steps at these alone."""
+        few: dict[str, list[str]] = {}
+        for stream in self.plan.streams:
+            camera, frames = stream.masks.camera, len(stream.frames)
+            is_own = self.take.cameras[camera].masks_count_own
+            if is_own and frames <= _FEW and self._videos[camera].num_frames >= 10 * frames:
+                few.setdefault(camera, []).append(show(stream.masks.object))
+        for camera, names in few.items():
+            yield (
+                f"take {show(self.take.name)}: {first_few(names)} {'has' if len(names) == 1 else 'have'} masks at "
+                f"{_FEW} or fewer of the {self._videos[camera].num_frames} frames of camera {show(camera)}, and "
+                "predictions are made at these alone: `propagate` carries masks through the view, by SAM 2.1"
+            )
 
     def profile(self) -> Profile:
         """Where the time went since this object was made."""

@@ -121,10 +121,10 @@ class LMEEC(nn.Module):
         self.config = config
         self._at_sizes: dict[int, LMEEC] = {}
         c, d = config.hidden_dim, config.memory_dim
-        self.image_encoder = _image_encoder(config)
+        self.image_encoder = image_encoder_of(config)
         self.mask_downsample = nn.Conv2d(1, 1, kernel_size=4, stride=4)
         self.memory_attention = MemoryAttention(c, d, config.grid, config.memory_attention)
-        self.memory_encoder = _memory_encoder(config)
+        self.memory_encoder = memory_encoder_of(config)
         self.sam_prompt_encoder = PromptEncoder(
             embed_dim=c,
             image_embedding_size=(config.grid, config.grid),
@@ -471,7 +471,8 @@ def _position(channels: int, config: ModelConfig) -> PositionEmbeddingSine:
     return PositionEmbeddingSine(num_pos_feats=channels, image_size=config.image_size, warmup_cache=False)
 
 
-def _image_encoder(config: ModelConfig) -> ImageEncoder:
+def image_encoder_of(config: ModelConfig) -> ImageEncoder:
+    """SAM 2's image encoder."""
     trunk = config.trunk
     return ImageEncoder(
         scalp=1,
@@ -493,7 +494,8 @@ def _image_encoder(config: ModelConfig) -> ImageEncoder:
     )
 
 
-def _memory_encoder(config: ModelConfig) -> MemoryEncoder:
+def memory_encoder_of(config: ModelConfig) -> MemoryEncoder:
+    """SAM 2's memory encoder."""
     c = config.hidden_dim
     return MemoryEncoder(
         out_dim=config.memory_dim,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmeec.config import ExecutionConfig, PredictConfig, opposite
+from lmeec.config import ExecutionConfig, PredictConfig, PropagateConfig, opposite
 from lmeec.data.takes import find_takes
 from lmeec.data.truth import UncountedMasks
-from lmeec.errors import DataError
+from lmeec.errors import CheckpointError, DataError
 from lmeec.files.names import and_nearest
-from lmeec.files.places import place
+from lmeec.files.places import is_url, place
+from lmeec.files.reading import check_regular
 from lmeec.files.remote.place import RemotePath
 from lmeec.inference.missing import missing_rows
 from lmeec.inference.predictor import finishing
@@ -24,6 +25,7 @@ from lmeec.runs.nothing import refuse_nothing_to_predict
 from lmeec.runs.work import RunSummary, Work, check_output, do_work
 from lmeec.runs.worker import Worker
 from lmeec.tables import Output, RunMetadata, count_missing, count_rows, rows_to_batch
+from lmeec.tables.metadata import digest_of_files
 from lmeec.version import __version__
 
 if TYPE_CHECKING:
@@ -61,11 +63,16 @@ def run_metadata(models: Mapping[Direction, ModelInfo], takes: TakeSet, config: 
             **({} if takes.every == 1 else {"every": takes.every}),
             **({"reverse": True} if config.reverse else {}),
             **({} if config.refine == "none" else {"refine": config.refine}),
+            **({} if config.propagate is None else {"propagate": _propagation(config.propagate)}),
             **({} if config.calibration is None else {"calibration": config.calibration.digest}),
             **cycle,
         },
         annotation_digest=digest,
     )
+
+
+def _propagation(propagate: PropagateConfig) -> dict[str, Any]:
+    return {"checkpoint": digest_of_files([place(propagate.checkpoint)]), "every": propagate.every}
 
 
 def cycle_settings(
@@ -153,6 +160,8 @@ def predict_job(
         CheckpointError, ConfigError: the checkpoints do not fit the directions.
     """
     config = config or PredictConfig()
+    if config.propagate is not None:
+        config = replace(config, propagate=PropagateConfig(_absolute(config.propagate.checkpoint), every))
     output = Output.of(out).absolute()
     check_output(output, overwrite=overwrite)
     sources = absolute_sources(checkpoint, config.model_directions, cache)
@@ -161,12 +170,20 @@ def predict_job(
         annotations=annotations,
         video=config.video_size,
         names=names,
-        every=every,
+        every=1 if config.propagate is not None else every,  # a mask between is carried to the frames that are wanted
         cache=cache,
     )
     return PredictJob(
         found, output, sources, config, execution or ExecutionConfig(), overwrite=overwrite, retries=retries
     )
+
+
+def _absolute(checkpoint: str) -> str:
+    """Workers have folders of their own to be in."""
+    if is_url(checkpoint):
+        return checkpoint
+    check_regular(Path(checkpoint), CheckpointError)
+    return str(Path(checkpoint).absolute())
 
 
 def absolute_sources(

@@ -14,10 +14,12 @@ from lmeec.config import ExecutionConfig, opposite
 from lmeec.errors import CameraError, DataError, DiskFullError, LmeecError, OutputError
 from lmeec.files.names import show
 from lmeec.files.secrets import without_secrets
+from lmeec.inference.carried import with_carried_masks
 from lmeec.inference.host_memory import bound_kernels, give_back_free_memory
 from lmeec.inference.pipeline import Profile
 from lmeec.inference.predictor import TakePredictor, result_batch
-from lmeec.model.build import LoadedModel, load
+from lmeec.model.build import LoadedModel, load, resolve_device
+from lmeec.model.sam2 import load_sam2
 from lmeec.runs.jobs import narrowed
 from lmeec.runs.nothing import why_nothing
 from lmeec.runs.sources import renewed, sources_of
@@ -26,6 +28,8 @@ from lmeec.tables.coverage import Coverage
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator
+
+    from sam2.modeling.sam2_base import SAM2Base
 
     from lmeec.config import Direction, PredictConfig
     from lmeec.data.takes import Take
@@ -154,6 +158,9 @@ class Worker:
             for source in dict.fromkeys(sources.values())
         }
         self.models: dict[Direction, LoadedModel] = {direction: loaded[source] for direction, source in sources.items()}
+        self._carrier: SAM2Base | None = None
+        if config.propagate is not None:
+            self._carrier = load_sam2(config.propagate.checkpoint, resolve_device(self.execution.device))
 
     def describe(self) -> dict[Direction, ModelInfo]:
         """What results depend on and users want to know of the models."""
@@ -218,6 +225,10 @@ class Worker:
         coverage = Coverage(tuple(sorted(pairs)), sources_of(take, cameras))
         start = time.monotonic()
         predictions = 0
+        carried: tuple[str, ...] = ()
+        if self._carrier is not None and self.config.propagate is not None and pairs:
+            every, objects = self.config.propagate.every, self.config.objects
+            take, carried = with_carried_masks(take, job.direction, self._carrier, every, objects)
         back = None if self.config.cycle is None else self.models[opposite(job.direction)].model
         with (
             TakePredictor(
@@ -237,7 +248,7 @@ class Worker:
             rows=predictions,
             tracks=len(predictor.plan.tracks),
             seconds=time.monotonic() - start,
-            warnings=(*predictor.warnings, *([] if predictions else [self._why_empty(take, job)])),
+            warnings=(*carried, *predictor.warnings, *([] if predictions else [self._why_empty(take, job)])),
             profile=predictor.profile(),
             missing=part.rows - predictions,
         )

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from lmeec.config import ExecutionConfig, MemoryConfig, PredictConfig
+from lmeec.config import ExecutionConfig, MemoryConfig, PredictConfig, PropagateConfig
 from lmeec.runs.predict import run_metadata
 from lmeec.runs.worker import ModelInfo
 
-TAKES = SimpleNamespace(annotations=(), synthetic=False)
+NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # SHA-256
+TAKES = SimpleNamespace(annotation_digest=NOTHING, every=1, synthetic=False)
 
 CHANGES = {
     "memory": MemoryConfig(policy="fifo"),
@@ -22,8 +23,10 @@ CHANGES = {
     "reverse": True,
     "refine": "colours",
     "objects": ("cup_0",),
+    "targets": "annotated",
     "calibration": SimpleNamespace(digest="ca11"),
     "cycle": "frame",
+    "propagate": PropagateConfig(__file__),
 }
 
 
@@ -51,7 +54,7 @@ def test_files_keep_what_they_kept_so_that_older_runs_go_on():
             "objects": ["bowl_1", "cup_0"],
             "calibration": "ca11",
         },
-        "annotation_digest": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "annotation_digest": NOTHING,
         "schema_version": 2,
     }
 
