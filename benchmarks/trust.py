@@ -16,6 +16,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+import numpy as np
+import pyarrow.compute as pc
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -23,20 +25,37 @@ from rich.table import Table
 from benchmarks.nano import Silent
 from benchmarks.trust_fusion import RUNS, fusion
 from benchmarks.trust_takes import trust_takes
+from lmeec.analysis.bootstrap import RESAMPLES, SEED
 from lmeec.analysis.existence import fit_calibration
+from lmeec.analysis.expected_iou import fit_iou_rule
+from lmeec.analysis.signs import signs_of
+from lmeec.analysis.trust import best_half, mean_over_takes
 from lmeec.config import CycleWay, Direction, PredictConfig
 from lmeec.runs.executor import InProcess
 from lmeec.runs.predict import run_predictions
 from lmeec.runs.worker import Worker
+from lmeec.tables import scan_takes
+from lmeec.tables.schema import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
     from lmeec.analysis.existence import Fitted
     from lmeec.analysis.groups import Estimate
     from lmeec.data.takes import TakeSet
 
-SHOWN = ("object_score", "predicted_iou", "cycle_iou", "cycle_score", "log_area_share", "overlap_near", "views_mean")
+SHOWN = (
+    "object_score",
+    "predicted_iou",
+    "cycle_iou",
+    "cycle_score",
+    "log_area_share",
+    "largest_piece",
+    "overlap_near",
+    "views_mean",
+)
 """Signs that the table shows; the JSON has all."""
 
 
@@ -52,15 +71,18 @@ def main() -> None:
         folder = arguments.folder or Path(scratch)
         takes = trust_takes(folder / "takes", "trust")
         ways: list[CycleWay] = arguments.ways.split(",")
-        fitted = {
-            way: fit_calibration(
-                predicted(takes, arguments.checkpoint, PredictConfig(cycle=way), folder / f"trust-{way}.parquet")
-            )
+        tables = {
+            way: predicted(takes, arguments.checkpoint, PredictConfig(cycle=way), folder / f"trust-{way}.parquet")
             for way in ways
         }
-        found: dict[str, object] = {"takes": len(takes), "ways": {way: report(one) for way, one in fitted.items()}}
+        fitted = {way: fit_calibration(path) for way, path in tables.items()}
+        expecting = {way: gain_by_expected_iou(path) for way, path in tables.items()}
+        found: dict[str, object] = {
+            "takes": len(takes),
+            "ways": {way: report(one, expecting[way]) for way, one in fitted.items()},
+        }
         if arguments.fusion:
-            runs = {"drop": folder / f"trust-{ways[0]}.parquet"} | {
+            runs = {"drop": tables[ways[0]]} | {
                 name: predicted(
                     takes,
                     arguments.checkpoint,
@@ -74,7 +96,7 @@ def main() -> None:
     print(json.dumps(found, indent=1))
     console = Console(stderr=True, width=160)
     for direction in get_args(Direction):
-        console.print(table(direction, fitted))
+        console.print(table(direction, fitted, expecting))
 
 
 def predicted(takes: TakeSet, checkpoint: str, config: PredictConfig, out: Path) -> Path:
@@ -85,17 +107,43 @@ def predicted(takes: TakeSet, checkpoint: str, config: PredictConfig, out: Path)
     return out
 
 
-def report(fitted: Fitted) -> dict[str, object]:
+def gain_by_expected_iou(results: Path) -> dict[str, Estimate]:
+    """IoU of the half of visible frames whose expected IoU is largest, over that of all, by direction.
+
+    The rule is that of `lmeec select --fit`; of each take, a fit without it decides.
+    """
+    rule = fit_iou_rule([results])
+    frames: dict[str, list[NDArray[np.float64]]] = {}
+    for number, (uid, direction, rows) in enumerate(scan_takes(results, SCHEMA.names)):
+        expected = rule.expected(direction, signs_of(rows), uid)
+        seen = np.asarray(pc.and_(pc.is_null(rows["missing"]), pc.equal(rows["gt_state"], "visible")))
+        iou = np.asarray(rows["iou"])
+        frames.setdefault(direction, []).append(np.stack([expected, iou, np.full(iou.size, number)])[:, seen])
+    found = {}
+    for direction, some in frames.items():
+        expected, iou, take = np.concatenate(some, axis=1)
+        half = best_half(expected)
+        found[direction] = mean_over_takes(
+            iou, take.astype(np.int64), half, less=np.ones_like(half), resamples=RESAMPLES, seed=SEED
+        )
+    return found
+
+
+def report(fitted: Fitted, expecting: Mapping[str, Estimate]) -> dict[str, object]:
     """What was found, by direction, without the curves."""
     found: dict[str, object] = {}
     for direction, trust in fitted.trust.items():
         scores = asdict(fitted.scores[direction]) if direction in fitted.scores else {}
         scores.pop("roc", None)
-        found[direction] = {"trust": asdict(trust), "presence": scores}
+        found[direction] = {
+            "trust": asdict(trust),
+            "presence": scores,
+            "gain_by_expected_iou": asdict(expecting[direction]),
+        }
     return found
 
 
-def table(direction: str, fitted: Mapping[str, Fitted]) -> Table:
+def table(direction: str, fitted: Mapping[str, Fitted], expecting: Mapping[str, Mapping[str, Estimate]]) -> Table:
     """A direction's numbers, a column a way."""
     shown = Table(box=SIMPLE_HEAD, title=direction, title_justify="left")
     shown.add_column("", no_wrap=True)
@@ -107,6 +155,9 @@ def table(direction: str, fitted: Mapping[str, Fitted]) -> Table:
     shown.add_row("AUROC, fitted rule", *(_cell(one.rule) for one in trust))
     shown.add_row("IoU of all", *(_cell(one.all) for one in trust))
     shown.add_row("IoU of the half trusted most, over that of all", *(_cell(one.gain) for one in trust))
+    shown.add_row(
+        "the same of the half with the largest expected IoU", *(_cell(expecting[way][direction]) for way in fitted)
+    )
     scores = [one.scores[direction] for one in fitted.values()]
     shown.add_row("balanced accuracy, confidence > 0.5", *(_cell(one.confidence) for one in scores))
     shown.add_row("balanced accuracy, calibrated", *(_cell(one.calibrated) for one in scores))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lmeec.analysis.signs import IN_TIME, OWN, SIGNS, VIEWS, own_signs, signs_of
+from lmeec.analysis.signs import IN_TIME, OWN, SHAPE, SIGNS, VIEWS, own_signs, signs_of
 from lmeec.errors import DataError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-CALIBRATION_SIGNS = (*OWN, *IN_TIME, *VIEWS)
+CALIBRATION_SIGNS = (*OWN, *IN_TIME, *SHAPE, *VIEWS)
 """Those that one run's table tells by itself."""
 
 FOLDS = 5

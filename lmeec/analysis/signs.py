@@ -11,6 +11,7 @@ import itertools
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,13 +31,16 @@ IN_TIME = (*(f"{name}_near" for name in OWN), "overlap_near")
 """Mean of each sign over the track's rows up to `REACH` steps before and after, the row among them; mean IoU with the
 masks of the row before and the one after."""
 
+SHAPE = ("largest_piece",)
+"""Share of the mask's pixels in its largest connected piece: masks in pieces are spread over things that look alike."""
+
 VIEWS = ("views_mean", "views_most")
 """Mean and largest IoU with the masks of the same object in the same target view from other query views."""
 
 RUNS = ("runs_mean", "runs_most", "runs_least")
 """Mean, largest and least IoU with other runs' masks of the same frame of the same track."""
 
-SIGNS = (*OWN, *IN_TIME, *VIEWS, *RUNS)
+SIGNS = (*OWN, *IN_TIME, *SHAPE, *VIEWS, *RUNS)
 
 SIGN_COLUMNS = (
     "take_uid",
@@ -97,6 +101,7 @@ def signs_of(rows: pa.Table, others: Sequence[pa.Table] = ()) -> Signs:
     for name in OWN:
         signs[f"{name}_near"] = _per_walk(walks, signs[name], _windowed)
     signs["overlap_near"] = _overlap_near(walks, masks)
+    signs["largest_piece"] = np.array([np.nan if mask is None else largest_piece(mask) for mask in masks], np.float64)
     views = _among(masks, _others_by_key(_codes(rows, ("object", "target_cam")), frames, tracks, masks))
     signs |= {"views_mean": views[0], "views_most": views[1]}
     partners = _partners(rows, others)
@@ -128,6 +133,26 @@ def agreement(first: RunLengthMask, second: RunLengthMask) -> float:
         DataError: the counts of a mask are bad, or the masks are of different sizes.
     """
     return 0.0 if first.area == 0 and second.area == 0 else iou(first, second)
+
+
+def largest_piece(mask: RunLengthMask) -> float:
+    """Share of a mask's pixels in its largest piece, 0 to 1; NaN of an empty mask.
+
+    Pixels of a piece touch each other at a side or a corner.
+
+    Raises:
+        DataError: the counts of the mask are bad.
+
+    Example:
+        >>> pieces = np.array([[1, 0, 0, 1], [0, 1, 0, 0], [0, 1, 0, 0]], bool)
+        >>> largest_piece(RunLengthMask.encode(pieces))
+        0.75
+    """
+    if not mask.area:
+        return float("nan")
+    _, _, pieces, _ = cv2.connectedComponentsWithStats(mask.decode().view(np.uint8), connectivity=8)
+    areas = pieces[1:, cv2.CC_STAT_AREA]
+    return float(areas.max() / areas.sum())
 
 
 def _numbers(rows: pa.Table | pa.RecordBatch, name: str) -> NDArray[np.float64]:

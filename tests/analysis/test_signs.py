@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lmeec.analysis.signs import SIGN_COLUMNS, SIGNS, signs_of
+from lmeec.analysis.signs import SIGN_COLUMNS, SIGNS, largest_piece, signs_of
+from lmeec.masks import RunLengthMask
 from tests.support import naive_signs
 from tests.support.drawn_runs import as_table, drawn_run
 
@@ -30,6 +31,15 @@ def test_they_are_those_of_a_naive_implementation(direction, runs):
         np.testing.assert_allclose(mine[name], [row[name] for row in expected], atol=1e-6, err_msg=name)
     assert np.isnan(mine["runs_mean"]).all() == (runs == 0)
     assert np.isnan(mine["views_mean"]).all() == (direction == "ego2exo")
+
+
+def test_the_largest_piece_is_that_of_a_walk_from_pixel_to_pixel():
+    random = np.random.default_rng(0)
+    masks = [random.random((17, 31)) < share for share in (0, 0.05, 0.2, 0.4, 0.6, 1) for _ in range(5)]
+    for mask in masks:
+        expected = naive_signs.largest_piece(mask)
+        found = largest_piece(RunLengthMask.encode(mask))
+        assert found == pytest.approx(np.nan if expected is None else expected, nan_ok=True)
 
 
 def test_a_run_without_scores_has_the_signs_of_its_masks():

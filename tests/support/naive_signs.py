@@ -19,6 +19,7 @@ def signs(rows: list[dict], others: list[list[dict]] = ()) -> list[dict[str, flo
     for row in rows:
         track = sorted((one for one in rows if _same_track(one, row) and there(one)), key=lambda one: one["frame"])
         values = dict.fromkeys(("overlap_near", "views_mean", "views_most", "runs_mean", "runs_most", "runs_least"))
+        values["largest_piece"] = largest_piece(decoded(row)) if there(row) else None
         for name in ("predicted_iou", "object_score", "cycle_iou", "cycle_score", "log_area_share"):
             values[name] = own(row, name) if there(row) else None
             values[f"{name}_near"] = None
@@ -75,6 +76,23 @@ def overlap(first: dict, second: dict) -> float:
 def decoded(row: dict) -> np.ndarray:
     counts = {"size": [row["height"], row["width"]], "counts": row["mask_rle"].encode()}
     return coco.decode(counts).astype(bool)
+
+
+def largest_piece(mask: np.ndarray) -> float | None:
+    """The share of pixels in the largest piece, walking from pixel to pixel."""
+    left = {(int(y), int(x)) for y, x in zip(*mask.nonzero(), strict=True)}
+    count, largest = len(left), 0
+    while left:
+        waiting, size = [left.pop()], 0
+        while waiting:
+            y, x = waiting.pop()
+            size += 1
+            for place in [(y + down, x + right) for down in (-1, 0, 1) for right in (-1, 0, 1)]:
+                if place in left:
+                    left.remove(place)
+                    waiting.append(place)
+        largest = max(largest, size)
+    return largest / count if count else None
 
 
 def _same_track(first: dict, second: dict) -> bool:
