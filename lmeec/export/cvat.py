@@ -150,20 +150,20 @@ class _Writer:
         file.write(_head(name, last + 1, objects, task, self._shapes).encode())
         number = 0
         for label, masks in objects.items():
-            for shapes in self._tracks(masks, f"{where}, object {show(label)}"):
+            for shapes in self._tracks(masks, last, f"{where}, object {show(label)}"):
                 file.write(f'  <track id="{number}" label={attribute(label)} source="auto">\n'.encode())
                 file.writelines(f"    {shape}\n".encode() for shape in shapes)
                 file.write(b"  </track>\n")
                 number += 1
         file.write(b"</annotations>\n")
 
-    def _tracks(self, masks: Mapping[int, RunLengthMask | None], where: str) -> Iterator[Iterable[str]]:
+    def _tracks(self, masks: Mapping[int, RunLengthMask | None], last: int, where: str) -> Iterator[Iterable[str]]:
         seen = [(number, mask) for number, mask in sorted(masks.items(), key=itemgetter(0)) if mask is not None]
         try:
             if self._shapes == "mask":
-                yield from (_mask_track(number, mask) for number, mask in seen)
+                yield from (_mask_track(number, mask, last) for number, mask in seen)
             else:
-                yield from _polygon_tracks([(number, self._outlined(mask)) for number, mask in seen])
+                yield from _polygon_tracks([(number, self._outlined(mask)) for number, mask in seen], last)
         except DataError as error:
             raise DataError(f"{where}: a mask cannot be used: {error}") from error
 
@@ -199,11 +199,15 @@ def _text(value: str) -> str:
     return attribute(value)[1:-1]
 
 
-def _mask_track(frame: int, mask: RunLengthMask) -> Iterator[str]:
-    """One mask, and the frame after at which it is no longer there, as CVAT writes them."""
+def _mask_track(frame: int, mask: RunLengthMask, last: int) -> Iterator[str]:
+    """One mask, and the frame after at which it is no longer there, as CVAT writes them.
+
+    After the last frame there may be none, and CVAT refuses frames that a video lacks.
+    """
     box = boxed(mask)
     yield _mask(frame, 0, box)
-    yield _mask(frame + 1, 1, BoxedMask([1], box.left, box.top, 1, 1))
+    if frame < last:
+        yield _mask(frame + 1, 1, BoxedMask([1], box.left, box.top, 1, 1))
 
 
 def _mask(frame: int, outside: int, box: BoxedMask) -> str:
@@ -213,16 +217,18 @@ def _mask(frame: int, outside: int, box: BoxedMask) -> str:
     )
 
 
-def _polygon_tracks(frames: Sequence[tuple[int, list[Polygon]]]) -> Iterator[Iterable[str]]:
+def _polygon_tracks(frames: Sequence[tuple[int, list[Polygon]]], last: int) -> Iterator[Iterable[str]]:
     """A track for the largest part of each frame, one for the second, and so on."""
     for part in range(max((len(polygons) for _, polygons in frames), default=0)):
-        yield list(_polygon_track([(frame, polygons[part]) for frame, polygons in frames if len(polygons) > part]))
+        of_part = [(frame, polygons[part]) for frame, polygons in frames if len(polygons) > part]
+        yield list(_polygon_track(of_part, last))
 
 
-def _polygon_track(frames: Sequence[tuple[int, Polygon]]) -> Iterator[str]:
+def _polygon_track(frames: Sequence[tuple[int, Polygon]], last: int) -> Iterator[str]:
     for place, (frame, polygon) in enumerate(frames):
         yield _polygon(frame, 0, polygon)
-        if place + 1 == len(frames) or frames[place + 1][0] > frame + 1:
+        following = frames[place + 1][0] if place + 1 < len(frames) else None
+        if frame < last and following != frame + 1:
             yield _polygon(frame + 1, 1, polygon)  # else it would be interpolated up to the next
 
 

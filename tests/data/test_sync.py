@@ -12,6 +12,8 @@ from lmeec.data.manifest.making.clocks import write_clocks
 from lmeec.data.sync import check_sync
 from lmeec.data.takes import find_takes
 from lmeec.errors import DataError
+from lmeec.video.sync.delay import delay_between
+from lmeec.video.sync.signals import Signal
 from tests.support.command import lmeec
 from tests.support.own import write_manifest
 from tests.support.recorded import record
@@ -208,3 +210,17 @@ def test_an_entry_that_takes_share_is_not_changed_for_all(tmp_path):
         write_clocks(path, {"kitchen": found, "again": found})
     assert "offset" not in path.read_text()
     assert np.isfinite(found[1].off)
+
+
+@pytest.mark.parametrize("sound", [True, False])
+def test_what_repeats_itself_tells_nothing_for_certain(sound):
+    generator = np.random.default_rng(0)
+    rate = 8000 if sound else 60
+    beat = generator.standard_normal(rate // 2) * np.exp(-np.arange(rate // 2) / (rate / 20))
+    values = np.abs(np.tile(beat, 60)) if not sound else np.tile(beat, 60)
+    one, other = (
+        Signal((values[start:] + 0.001 * generator.random(len(values) - start)).astype(np.float32), rate)
+        for start in (0, rate // 5)
+    )
+    delay = delay_between(one, other, sound=sound)
+    assert delay is None or delay.certainty < 0.5

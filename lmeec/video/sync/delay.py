@@ -8,7 +8,7 @@ through the windows' delays, which most of them have to lie on, is the delay and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +24,8 @@ _GUESSES = 5
 _STEEPEST = 2e-3  # drift; clocks of cameras differ by less than a tenth of it
 _LEAST_OVERLAP = 4.0  # seconds
 _FRAME = 1 / 30  # second
+_APART = 0.1  # seconds between delays that are not the same
+_RIVAL = 0.4  # certainty from which another delay is no chance
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,14 @@ def delay_between(first: Signal, second: Signal, *, sound: bool) -> Delay | None
     """
     how = _SOUND if sound else _MOTION
     guesses = _guesses(first, second, sound=sound)
-    found = [_refined(first, second, guess, how) for guess in guesses]
-    return max((one for one in found if one is not None), key=lambda one: one.certainty, default=None)
+    found = [one for guess in guesses if (one := _refined(first, second, guess, how)) is not None]
+    if not found:
+        return None
+    best = max(found, key=lambda one: one.certainty)
+    others = [one.certainty for one in found if abs(one.seconds - best.seconds) > _APART]
+    rival = max(others, default=0.0)
+    # What repeats itself, as a machine does, is alike at several delays, and tells none of them.
+    return replace(best, certainty=best.certainty - rival) if rival >= _RIVAL else best
 
 
 def _guesses(first: Signal, second: Signal, *, sound: bool) -> list[float]:
