@@ -45,7 +45,7 @@ from lmeec_cli.options import (
     ray_address_option,
     way_back,
 )
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import tell
 
 if TYPE_CHECKING:
     from lmeec.files.remote.cache import FileCache
@@ -220,6 +220,8 @@ def predict(
     from lmeec.config import ExecutionConfig, MemoryConfig, PredictConfig, PropagateConfig
     from lmeec_cli.predicting import predict_takes
 
+    if query is not None and direction == "both":
+        direction = "ego2exo"  # no other view has masks
     status = predict_takes(
         _takes_of(takes, query, masks, target, direction, out, overwrite, file_cache(cache, cache_size)),
         out,
@@ -286,7 +288,7 @@ def _takes_of(
         overwrite=overwrite,
         cache=cache,
     )
-    echo(f"the pair is a take of {manifest}, which other commands take as TAKES", err=True)
+    tell(f"the pair is a take of {manifest}, which other commands take as TAKES")
     return str(manifest)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lmeec_cli.options import CACHE_SIZE, CacheFolder, CacheSize, Overwrite, file_cache
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell, tell_end
 
 _FIRST = 20
 """Lines of what to look at; a folder of thousands has thousands."""
@@ -66,14 +67,14 @@ def init(
     made = draft_of_folder(where, ego or (), beside=path.parent)
     write_draft(made.draft, path, overwrite=overwrite)
     for said in made.assumed:
-        echo(f"assumed: {said}", err=True)
+        tell(f"assumed: {said}")
     for doubt in made.doubts[:_FIRST]:
         echo(f"warning: {doubt}", err=True)
     if len(made.doubts) > _FIRST:
         echo(f"warning: and {len(made.doubts) - _FIRST} more", err=True)
     cameras = [camera for take in made.draft.takes for camera in take.cameras]
     with_masks = sum(bool(camera.masks) for camera in cameras)
-    echo(
-        f"{path}: {len(made.draft.takes)} takes, {len(cameras)} cameras, {with_masks} of them with masks; look through "
-        f"it, then `lmeec takes {path} --check`"
+    tell_end(
+        f"{path}: {len(made.draft.takes)} takes, {len(cameras)} cameras, {with_masks} of them with masks",
+        f"look through it, then lmeec takes {shlex.quote(str(path))} --check",
     )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import runpy
 import shlex
 import shutil
+import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pyarrow.compute as pc
@@ -109,6 +112,9 @@ def test_code_runs(section, stock, tmp_path, monkeypatch):
 
 def run(one):
     program, *arguments = shlex.split(one.text)
+    if program == "python" and arguments[0].startswith("examples/"):
+        run_example(*arguments)
+        return
     assert program == "lmeec", f"{one.where}: is neither run nor left out for a reason: {one.text}"
     if pattern := matching(one.text, ADDED):
         arguments += shlex.split(ADDED[pattern][0])
@@ -116,6 +122,11 @@ def run(one):
     assert done.status == 0, f"{one.where}: {one.text}\n{done.err}"
     for name in outputs(one.text):
         assert Path(name).exists(), f"{one.where}: {one.text}\nhas not written {name}"
+
+
+def run_example(name, *arguments):
+    with mock.patch.object(sys, "argv", [name, *arguments]), contextlib.redirect_stdout(io.StringIO()):
+        runpy.run_path(str(ROOT / name))
 
 
 def outputs(command):

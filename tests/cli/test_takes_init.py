@@ -67,7 +67,7 @@ COCO = {
 def test_takes_and_cameras_are_told_by_names(folder, names):
     done, takes = init(folder(*names))
     assert cameras_of(takes) == BOTH
-    assert "2 takes, 4 cameras, 0 of them with masks" in done.out
+    assert "2 takes, 4 cameras, 0 of them with masks" in done.err
     assert "no masks were found" in done.err
 
 
@@ -103,7 +103,7 @@ def test_pictures_of_objects_of_each_camera(folder):
     assert take.tracks["cup", "head"].frames == (0, 11)
     assert "frames are counted from 1, as the last is called 12" in (takes.root).read_text()
     assert lmeec("takes", takes.root, "--check").status == 0
-    assert "1 takes, 2 cameras, 2 of them with masks" in done.out
+    assert "1 takes, 2 cameras, 2 of them with masks" in done.err
 
 
 def test_indexed_pictures_are_told_from_black_and_white(folder):

@@ -195,7 +195,7 @@ class _Maker:
         views = {draft.view for draft in drafts}
         cameras = first_few(draft.name for draft in drafts)
         if "ego" not in views:
-            yield f"take {show(name)}: no camera is ego by its name ({cameras}): name it with --ego, or set its `view`"
+            yield f"take {show(name)}: no camera is ego by its name ({cameras}): set the `view` of the one that is"
         elif "exo" not in views:
             yield f"take {show(name)}: every camera is ego by its name ({cameras}): set the `view` of the others"
         if not any(draft.masks for draft in drafts):
