@@ -183,7 +183,7 @@ class MllmTrainConfig:
     def nano(cls) -> MllmTrainConfig:
         """For the model `nano`, from nothing, on two CPU cores."""
         return cls(
-            stage0=StageConfig(24, 2e-3, steps=5000, train_connector=True, train_all=True, seeing=3000, late_lr=2e-3),
+            stage0=StageConfig(24, 2e-3, steps=4200, train_connector=True, train_all=True, seeing=3000, late_lr=2e-3),
             stage1=StageConfig(24, 1e-4, steps=60),
             stage2=StageConfig(24, 5e-4, steps=200),
             stage3=StageConfig(24, 5e-4, steps=150),
