@@ -24,6 +24,13 @@ def report(
         ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="HTML file to write.")] = Path("report.html"),
+    videos: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that `lmeec render` filled, to link each track's video.",
+            show_default="the folder videos beside the page",
+        ),
+    ] = None,
     annotations: RelationsFile = None,
     cache: CacheFolder = None,
     cache_size: CacheSize = CACHE_SIZE,
@@ -53,7 +60,7 @@ def report(
         found = find_takes(takes, annotations=annotations, cache=file_cache(cache, cache_size))
         for warning in found.warnings:
             echo(f"warning: {warning}", err=True)
-    numbers, strips = write_report(results, out, takes=found, overwrite=overwrite)
+    numbers, strips = write_report(results, out, takes=found, videos=videos, overwrite=overwrite)
     note_earlier_versions([results])
     note_selections([results])
     if not numbers.annotated:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lmeec.render import overlay
 from lmeec.render.panels import BACKGROUND, Panel
@@ -13,8 +15,6 @@ from lmeec.render.text import shortened, text_size, text_width, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
 _LIGHT = (235, 235, 235)
 _SWATCH = (110, 110, 110)
@@ -36,27 +36,33 @@ class Mosaic:
         self._font = text_size(panels[0].size[0])
         self._band = round(2.1 * self._font)
         self._gap = 2 * max(1, self._font // 6)
+        self._key = [(text, draw) for text, draw, shown in _KEY if any(map(shown, panels))]
         self._places = self._lay_out(panels)
         bottom = max(
             top + panel.size[0] + panel.caption_height for (top, _), panel in zip(self._places, panels, strict=True)
         )
         right = max(left + panel.size[1] for (_, left), panel in zip(self._places, panels, strict=True))
-        right = max(right, _key_width(self._font) + 2 * self._font)
+        right = max(right, _key_width(self._key, self._font) + 2 * self._font)
         self.size = (2 * math.ceil((bottom + self._band) / 2), 2 * math.ceil(right / 2))
 
     def _lay_out(self, panels: Sequence[Panel]) -> list[tuple[int, int]]:
-        """Fill rows of at most `_columns` panels; a query camera begins a row where several are shown."""
+        """Fill rows of at most `_columns` panels, each in the middle; a query camera begins one where several are."""
         columns = _columns(panels)
         several = sum(panel.track is None for panel in panels) > 1
-        places = []
-        top, left, in_row, row_height = self._band, 0, 0, 0
+        rows: list[list[Panel]] = []
         for panel in panels:
-            if in_row == columns or (several and panel.track is None and in_row):
-                top, left, in_row = top + row_height + self._gap, 0, 0
-            places.append((top, left))
-            row_height = panel.size[0] + panel.caption_height
-            left += panel.size[1] + self._gap
-            in_row += 1
+            if not rows or len(rows[-1]) == columns or (several and panel.track is None):
+                rows.append([])
+            rows[-1].append(panel)
+        widths = [sum(panel.size[1] for panel in row) + self._gap * (len(row) - 1) for row in rows]
+        widest = max(*widths, _key_width(self._key, self._font) + 2 * self._font)
+        places, top = [], self._band
+        for row, width in zip(rows, widths, strict=True):
+            left = (widest - width) // 2
+            for panel in row:
+                places.append((top, left))
+                left += panel.size[1] + self._gap
+            top += max(panel.size[0] + panel.caption_height for panel in row) + self._gap
         return places
 
     def compose(self, pictures: Sequence[NDArray[np.uint8]], frame: int, seconds: float) -> NDArray[np.uint8]:
@@ -84,7 +90,7 @@ class Mosaic:
         side = round(1.3 * self._font)
         top = image.shape[0] - self._band // 2 - side // 2
         left = self._font // 2
-        for text, draw in _KEY:
+        for text, draw in self._key:
             swatch = np.full((side, 2 * side, 3), _SWATCH, dtype=np.uint8)
             mask = np.zeros(swatch.shape[:2], dtype=bool)
             mask[2:-2, 2:-2] = True
@@ -95,17 +101,25 @@ class Mosaic:
             left += text_width(text, self._font) + self._font
 
 
-_KEY = (
-    ("query mask", overlay.draw_query),
-    ("prediction", overlay.draw_prediction),
-    ("ground truth", overlay.draw_ground_truth),
+def _has_truth(panel: Panel) -> bool:
+    return panel.track is not None and any(frame.gt is not None for frame in panel.track.frames.values())
+
+
+_Draw = Callable[[NDArray[np.uint8], NDArray[np.bool_], int], None]
+
+_KEY: tuple[tuple[str, _Draw, Callable[[Panel], bool]], ...] = (
+    ("query mask", overlay.draw_query, lambda panel: panel.track is None),
+    ("prediction", overlay.draw_prediction, lambda panel: panel.track is not None),
+    ("ground truth", overlay.draw_ground_truth, _has_truth),
 )
 
 
-def _key_width(font: int) -> int:
-    return sum(2 * round(1.3 * font) + 2 * font + text_width(text, font) for text, _ in _KEY)
+def _key_width(key: Sequence[tuple[str, _Draw]], font: int) -> int:
+    return sum(2 * round(1.3 * font) + 2 * font + text_width(text, font) for text, _ in key)
 
 
 def _columns(panels: Sequence[Panel]) -> int:
-    """Panels in a row: about as many as rows, or two for pairs of a query and a target."""
-    return 2 if len(panels) <= 4 else 3
+    """Panels in a row: one row of up to three, else about as many as rows."""
+    if len(panels) <= 3:
+        return len(panels)
+    return 2 if len(panels) == 4 else 3

@@ -53,11 +53,11 @@ def draw_prediction(image: Image, mask: Mask, width: int | None = None) -> None:
 def draw_ground_truth(image: Image, mask: Mask, width: int | None = None) -> None:
     """Draw a ground truth mask as a dashed outline, in place; arguments as for `draw_query`."""
     mask = _fitted(mask, image)
-    width = width or line_width(image)
+    width = width or _thin(image, mask)
     for contour in _contours(mask):
-        cv2.polylines(image, [contour], True, BLACK, width + 2, cv2.LINE_AA)
-    for contour in _contours(mask):
-        for dash in _dashes(contour[:, 0], 6.0 * width):
+        # Dark between the dashes, and not around them: an outline of three lines covers a small object.
+        cv2.polylines(image, [contour], True, BLACK, width, cv2.LINE_AA)
+        for dash in _dashes(contour[:, 0], min(6.0 * width, max(3.0, len(contour) / 8))):
             cv2.polylines(image, [dash], False, GROUND_TRUTH, width, cv2.LINE_AA)
 
 
@@ -65,6 +65,12 @@ def line_width(image: Image) -> int:
     """Width of lines in pixels that are seen at the image's size."""
     shorter: int = min(image.shape[:2])
     return max(1, round(shorter / 200))
+
+
+def _thin(image: Image, mask: Mask) -> int:
+    """Width of an outline that leaves most of a small object to be seen."""
+    side = float(np.sqrt(np.count_nonzero(mask)))
+    return int(np.clip(side / 25, 1, line_width(image)))
 
 
 def _fitted(mask: Mask, image: Image) -> Mask:

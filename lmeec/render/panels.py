@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from lmeec.data.take import Camera, Take
@@ -12,9 +13,10 @@ from lmeec.masks import evaluation_size
 from lmeec.render import overlay
 from lmeec.render.text import shortened, text_size, text_width, write
 from lmeec.render.tracks import PredictedFrame, PredictedTrack
+from lmeec.render.window import Window, window_about
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,6 +29,16 @@ _WITHOUT_PREDICTION = {
     "failed": "failed",
 }
 _LIGHT = (235, 235, 235)
+_SMALL = 0.01
+"""Share of a picture under which an object is shown larger in a corner."""
+
+_NEAR = 0.5
+"""Share of a frame's sides up to which a part of it shows more than the frame."""
+
+_MOST_MAGNIFIED = 4.0
+
+_VISIBLE_OVER = 0.5
+"""Confidence, as in the benchmark's metrics."""
 _DIM = (170, 170, 170)
 
 
@@ -72,7 +84,9 @@ def panels_of(take: Take, tracks: Sequence[PredictedTrack], height: int) -> list
     return panels
 
 
-def pictures(take: Take, panel: Panel, frames: Sequence[int]) -> Generator[NDArray[np.uint8], None, None]:
+def pictures(
+    take: Take, panel: Panel, frames: Sequence[int], *, close: bool = False, inset: bool = False
+) -> Generator[NDArray[np.uint8], None, None]:
     """Yield the panel at each frame, uint8 RGB [height + caption_height, width, 3].
 
     A frame that the video does not have is grey and says so; so is a camera that is missing.
@@ -81,20 +95,28 @@ def pictures(take: Take, panel: Panel, frames: Sequence[int]) -> Generator[NDArr
         take: the take.
         panel: what to show.
         frames: frame numbers, ascending.
+        close: show the part of each frame that the object is in, larger.
+        inset: show that part in a corner where the object is small.
 
     Raises:
         DataError: the video is damaged, or a mask cannot be used.
     """
-    for frame, image in zip(frames, _images(panel, frames), strict=True):
+    masks = {frame: _masks(take, panel, frame) for frame in frames}
+    windows = {frame: _about(found) for frame, found in masks.items()}
+    magnified = [one.side for one in windows.values() if one is not None] if close or inset else []
+    scale = min(_MOST_MAGNIFIED, 1 / min(magnified, default=1.0))
+    for frame, image in zip(frames, _images(panel, frames, scale), strict=True):
         height, width = panel.size
+        whole = Window(0, 0, 1)
+        window = (windows[frame] or whole) if close else whole
         if image is None:
             picture = np.full((height, width, 3), _MISSING, dtype=np.uint8)
             _centred(picture, "no such frame" if panel.camera.source else "no video")
         else:
-            picture = np.ascontiguousarray(image)
+            picture = _fitting(window.cut(image), panel.size)
         caption = np.full((panel.caption_height, width, 3), BACKGROUND, dtype=np.uint8)
         if panel.track is None:
-            _draw_query(take, panel, frame, picture)
+            _draw(picture, masks[frame], window)
             _write_caption(caption, panel, f"{panel.camera.name} · query")
         else:
             prediction = panel.track.frames.get(frame)
@@ -103,8 +125,11 @@ def pictures(take: Take, panel: Panel, frames: Sequence[int]) -> Generator[NDArr
                 picture //= 3
                 _write_caption(caption, panel, name, "not predicted")
             else:
-                _draw_prediction(picture, prediction)
+                _draw(picture, masks[frame], window)
                 _write_caption(caption, panel, name, *_verdicts(prediction))
+        about = windows[frame]
+        if inset and image is not None and about is not None and about.side <= _NEAR and _is_small(masks[frame]):
+            _draw_inset(picture, image, masks[frame], about)
         yield np.concatenate([picture, caption])
 
 
@@ -124,43 +149,97 @@ def _even(height: float, width: float) -> tuple[int, int]:
     return 2 * max(1, round(height / 2)), 2 * max(1, round(width / 2))
 
 
-def _images(panel: Panel, frames: Sequence[int]) -> Iterator[NDArray[np.uint8] | None]:
+def _images(panel: Panel, frames: Sequence[int], scale: float) -> Iterator[NDArray[np.uint8] | None]:
+    """Frames at the panel's size, or so much larger."""
     if panel.camera.source is None:
         yield from (None for _ in frames)
         return
-    with panel.camera.open(panel.size) as reader:
+    height, width = panel.size
+    with panel.camera.open(_even(height * scale, width * scale)) as reader:
         there = [frame for frame in frames if reader.has_frame(frame)]
         images = reader.read(there)
         for frame in frames:
             yield next(images)[1] if reader.has_frame(frame) else None
 
 
-def _draw_query(take: Take, panel: Panel, frame: int, picture: NDArray[np.uint8]) -> None:
-    masks = take.tracks.get((panel.query_of or "", panel.camera.name))
-    mask = None if masks is None else masks.mask(frame)
-    if mask is not None:
-        overlay.draw_query(picture, mask.decode())
+def _masks(take: Take, panel: Panel, frame: int) -> dict[str, NDArray[np.bool_]]:
+    """What is drawn of a frame, by what it is."""
+    if panel.track is None:
+        known = take.tracks.get((panel.query_of or "", panel.camera.name))
+        mask = None if known is None else known.mask(frame)
+        return {} if mask is None else {"query": mask.decode()}
+    prediction = panel.track.frames.get(frame)
+    if prediction is None:
+        return {}
+    truth = {} if prediction.gt is None else {"truth": prediction.gt.decode()}
+    return {"prediction": prediction.mask.decode(), **truth}
 
 
-def _draw_prediction(picture: NDArray[np.uint8], prediction: PredictedFrame) -> None:
-    overlay.draw_prediction(picture, prediction.mask.decode())
-    if prediction.gt is not None:
-        overlay.draw_ground_truth(picture, prediction.gt.decode())
+def _about(masks: Mapping[str, NDArray[np.bool_]]) -> Window | None:
+    """The part of a frame with the object and what was predicted, or the object alone where that is far from it."""
+    both = window_about(masks.values())
+    if both is None or both.side <= _NEAR:
+        return both
+    return window_about([masks["truth"]]) or both if "truth" in masks else both
+
+
+_DRAW = {
+    "query": overlay.draw_query,
+    "prediction": overlay.draw_prediction,
+    "truth": overlay.draw_ground_truth,
+}
+
+
+def _draw(picture: NDArray[np.uint8], masks: Mapping[str, NDArray[np.bool_]], window: Window) -> None:
+    for name, mask in masks.items():
+        _DRAW[name](picture, window.cut(mask))
+
+
+def _fitting(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    if image.shape[:2] == size:
+        return np.ascontiguousarray(image)
+    smaller = image.shape[0] > size[0]
+    resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
+    return np.asarray(resized, np.uint8)
+
+
+def _is_small(masks: Mapping[str, NDArray[np.bool_]]) -> bool:
+    shares = [float(mask.mean()) for mask in masks.values() if mask.any()]
+    return bool(shares) and max(shares) < _SMALL
+
+
+def _draw_inset(
+    picture: NDArray[np.uint8], image: NDArray[np.uint8], masks: Mapping[str, NDArray[np.bool_]], window: Window
+) -> None:
+    """Show a part larger, in the corner that is farthest from it."""
+    height, width = picture.shape[:2]
+    rows, columns = height // 3, width // 3
+    inset = _fitting(window.cut(image), (rows, columns))
+    _draw(inset, masks, window)
+    cv2.rectangle(inset, (0, 0), (columns - 1, rows - 1), _LIGHT, 2)
+    top = 0 if window.top + window.side / 2 > 0.5 else height - rows
+    left = 0 if window.left + window.side / 2 > 0.5 else width - columns
+    corner = round(window.left * width), round(window.top * height)
+    opposite = round((window.left + window.side) * width), round((window.top + window.side) * height)
+    cv2.rectangle(picture, corner, opposite, _LIGHT, 1)
+    picture[top : top + rows, left : left + columns] = inset
 
 
 def _verdicts(prediction: PredictedFrame) -> list[str]:
     """What is to be said of a prediction, in full, and for a narrow picture."""
-    if prediction.missing is not None:
-        words = [_WITHOUT_PREDICTION.get(prediction.missing, prediction.missing)]
-    else:
-        words = [f"conf. {prediction.confidence:.2f}"]
     truth = []
     if prediction.iou is not None:
         truth = [f"IoU {prediction.iou:.2f}"]
     elif prediction.gt_state == "absent":
-        truth = ["absent"]
+        truth = ["truly absent"]
     back = [] if prediction.cycle_iou is None else [f"cycle {prediction.cycle_iou:.2f}"]
-    return [" · ".join([*words, *more]) for more in ([*back, *truth], truth)]
+    if prediction.missing is not None:
+        said = [[_WITHOUT_PREDICTION.get(prediction.missing, prediction.missing)]]
+    elif prediction.confidence <= _VISIBLE_OVER:
+        said = [[f"called absent, conf. {prediction.confidence:.2f}"], ["called absent"]]
+    else:
+        said = [[f"conf. {prediction.confidence:.2f}"]]
+    return [" · ".join([*words, *more]) for more in ([*back, *truth], truth, []) for words in said]
 
 
 def _write_caption(caption: NDArray[np.uint8], panel: Panel, name: str, *verdicts: str) -> None:

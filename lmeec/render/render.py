@@ -139,7 +139,9 @@ class _Drawing:
     def images(self, frames: Sequence[int]) -> Generator[tuple[int, NDArray[np.uint8]], None, None]:
         """Draw these frames, ascending."""
         with ExitStack() as stack:
-            views = [stack.enter_context(closing(pictures(self._take, panel, frames))) for panel in self._panels]
+            views = [
+                stack.enter_context(closing(pictures(self._take, panel, frames, inset=True))) for panel in self._panels
+            ]
             for frame, *shown in zip(frames, *views, strict=True):
                 yield frame, self._layout.compose(shown, frame, frame / self._rate)
 

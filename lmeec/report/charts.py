@@ -38,6 +38,9 @@ _VARIABLES |= {"#010207": "var(--cycle)", "#010208": "var(--predicted)", "#01020
 
 _SHARES = np.arange(1, 101) / 100
 
+FEW = 10
+"""Frames under which a mark is hollow, and no line leads to it."""
+
 _WIDTH = 6.4  # inches
 
 _SETTINGS: dict[Any, Any] = {
@@ -75,11 +78,14 @@ def iou_by_label(series: Series) -> str:
                 [point.value.value or 0 for point in points],
                 rows,
                 xerr=_errors(points),
-                fmt=marker,
-                color=colour,
+                fmt="none",
+                ecolor=colour,
                 capsize=3,
-                label=name,
             )
+            for place, point in zip(rows, points, strict=True):
+                filled = colour if point.count >= FEW else "none"
+                axes.plot([point.value.value or 0], [place], marker, color=colour, markerfacecolor=filled)
+            axes.plot([], [], marker, color=colour, label=name)
         axes.set_yticks(range(len(order)), [_short(label) for label in order])
         axes.set_ylim(len(order) - 0.5, -0.5)
         axes.set_xlim(0, 1)
@@ -112,10 +118,15 @@ def reliability(curves: Mapping[str, Reliability], said: str, found: str) -> str
         axes.plot([0, 1], [0, 1], color=_INK, linewidth=1, linestyle=":", label="perfect")
         for name, curve in curves.items():
             colour, marker, line = _style(name)
-            known = curve.frames > 0
-            sizes = 15 + 85 * np.sqrt(curve.frames[known] / curve.frames.max())
-            axes.plot(curve.said[known], curve.found[known], line, color=colour)
-            axes.scatter(curve.said[known], curve.found[known], sizes, colour, marker=marker, label=name)
+            many = curve.frames >= FEW
+            few = (curve.frames > 0) & ~many
+            sizes = 15 + 85 * np.sqrt(curve.frames / curve.frames.max())
+            axes.plot(curve.said[many], curve.found[many], line, color=colour)
+            axes.scatter(curve.said[many], curve.found[many], sizes[many], colour, marker=marker, label=name)
+            if few.any():
+                axes.scatter(
+                    curve.said[few], curve.found[few], sizes[few], facecolors="none", edgecolors=colour, marker=marker
+                )
         axes.set_xlim(0, 1)
         axes.set_ylim(-0.03, 1.03)
         axes.set_xlabel(said)

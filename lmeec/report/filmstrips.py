@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _EACH = 2
 _FRAMES = 4
 _HEIGHT = 160  # four exo views beside each other are about as wide as the page, so that text stays legible
+_LARGER = 320
 _QUALITY = 80
 _GAP = 4
 
@@ -41,8 +42,9 @@ class Filmstrip:
         track: the track.
         take_name: its take's name.
         frames: the frames shown.
-        image: JPEG as a data URL; None where it could not be made.
-        size: (height, width) of the image in pixels.
+        close: JPEG as a data URL, of the part of each frame that the object is in; empty where it could not be made.
+        whole: the same of whole frames, larger.
+        video: link to the track's video; None where none is known.
         problem: why it could not be made.
     """
 
@@ -50,8 +52,9 @@ class Filmstrip:
     track: TrackScore
     take_name: str
     frames: Sequence[int] = ()
-    image: str | None = None
-    size: tuple[int, int] = (0, 0)
+    close: Sequence[str] = ()
+    whole: Sequence[str] = ()
+    video: str | None = None
     problem: str | None = None
 
 
@@ -82,15 +85,22 @@ def filmstrips(results: Location | str, takes: TakeSet, ranking: Sequence[TrackS
 
 
 def _chosen(ranking: Sequence[TrackScore]) -> Iterator[tuple[TrackScore, str]]:
-    """Best, median and worst, each track once."""
-    middle = max(0, (len(ranking) - _EACH) // 2)
-    places = dict.fromkeys(range(min(_EACH, len(ranking))), "best")
-    places |= {len(ranking) - 1 - place: "worst" for place in range(_EACH) if len(ranking) - 1 - place not in places}
-    for place in range(middle, min(middle + _EACH, len(ranking))):
-        places.setdefault(place, "median")
+    """Best, median and worst, each of another object as far as there are so many."""
+    middle = sorted(range(len(ranking)), key=lambda place: abs(place - (len(ranking) - 1) / 2))
+    orders = {"best": range(len(ranking)), "worst": range(len(ranking) - 1, -1, -1), "median": middle}
+    taken: dict[str, list[int]] = {rank: [] for rank in orders}
+    used: set[int] = set()
+    shown: set[tuple[str, str]] = set()
+    for _ in range(_EACH):
+        for rank, order in orders.items():
+            free = [place for place in order if place not in used]
+            others = [place for place in free if (ranking[place].take_uid, ranking[place].object) not in shown]
+            for place in (others or free)[:1]:
+                taken[rank].append(place)
+                used.add(place)
+                shown.add((ranking[place].take_uid, ranking[place].object))
     for rank in ("best", "median", "worst"):
-        for place in sorted(place for place, name in places.items() if name == rank and place >= 0):
-            yield ranking[place], rank
+        yield from ((ranking[place], rank) for place in sorted(taken[rank]))
 
 
 def _read(results: Location | str, tracks: Sequence[TrackScore]) -> Iterator[PredictedTrack]:
@@ -110,11 +120,16 @@ def _key(track: TrackScore | PredictedTrack) -> tuple[str, ...]:
 def _filmstrip(rank: str, score: TrackScore, take: Take, track: PredictedTrack) -> Filmstrip:
     known = sorted(track.frames)
     frames = sorted({known[round(place)] for place in np.linspace(0, len(known) - 1, _FRAMES)})
-    panels = panels_of(take, [track], _HEIGHT)
-    width = max(panel.size[1] for panel in panels) + _GAP
-    rows = [np.concatenate([_framed(image, width) for image in pictures(take, panel, frames)], 1) for panel in panels]
-    image = np.concatenate(rows)
-    return Filmstrip(rank, score, take.name, frames, _data_url(image), image.shape[:2])
+    close = _pictures(take, track, frames, _HEIGHT, close=True)
+    return Filmstrip(rank, score, take.name, frames, close, _pictures(take, track, frames, _LARGER, close=False))
+
+
+def _pictures(take: Take, track: PredictedTrack, frames: Sequence[int], height: int, *, close: bool) -> list[str]:
+    """One a frame: the query view above the target view."""
+    panels = panels_of(take, [track], height)
+    width = max(panel.size[1] for panel in panels)
+    views = zip(*(pictures(take, panel, frames, close=close) for panel in panels), strict=True)
+    return [_data_url(np.concatenate([_framed(view, width) for view in of_frame])) for of_frame in views]
 
 
 def _framed(image: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
 
 from lmeec.analysis.bootstrap import ALL_METRICS
 from lmeec.analysis.groups import FEW_ABSENT, certainty_of_balanced_accuracy
+from lmeec.files.locations import location
 from lmeec.files.whole import written_whole
 from lmeec.report import charts
 from lmeec.report.filmstrips import Filmstrip, filmstrips
@@ -19,6 +24,7 @@ from lmeec.tables.failures import read_failures
 from lmeec.tables.merge import check_free
 from lmeec.tables.output import Output
 from lmeec.tables.read import read_metadata
+from lmeec.tables.track_names import TrackNames
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -52,7 +58,12 @@ class Report(NamedTuple):
 
 
 def write_report(
-    results: Location | str, out: Location, *, takes: TakeSet | None = None, overwrite: bool = False
+    results: Location | str,
+    out: Location,
+    *,
+    takes: TakeSet | None = None,
+    videos: Path | None = None,
+    overwrite: bool = False,
 ) -> Report:
     """Write the report of a run.
 
@@ -62,6 +73,7 @@ def write_report(
         results: a results table; without ground truth, the report says so and has no metrics.
         out: HTML file to write.
         takes: the takes that it was predicted from, to show tracks.
+        videos: folder that `lmeec render` filled, to be linked; None looks for one called `videos` beside the page.
         overwrite: replace an existing file.
 
     Returns:
@@ -73,13 +85,31 @@ def write_report(
     check_free(out, overwrite=overwrite)
     numbers = collect(results)
     strips = filmstrips(results, takes, numbers.ranking) if takes is not None else []
-    text = _page(str(results), read_metadata(results), numbers, strips, takes is not None)
+    if isinstance(out, Path):
+        strips = list(_with_videos(strips, results, out.parent, videos or out.parent / "videos"))
+    text = _page(str(results), results, numbers, strips, takes)
     with written_whole(out) as file:
         file.write(text.encode(errors="replace"))
     return Report(numbers, strips)
 
 
-def _page(source: str, run: RunMetadata, numbers: Numbers, strips: list[Filmstrip], with_takes: bool) -> str:
+def _with_videos(strips: list[Filmstrip], results: Location | str, beside: Path, videos: Path) -> Iterator[Filmstrip]:
+    """Tracks with links to their videos, as far as these were rendered."""
+    names = TrackNames.of([results]) if strips and videos.is_dir() else None
+    for strip in strips:
+        track = strip.track
+        link = None
+        if names is not None:
+            pair = names.pair(track.query_cam, track.target_cam)
+            video = videos / names.folder(track.take_uid, track.object) / f"{pair}.mp4"
+            link = quote(os.path.relpath(video, beside)) if video.is_file() else None
+        yield replace(strip, video=link)
+
+
+def _page(
+    source: str, results: Location | str, numbers: Numbers, strips: list[Filmstrip], takes: TakeSet | None
+) -> str:
+    run = read_metadata(results)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
         "estimate": _estimate,
@@ -101,9 +131,49 @@ def _page(source: str, run: RunMetadata, numbers: Numbers, strips: list[Filmstri
         charts=dict(_charts(numbers)),
         sizes=size_words(),
         strips=strips,
-        with_takes=with_takes,
+        with_takes=takes is not None,
+        words=dict(_run_in_words(run, results, takes)),
+        few=charts.FEW,
+        definitions=_DEFINITIONS,
         failures=read_failures(Output.of(source)),
     )
+
+
+_DEFINITIONS = {
+    "IoU": "Intersection over union of the predicted mask and the ground truth, in percent: 100 is a perfect mask, 0 a "
+    "miss. Mean over frames in which the object is visible.",
+    "location error": "Distance between the centres of the two masks' bounding boxes, in pixels of the ground truth, "
+    "divided by the diagonal of 480 x 480 pixels (679 pixels): 0.05 is 34 pixels. An empty mask counts as centred in "
+    "the frame. Lower is better.",
+    "contour accuracy": "DAVIS's boundary F: how much of the two outlines lie within 0.8% of the frame's diagonal of "
+    "each other, from 0 to 1.",
+    "balanced accuracy": "Mean of the shares of visible and of absent frames that are called right, in percent: 50 is "
+    "a guess. The object is called visible where confidence is over 0.5.",
+}
+
+
+def _run_in_words(run: RunMetadata, results: Location | str, takes: TakeSet | None) -> Iterator[tuple[str, str]]:
+    place = location(results) if isinstance(results, str) else results
+    yield "results", str(results)
+    if isinstance(place, Path):
+        written = datetime.fromtimestamp(place.stat().st_mtime, UTC)
+        yield "written", f"{written:%d %B %Y, %H:%M} UTC, by lmeec {run.lmeec_version}"
+    if takes is not None:
+        kind = "drawn by lmeec synth" if takes.synthetic else f"{takes.layout} layout"
+        yield "data set", f"{takes.root} ({len(takes):,} take{'' if len(takes) == 1 else 's'} on disk, {kind})"
+    for direction, digest in run.checkpoints.items():
+        yield f"weights, {direction}", f"{run.model} ({digest[:12]})"
+    if run.memory:
+        size = run.memory.get("size")
+        entries = "as many entries as the model has" if size is None else f"{size} entries"
+        yield "memory", f"policy {run.memory.get('policy')}, {entries}"
+    settings = {name: value for name, value in run.predict.items() if isinstance(value, str | int | bool)}
+    if settings:
+        yield "settings", ", ".join(f"{name.replace('_', ' ')} {_in_words(value)}" for name, value in settings.items())
+
+
+def _in_words(value: object) -> str:
+    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
 
 
 def _charts(numbers: Numbers) -> Iterator[tuple[str, Markup]]:

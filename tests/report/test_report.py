@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lmeec.data.takes import find_takes
 from lmeec.report import write_report
 from lmeec.report.numbers import collect
 from lmeec.tables import PartWriter, list_parts, merge_parts, parts_directory, read_results
 from lmeec.tables.coverage import Coverage, Source
+from lmeec.tables.track_names import TrackNames
 from tests.support import naive_fusion as naive
 from tests.support.browser import run_browser
 from tests.support.command import lmeec
@@ -62,7 +64,9 @@ def test_browser_shows_everything_and_runs_nothing_of_the_names(page, tmp_path):
     assert "script" not in {tag for tag, _ in elements.found}
     assert not any(name.startswith("on") for _, attributes in elements.found for name in attributes)
     assert elements.count("svg") == 8
-    assert elements.count("img") == 6
+    assert sum(attributes.get("class") == "strip" for _, attributes in elements.found) == 6
+    frames = sum(len(one.split(",")) for one in re.findall(r"frames ([\d, ]+)", elements.text))
+    assert elements.count("img") == 2 * frames  # cut to the object, and whole
     for tag, attributes in elements.found:  # it works offline
         for name in ("src", "href", "xlink:href"):
             assert attributes.get(name, "#").startswith(("#", "data:")), (tag, attributes)
@@ -105,7 +109,9 @@ def test_without_ground_truth_it_says_so(rendered_takes, tmp_path):
     elements = Elements((tmp_path / "report.html").read_text())
     assert "has no ground truth" in elements.text
     assert "By mean confidence" in elements.text
-    assert (elements.count("svg"), elements.count("img")) == (0, 6)
+    assert elements.count("svg") == 0
+    assert elements.count("img") >= 2 * 6
+    assert "est and worst" not in elements.text
 
 
 def test_numbers_are_those_of_the_table(rendered_takes, tmp_path):
@@ -243,3 +249,53 @@ def test_iou_by_sign_is_that_of_visible_frames_in_its_bins(tmp_path):
             assert curve.error == pytest.approx(distance / curve.frames.sum())
     without = write_results(tmp_path / "w.parquet", drawn_run(0, takes=1, cycle=False))
     assert list(collect(without).iou_told) == ["predicted_iou"]
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_nothing_is_wider_than_the_window(page, tmp_path, width):
+    """A page about the page: its frame is of the width, and says how far it would scroll."""
+    outer = tmp_path / "outer.html"
+    inner = page.read_text().replace('<meta http-equiv="Content-Security-Policy"', "<meta ")
+    (tmp_path / "inner.html").write_text(
+        inner.replace("</body>", "<script>document.title = document.documentElement.scrollWidth</script></body>")
+    )
+    outer.write_text(
+        f'<iframe src="inner.html" width="{width}" height="900" style="border:0"></iframe>'
+        "<script>onload = () => document.title = frames[0].document.title</script>"
+    )
+    shown = run_browser(outer, tmp_path / "profile", "--dump-dom", "--allow-file-access-from-files")
+    assert f"<title>{width}</title>" in shown
+
+
+def test_worst_median_and_best_are_of_different_objects(rendered_takes, tmp_path):
+    results = predict_fairly(rendered_takes.root, tmp_path / "r.parquet")
+    _, strips = write_report(results, tmp_path / "r.html", takes=find_takes(rendered_takes.root))
+    ranking = collect(results).ranking
+    objects = {(track.take_uid, track.object) for track in ranking}
+    shown = [(strip.track.take_uid, strip.track.object) for strip in strips]
+    assert len(set(shown)) == min(len(shown), len(objects))
+    assert strips[0].track == ranking[0]
+    assert any(strip.track == ranking[-1] for strip in strips)
+
+
+def test_videos_that_were_rendered_are_linked(rendered_takes, tmp_path):
+    results = predict_fairly(rendered_takes.root, tmp_path / "r.parquet")
+    first = collect(results).ranking[0]
+    names = TrackNames.of([results])
+    video = tmp_path / "videos" / names.folder(first.take_uid, first.object)
+    video.mkdir(parents=True)
+    (video / f"{names.pair(first.query_cam, first.target_cam)}.mp4").touch()
+    _, strips = write_report(results, tmp_path / "r.html", takes=find_takes(rendered_takes.root))
+    links = [strip.video for strip in strips]
+    assert links[0] is not None
+    assert (tmp_path / links[0]).is_file()
+    assert links[1:] == [None] * (len(links) - 1)
+
+
+def test_metrics_are_explained_and_digests_are_behind_a_fold(page):
+    text = page.read_text()
+    assert "divided by the diagonal of 480 x 480 pixels" in text
+    before, fold, after = text.partition("<summary>All settings and digests</summary>")
+    assert fold
+    assert "annotation_digest" not in before
+    assert "annotation_digest" in after
