@@ -94,7 +94,7 @@ def export(
 
     To be corrected in CVAT, in tasks of the full-size videos:
 
-        lmeec predict egoexo4d/ --out full.parquet --mask-size source
+        lmeec predict egoexo4d/ --out full.parquet --checkpoint weights/ --mask-size source
 
         lmeec export full.parquet --format cvat --out cvat/
 

@@ -63,7 +63,7 @@ def import_predictions(
 
         lmeec import cvat/ --out corrected.json
 
-        lmeec predict egoexo4d/ --annotations corrected.json --direction exo2ego --out back.parquet
+        lmeec predict egoexo4d/ -o back.parquet --checkpoint weights/ --annotations corrected.json --direction exo2ego
     """
     if Path(predictions).is_dir() or predictions.lower().endswith(".xml"):
         _of_cvat(predictions, annotations, out, overwrite, as_json)
