@@ -333,6 +333,7 @@ class ConfidenceRule(Protocol):
         digest: SHA-256 of what decides, hexadecimal.
         known_directions: those whose confidence it replaces.
         needs_takes: whether the confidence of a row depends on other rows, so that takes must be given whole.
+        needs_cycle: directions whose confidence depends on the round trip.
     """
 
     @property
@@ -347,6 +348,11 @@ class ConfidenceRule(Protocol):
 
     @property
     def needs_takes(self) -> bool:
+        """As above."""
+        ...
+
+    @property
+    def needs_cycle(self) -> frozenset[str]:
         """As above."""
         ...
 
@@ -433,6 +439,12 @@ class PredictConfig:
             self.cycle,
             f"one of {', '.join(get_args(CycleWay))}, or None",
         )
+        if self.cycle is None and self.calibration and (asking := self.calibration.needs_cycle & {*self.directions}):
+            raise ConfigError(
+                f"`calibration` weighs the round trip of {' and '.join(sorted(asking))}, which this run does not make: "
+                "set `cycle`, or give a calibration that was fitted on a run without it",
+                settings=["calibration", "cycle"],
+            )
         require(
             self.pixels == "fast" or self.video != "448",
             "video",

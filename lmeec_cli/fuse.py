@@ -91,6 +91,8 @@ def fuse(
     else:
         _show(out, done)
     tell_end(f"wrote {out}", f"lmeec score {shlex.quote(runs[0])} {shlex.quote(out)}")
+    for note in done.notes:
+        echo(f"note: {note}", err=True)
     for run, lacking in done.lacking.items():
         echo(f"error: {lacking_in_words(run, lacking)}", err=True)
     if done.lacking:

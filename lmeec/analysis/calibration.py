@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lmeec.analysis.rule import Rule
+from lmeec.analysis.rule import Rule, own_part
 from lmeec.analysis.signs import SIGN_COLUMNS
 from lmeec.errors import DataError
 from lmeec.files.json import decode_file
@@ -81,6 +81,15 @@ class Calibration:
     def needs_takes(self) -> bool:
         """Whether the confidence of a row depends on other rows, so that takes must be given whole."""
         return any(rule.needs_takes for rule in self.directions.values())
+
+    @property
+    def needs_cycle(self) -> frozenset[str]:
+        """Directions whose confidence depends on the round trip."""
+        return frozenset(
+            name
+            for name, rule in self.directions.items()
+            if not {"cycle_iou", "cycle_score"}.isdisjoint(map(own_part, rule.features))
+        )
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -105,6 +105,8 @@ class Expression:
         self._schema = schema
         if len(text) > LONGEST:
             raise ConfigError(f"`where` has {len(text):,} characters, at most {LONGEST:,}", settings=["where"])
+        if not text.strip():
+            raise self._refusal("is empty")
         if "\0" in text:
             raise self._refusal("holds a NUL character")
         self._database = _closed_database()

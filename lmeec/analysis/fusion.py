@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lmeec.analysis.risk import RANKED, remedy_for
+from lmeec.analysis.rule import own_part
 from lmeec.analysis.signs import signs_of
 from lmeec.config import FuseBy
 from lmeec.errors import ConfigError, DataError
-from lmeec.files.names import show
+from lmeec.files.names import first_few, show
 from lmeec.files.reading import named, understanding
 from lmeec.masks import RunLengthMask
 from lmeec.tables.metadata import Contents, RunMetadata
@@ -64,6 +65,7 @@ class Fused:
         missing: of these, those that no run has a prediction of.
         taken: rows that were taken from each run, by direction and name.
         lacking: what each run lacks, by name; none of a run that lacks nothing.
+        notes: in what the runs may not compare by what decided.
     """
 
     by: FuseBy
@@ -71,6 +73,7 @@ class Fused:
     missing: int
     taken: Mapping[str, Mapping[str, int]]
     lacking: Mapping[str, Lacking]
+    notes: tuple[str, ...] = ()
 
 
 def fuse(
@@ -124,7 +127,8 @@ def fuse(
     with rewritten(out, run, _contents(runs, keys), coverage, overwrite=overwrite) as add:
         for uid, direction, tables in take_by_take(runs, SCHEMA.names):
             add(fusion.take(uid, direction, tables))
-    return fusion.summary()
+    notes = _notes(dict(zip(names, metadata, strict=True)), runs, by, rule)
+    return replace(fusion.summary(), notes=tuple(notes))
 
 
 def run_names(runs: Sequence[Location | str], names: Sequence[str] = ()) -> tuple[str, ...]:
@@ -170,6 +174,25 @@ def _decider(runs: Sequence[Location | str], names: Sequence[str], by: FuseBy | 
         f"`by={by}` needs the column {by}, and run {show(without[0])} has no value in it: {remedy_for(str(by))}",
         settings=["by", "cycle"],
     )
+
+
+def _notes(
+    metadata: Mapping[str, RunMetadata], runs: Sequence[Location | str], by: FuseBy, rule: IouRule | None
+) -> Iterator[str]:
+    """In what runs may not compare by what decides."""
+    weighed = {own_part(sign) for one in rule.directions.values() for sign in one.signs} if rule is not None else {by}
+    for column in ("object_score", "predicted_iou", "cycle_iou"):
+        lacking = [name for name, run in zip(metadata, runs, strict=True) if not _has(run, column)]
+        if column in weighed and 0 < len(lacking) < len(runs):
+            yield f"the rule weighs {column}, which {first_few(lacking)} lacks: it counts as average there"
+    ways = {
+        name: settings.get("way")
+        for name, run in metadata.items()
+        if isinstance(settings := run.predict.get("cycle"), dict)
+    }
+    if "cycle_iou" in weighed and len(set(ways.values())) > 1:
+        words = ", ".join(f"{show(name)} {way}" for name, way in ways.items())
+        yield f"round trips were made in different ways ({words}), so that cycle_iou may not compare between runs"
 
 
 def _has(run: Location | str, column: str) -> bool:

@@ -122,3 +122,16 @@ def test_predict_and_score_decide_alike_by_neighbours(takes, tiny, tmp_path):
     ours = calibrated.filter((pc.field("take_uid") == take.uid) & (pc.field("direction") == "exo2ego"))
     order = [(name, "ascending") for name in ("object", "query_cam", "target_cam", "frame")]
     assert rows.sort_by(order)["confidence"] == ours.sort_by(order)["confidence"]
+
+
+def test_a_run_without_the_round_trip_that_a_calibration_weighs_is_refused_at_once(takes, tiny, tmp_path):
+    rule = Rule(("object_score", "cycle_iou_near"), (0.0, 0.5), (1.0, 0.2), (1.0, 1.0), 0.0)
+    path, out = tmp_path / "calibration.json", tmp_path / "r.parquet"
+    Calibration({"ego2exo": rule}).write(path)
+    call = ("predict", takes.root, "--checkpoint", tiny, "--calibration", path, "--out", out)
+    done = lmeec(*call)
+    assert done.status == 1
+    assert "--calibration weighs the round trip of ego2exo, which this run does not make: set --cycle" in done.err
+    assert "started" not in done.err
+    assert not out.exists()
+    assert lmeec(*call, "--direction", "exo2ego").status == 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from lmeec.tables import read_results
 from tests.support.command import lmeec
 from tests.support.drawn_runs import drawn_run
-from tests.support.rows import write_results
+from tests.support.rows import RUN, write_results
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +100,22 @@ def test_mistakes_are_told_in_the_commands_words(options, said, runs, tmp_path):
     done = lmeec("fuse", *runs, *options, "--out", tmp_path / "f.parquet")
     assert done.status == 1
     assert said in done.err
+
+
+def test_runs_whose_round_trips_or_signs_do_not_compare_are_told(whole, tmp_path):
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    framed, tracked, without = (folder / f"{name}.parquet" for name in ("framed", "tracked", "without"))
+    rows = drawn_run(0, takes=2, objects=("cup",))
+    for path, way in ((framed, "frame"), (tracked, "tracked")):
+        write_results(path, rows, replace(RUN, predict={**RUN.predict, "cycle": {"way": way}}))
+    write_results(without, [replace(row, cycle_iou=None, cycle_score=None) for row in rows])
+    done = lmeec("fuse", framed, tracked, "--out", tmp_path / "f.parquet")
+    assert done.status == 0, done.err
+    assert "made in different ways ('framed' frame, 'tracked' tracked)" in done.err
+    rule = ("--fit", framed, "--fit", tracked, "--rule", tmp_path / "rule.json")
+    assert lmeec("fuse", framed, tracked, *rule, "--out", tmp_path / "r.parquet").status == 0
+    done = lmeec("fuse", framed, without, *rule[4:], "--out", tmp_path / "w.parquet")
+    assert "note: the rule weighs cycle_iou, which 'without' lacks" in done.err
+    done = lmeec("fuse", *whole, "--out", tmp_path / "same.parquet", "--json")
+    assert json.loads(done.out)["notes"] == []

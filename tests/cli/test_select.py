@@ -152,6 +152,7 @@ def test_without_ground_truth_a_rule_tells_what_to_expect(results, tmp_path):
         ("nothing > 1", "--where (nothing > 1) is no condition on a row"),
         ("expected_iou > 0.5", "--where (expected_iou > 0.5) is no condition"),
         ("(select 1) = 1", "holds a subquery"),
+        (" ", "is empty"),
     ],
 )
 def test_conditions_that_keep_nothing_or_are_none(where, said, results, tmp_path):
