@@ -58,6 +58,12 @@ def score(
             "square`."
         ),
     ] = "benchmark",
+    against: Annotated[
+        Literal["published"] | None,
+        typer.Option(
+            help="Show LM-EEC's published numbers beside the run's, and what they are of.", show_default="none"
+        ),
+    ] = None,
     calibration: CalibrationFile = None,
     missing: Annotated[
         Literal["empty", "skip"],
@@ -106,19 +112,24 @@ def score(
 
         lmeec score square.parquet --protocol paper
 
+    Beside what the paper has, which is of the test split:
+
+        lmeec score results.parquet --against published
+
     Two runs, with the paired difference, into a table to work on:
 
         lmeec score drop.parquet merge.parquet --by object --out difference.parquet
     """
+    import dataclasses
+
     from lmeec.analysis.calibration import read_calibration
     from lmeec.analysis.frames import load_frames
     from lmeec.analysis.groups import groupings
+    from lmeec.analysis.published import LM_EEC
     from lmeec.analysis.records import table_of, to_csv, write_table
     from lmeec.tables import location
 
-    if len(results) > 2:
-        raise typer.BadParameter("give one table to score, or two to compare", param_hint="RESULTS...")
-    _check_options(protocol, calibration, as_json=as_json, as_csv=as_csv)
+    _check_options(results, protocol, calibration, against, as_json=as_json, as_csv=as_csv)
     crossings = list(dict.fromkeys(groupings(one.split(",")) for one in ["direction", *(by or [])]))
     decides = None if calibration is None else read_calibration(calibration)
     needed = {name for crossing in crossings for name in crossing}
@@ -146,11 +157,12 @@ def score(
     if as_json:
         uncounted = _left_out_document(results) if protocol == "paper" else _lost_document(missing, lost)
         document = _document(results, tables, protocol, average, decides, common) | uncounted
+        document |= {} if against is None else {"published": dataclasses.asdict(LM_EEC)}
         echo(json.dumps(document, indent=2))
     elif as_csv:
         echo(to_csv(table_of(tables)), nl=False)
     else:
-        _show(results, tables)
+        _show(results, tables, protocol, against)
     _note_what_is_missing(tables, decides)
     _note_what_was_fitted_on(results, decides)
     note_earlier_versions(results)
@@ -159,12 +171,17 @@ def score(
         _note_what_is_left_out(results)
     else:
         _note_what_is_lost(results, missing, lost)
-    if common is not None:
-        _note_what_is_compared(results, common)
+    _note_what_is_compared(results, common)
     warn_of_tables(results)
 
 
-def _check_options(protocol: str, calibration: Path | None, *, as_json: bool, as_csv: bool) -> None:
+def _check_options(
+    results: Sequence[str], protocol: str, calibration: Path | None, against: str | None, *, as_json: bool, as_csv: bool
+) -> None:
+    if len(results) > 2:
+        raise typer.BadParameter("give one table to score, or two to compare", param_hint="RESULTS...")
+    if against is not None and len(results) > 1:
+        raise typer.BadParameter("takes one table, and compares it with published numbers", param_hint="--against")
     if as_json and as_csv:
         raise typer.BadParameter("choose --json or --csv", param_hint="--csv")
     if protocol == "paper" and calibration is not None:
@@ -210,13 +227,16 @@ def _counts_of(common: CommonFrames) -> dict[str, int]:
     }
 
 
-def _show(results: Sequence[str], tables: Tables) -> None:
-    from lmeec_cli.score_tables import show_groups
+def _show(results: Sequence[str], tables: Tables, protocol: str, against: str | None) -> None:
+    from lmeec.analysis.published import LM_EEC
+    from lmeec_cli.score_tables import show_groups, show_published
 
     if len(results) == 2:
         echo(f"A: {results[0]}\nB: {results[1]}")
     for by, ones in tables.items():
         show_groups(by, ones)
+    if against is not None:
+        show_published(next(iter(tables.values())), LM_EEC, protocol)
 
 
 def _note_what_is_missing(tables: Tables, calibration: Calibration | None) -> None:
@@ -297,9 +317,11 @@ def _note_what_is_left_out(results: Sequence[str]) -> None:
             )
 
 
-def _note_what_is_compared(results: Sequence[str], common: CommonFrames) -> None:
+def _note_what_is_compared(results: Sequence[str], common: CommonFrames | None) -> None:
     from lmeec.tables import read_metadata
 
+    if common is None:
+        return
     echo(
         f"compared on {len(common.first):,} frames that both have; {common.only_first:,} are in {results[0]} only, "
         f"{common.only_second:,} in {results[1]} only",

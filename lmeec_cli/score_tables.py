@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from lmeec.analysis.compare import Compared, GroupComparison
     from lmeec.analysis.groups import Certainty, Estimate, GroupScore
+    from lmeec.analysis.published import Published
 
 _COUNTS = ("visible", "absent", "takes")
 _DROPPABLE = ("takes", "visible", "absent", "contour accuracy", "location error", "balanced acc. %")
@@ -35,6 +36,36 @@ def show_groups(by: Sequence[str], groups: Sequence[GroupScore] | Sequence[Group
     echo("")
     if any(_certainty(one) == "few" for one in groups):
         echo(f"* of fewer than {FEW_ABSENT} absent frames\n")
+
+
+def show_published(
+    groups: Sequence[GroupScore] | Sequence[GroupComparison], published: Published, protocol: str
+) -> None:
+    """Print published numbers under those of the run, and what they are of."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from lmeec_cli.console import Console, print_whole
+    from lmeec_cli.metric_formats import shown
+
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    for name in ("direction", "numbers of"):
+        table.add_column(name, no_wrap=True)
+    for form in METRICS.values():
+        table.add_column(form.heading, justify="right", no_wrap=True)
+    for one in groups:
+        direction = one.group["direction"]
+        mine = [shown(name, getattr(one, name).value) for name in METRICS]
+        table.add_row(direction, "this run", *mine)
+        theirs = published.directions.get(direction, {})
+        table.add_row("", published.method, *(shown(name, theirs.get(name)) for name in METRICS), end_section=True)
+    print_whole(table)
+    said = (
+        f"\n{published.method}: {published.source}; {published.split}; {published.protocol}.\n"
+        f"This run: the takes of its table, protocol {protocol}. The two are comparable only on the same split and by "
+        "the same protocol.\n"
+    )
+    Console(highlight=False, markup=False).print(said)
 
 
 def _add_score(table: Table, one: GroupScore) -> None:
