@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _LARGEST = 2**20  # bytes; recipes have a few thousand
 _DEEPEST = 50
+_MOST_MISTAKES = 100
+"""That are looked up in the file, one after the other; of more, their number is told."""
 _LONGEST_KEY = 120
 
 
@@ -83,11 +85,13 @@ def refusal(
         kind: of the error.
         line_of: the line, from 1, of the last of some keys; None asks the document, if `read_yaml` made it.
     """
-    lines = list(_mistakes(path, document, error, changed, line_of or partial(_line_of, document)))
-    room = LONGEST_MESSAGE - len("and 999 more mistakes\n")
+    mistakes = _mistakes(path, document, error, changed, line_of or partial(_line_of, document))
+    lines = list(islice(mistakes, _MOST_MISTAKES))
+    unseen = max(0, error.error_count() - len(lines)) if len(lines) == _MOST_MISTAKES else 0
+    room = LONGEST_MESSAGE - len("and 9999999 more mistakes\n")
     ends = accumulate(len(line) + 1 for line in lines)
     shown = max(sum(end <= room for end in ends), 1)
-    more = [f"and {len(lines) - shown} more mistakes"] if shown < len(lines) else []
+    more = [f"and {len(lines) - shown + unseen} more mistakes"] if shown < len(lines) else []
     said = kind("\n".join([*lines[:shown], *more]))
     make_presentable(said, path)
     return said

@@ -1,6 +1,7 @@
 """Recordings of one's own through the commands: from a manifest to a table, scores, videos and pages."""
 
 import json
+import re
 import shutil
 
 import pyarrow as pa
@@ -192,3 +193,12 @@ def test_what_belongs_to_ego_exo4d_alone_is_refused(own, tmp_path):
         assert done.status == 1
         assert expected in done.err
     shutil.rmtree(tmp_path)
+
+
+def test_mistakes_beyond_number_are_counted_soon(tmp_path):
+    manifest = tmp_path / "recordings.yaml"
+    manifest.write_text("takes:\n- {" + ",".join(f"k{number}: 1" for number in range(20_000)) + "}\n")
+    done = lmeec("takes", manifest)
+    assert done.status == 1
+    assert "takes.0.k0: this key is not known" in done.err
+    assert re.search(r"and (19|20)\d{3} more mistakes", done.err)

@@ -15,6 +15,7 @@ from lmeec.data.tracks import EncodedMask, MaskTrack, as_written
 from lmeec.errors import DataError, OutputError
 from lmeec.files.names import first_few, show
 from lmeec.files.places import local_file, naming_unreadable
+from lmeec.files.reading import check_regular
 from lmeec.tables.takes import scan_takes
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ def digest_of(path: Place, *, pictures: bool) -> str:
     digest = hashlib.sha256()
     try:
         for file in png_files(path) if pictures else [path]:
+            check_regular(file, DataError)  # a pipe or device has no end
             with local_file(file) as local, local.open("rb") as data:
                 digest.update(f"{file.name if pictures else ''}\0".encode(errors="surrogateescape"))
                 digest.update(hashlib.file_digest(data, "sha256").digest())

@@ -28,7 +28,9 @@ Keys: TypeAlias = tuple[int | str, ...]
 
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".parquet")
 
-_LARGEST_TABLE = 2**28  # bytes, in the file and out of it; ten thousand takes need a hundredth
+_LARGEST_TABLE = 2**26  # bytes, in the file and out of it; ten thousand takes need a tenth
+_ROWS = 64
+"""That are read at once."""
 _LONGEST_KEYS = 120
 
 
@@ -90,10 +92,13 @@ def _read_text(path: Place) -> Manifest:
 def _read_table(path: Place) -> Manifest:
     with reading(path, DataError, "a Parquet file with a row a take", "write it anew", most=_LARGEST_TABLE):
         with local_file(path) as local, pq.ParquetFile(local) as file:
-            groups = (file.metadata.row_group(number) for number in range(file.metadata.num_row_groups))
-            if sum(group.total_byte_size for group in groups) > _LARGEST_TABLE:
-                raise DataError(f"{path}: holds more than {_LARGEST_TABLE:,} bytes of takes; divide it")
-            rows = file.read().to_pylist()
+            rows: list[Any] = []
+            size = 0
+            for batch in file.iter_batches(batch_size=_ROWS):  # text that is there once in the file may be in each row
+                size += batch.nbytes
+                if size > _LARGEST_TABLE:
+                    raise DataError(f"{path}: holds more than {_LARGEST_TABLE:,} bytes of takes; divide it")
+                rows += batch.to_pylist()
         try:
             document = Document.model_validate({"takes": _without_nulls(rows)})
         except ValidationError as error:

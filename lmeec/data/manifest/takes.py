@@ -19,6 +19,7 @@ from lmeec.data.relations import RelationsFile
 from lmeec.data.take import Camera, check_views
 from lmeec.errors import DataError
 from lmeec.files.places import Place, is_url, look_up, place
+from lmeec.files.reading import named
 from lmeec.files.remote.place import RemotePath
 from lmeec.files.secrets import without_secrets
 
@@ -189,9 +190,9 @@ class _TakeAt:
 def _problem_of(source: Place) -> str | None:
     """Why a video, or folder of frames, cannot be opened, as far as that can be told from outside."""
     try:
-        return None if source.is_file() or source.is_dir() else f"there is no file {source}"
+        return None if source.is_file() or source.is_dir() else f"there is no file {named(source)}"
     except (OSError, ValueError) as error:
-        return f"{source} cannot be read: {getattr(error, 'strerror', None) or error}"
+        return f"{named(source)} cannot be read: {getattr(error, 'strerror', None) or error}"
     except DataError as error:
         return str(error)
 

@@ -185,3 +185,14 @@ def test_masks_of_no_frame_that_is_asked_for_say_so(take, tmp_path):
     assert "nothing at frames that are asked for" in problem
     (problem,) = take(masks, offset_seconds=-3).problems
     assert "all of frames that the take does not count" in problem
+
+
+def test_a_device_is_not_read(take, tmp_path):
+    """Neither for masks nor for their digest, which would have no end."""
+    take([])
+    manifest = tmp_path / "recordings.yaml"
+    camera = {"name": "head", "view": "ego", "video": "zero", "masks": {"coco": "zero"}}
+    write_manifest(manifest, {"name": "a", "cameras": [camera]}, root="/dev")
+    found = find_takes(manifest)
+    assert any("is a device, where a file is expected" in problem for problem in found[0].problems)
+    assert found.annotation_digest
