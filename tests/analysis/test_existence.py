@@ -88,6 +88,7 @@ def test_imported_predictions_are_decided_by_area(results):
         "log_area_share",
         "log_area_share_near",
         "overlap_near",
+        "largest_piece",
     )
     assert fitted.scores["ego2exo"].calibrated.value == 1
 

@@ -65,7 +65,7 @@ def test_the_table_goes_where_any_table_goes(own, results, tmp_path):
     ):
         done = lmeec(*words)
         assert done.status == 0, (words, done.err)
-    assert list((tmp_path / "videos").glob("*/*.mp4"))
+    assert list((tmp_path / "videos").rglob("*.mp4"))
     assert "not shown:" not in (tmp_path / "report.html").read_text()
 
 

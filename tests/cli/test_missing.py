@@ -49,7 +49,7 @@ def test_a_report_with_film_strips_of_them(results, damaged, tmp_path):
 def test_pictures_of_them(results, damaged, tmp_path, mosaic):
     done = lmeec("render", results, damaged.root, "--out", tmp_path / "out", "--stills", "8", *mosaic)
     assert done.status == 0, done.err
-    assert len(list((tmp_path / "out").glob("*/*.png"))) > 10
+    assert len(list((tmp_path / "out").rglob("*.png"))) > 10
 
 
 def test_images_of_them_are_empty(results, tmp_path):

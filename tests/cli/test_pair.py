@@ -36,7 +36,7 @@ def test_a_pair_is_predicted_and_rendered(files, tiny, tmp_path):
     assert "20 frames at 5 a second" in manifest.read_text()
     done = lmeec("render", out, manifest, "--out", tmp_path / "videos")
     assert done.status == 0, done.err
-    assert list((tmp_path / "videos").glob("*/*.mp4"))
+    assert list((tmp_path / "videos").rglob("*.mp4"))
     again = predict(files, tiny, out, "--target", files / "videos" / "cam b.mp4")
     assert again.status == 0
     assert "nothing to do" in again.err

@@ -322,7 +322,7 @@ def test_nothing_to_predict_is_an_error_that_says_why(predict, takes, out):
     assert done.status == 1
     assert "there is nothing to predict" in done.err
     assert takes.names[0] in done.err
-    assert "none has a name that starts with 'aria'; there are 'head', 'wall_gp01', 'wall_gp02'" in done.err
+    assert "an ego camera's name starts with 'aria'; there are 'head', 'wall_gp01', 'wall_gp02'" in done.err
     assert not out.exists()
     assert not parts_directory(out).exists()
 

@@ -116,7 +116,7 @@ def test_ego_exoclip_makes_clips_and_conversations_about_them(takes, tmp_path):
 def test_exo2ego_nano_trains_its_stages_asks_about_what_was_held_out_and_compares_variants(tmp_path):
     """On four takes, with two steps a stage and a tiny model."""
     stage = {"batch": 4, "lr": 1.0e-3, "steps": 2}
-    begins = {**stage, "train_connector": True, "train_all": True}
+    begins = {**stage, "seeing": 1, "train_connector": True, "train_all": True}
     tiny_model = json.loads(json.dumps(replace(TINY, text_limit=256).to_dict()))
     settings = {
         "out": tmp_path,
