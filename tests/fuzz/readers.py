@@ -71,6 +71,44 @@ def _masks(track: Any) -> Iterator[str]:
     yield from _each(partial(track.mask, frame) for frame in track.frames)
 
 
+def _manifest(path: Path) -> None:
+    from lmeec.data.takes import find_takes
+
+    for take in find_takes(path):
+        _ = take.problems
+
+
+def _masks_of_manifest(path: Path, folder: int) -> Iterator[str]:
+    from lmeec.data.takes import find_takes
+
+    for take in find_takes(path.parents[folder] / "recordings.yaml"):
+        yield from take.problems
+        for track in take.tracks.values():
+            yield from _masks(track)
+
+
+def _manifest_of(masks: str) -> Callable[[Path], None]:
+    def put(folder: Path) -> None:
+        for name in ("head", "side"):
+            (folder / f"{name}.mp4").touch()
+        (folder / "recordings.yaml").write_text(
+            "takes:\n  - name: a\n    cameras:\n"
+            f"      - {{name: head, view: ego, video: head.mp4, masks: [{masks}]}}\n"
+            "      - {name: side, view: exo, video: side.mp4}\n"
+        )
+
+    return put
+
+
+def _recordings(folder: Path) -> None:
+    for name in ("head.mp4", "side/side.mp4", "back.mp4"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    (folder / "masks.json").write_bytes(seeds.coco(folder)[0])
+    (folder / "masks").mkdir(exist_ok=True)
+    (folder / "masks/00000.png").write_bytes(seeds.png(folder)[1])
+
+
 def _takes(path: Path) -> None:
     from lmeec.data.layouts import take_records
     from lmeec.data.recordings import find_recordings
@@ -397,6 +435,12 @@ READERS = {
         Reader("import-truth", "truth.json", seeds.truth, JSON, _import_truth, 1_000,
                _put("predictions.json", seeds.predictions), ("predictions.json",)),
         Reader("cvat", "corrected.xml", seeds.cvat, octets.mutate, _cvat, 20_000, _put("tasks.json", seeds.cvat_tasks)),
+        Reader("manifest", "recordings.yaml", seeds.manifest, yaml.mutate, _manifest, 10_000, _recordings,
+               ("masks",)),
+        Reader("coco", "masks.json", seeds.coco, JSON, partial(_masks_of_manifest, folder=0), 20_000,
+               _manifest_of("{coco: masks.json}"), ("recordings.yaml",)),
+        Reader("png", "masks/00000.png", seeds.png, octets.mutate, partial(_masks_of_manifest, folder=1), 20_000,
+               _manifest_of("{png: masks, object: mug}"), ("recordings.yaml",)),
         Reader("recipe", "recipe.yaml", seeds.recipes, yaml.mutate, _recipe, 3_000),
         Reader("train-config", "train.yaml", seeds.train_configs, yaml.mutate, _train_config, 2_000),
         Reader("mllm-settings", "settings.yaml", seeds.mllm_settings, yaml.mutate, _mllm_settings, 3_000),

@@ -6,6 +6,9 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from PIL import Image
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -110,6 +113,45 @@ def relations(_: Path) -> list[bytes]:
         for n in range(2)
     }
     return as_json({"annotations": takes})
+
+
+def manifest(_: Path) -> list[bytes]:
+    head = (
+        b"# takes of our own\ntakes:\n  - name: kitchen 1\n    frame_rate: 30\n    cameras:\n"
+        b"      - {name: head, view: ego, video: head.mp4, masks: [{coco: masks.json}]}\n"
+        b"      - {name: side, view: exo, video: side/side.mp4, offset_frames: 12}\n"
+    )
+    pictures = b"      - name: back\n        view: ego\n        video: back.mp4\n        masks:\n"
+    return [head, head + pictures + b"          - png: masks\n            object: mug\n"]
+
+
+def coco(_: Path) -> list[bytes]:
+    images = [{"id": n, "height": 24, "width": 32, "file_name": f"{n * 30:05d}.png"} for n in range(3)]
+    shapes: list[Any] = [
+        {"size": [24, 32], "counts": _counts(30)},
+        {"size": [24, 32], "counts": [100, 20, 648]},
+        [[2.0, 2.0, 20.0, 2.0, 20.0, 15.5]],
+    ]
+    annotations = [
+        {"id": n, "image_id": n, "category_id": 1, "segmentation": shape, "iscrowd": 0, "track_id": n % 2}
+        for n, shape in enumerate(shapes)
+    ]
+    return as_json({"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "cup"}]})
+
+
+def png(_: Path) -> list[bytes]:
+    files = []
+    for mode in ("P", "L", "1"):
+        pixels = np.zeros((24, 32), np.uint8)
+        pixels[4:12, 5:20] = 1 if mode == "P" else 255
+        image = Image.fromarray(pixels)
+        if mode == "P":
+            image = Image.fromarray(pixels, "P")
+            image.putpalette([0, 0, 0, 255, 0, 0])
+        file = io.BytesIO()
+        image.convert(mode).save(file, "PNG")
+        files.append(file.getvalue())
+    return files
 
 
 def descriptions(_: Path) -> list[bytes]:
