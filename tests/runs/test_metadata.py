@@ -24,7 +24,7 @@ CHANGES = {
     "refine": "colours",
     "objects": ("cup_0",),
     "targets": "annotated",
-    "calibration": SimpleNamespace(digest="ca11"),
+    "calibration": SimpleNamespace(digest="ca11", needs_cycle=frozenset()),
     "cycle": "frame",
     "propagate": PropagateConfig(__file__),
 }

@@ -26,11 +26,11 @@ def camera(request, tmp_path):
         for number in FRAMES:
             pixels = np.random.default_rng(number).integers(0, 255, (90, 400, 3), np.uint8)
             Image.fromarray(pixels).save(tmp_path / f"{number}.jpg")
-        return Camera("cam01", tmp_path), {}
+        return Camera("cam01", "exo", tmp_path), {}
     shutil.copy(BLOCKS, tmp_path / name)
     rate = Fraction(75) if request.param == "video of another rate" else Fraction(30)
     options = {"pixels": "released"} if request.param == "released pixels" else {}
-    return Camera("cam01", tmp_path / name, frame_rate=rate), options
+    return Camera("cam01", "exo", tmp_path / name, frame_rate=rate), options
 
 
 def test_a_frame_in_its_own_shape_comes_beside_the_one_that_would_come_alone(camera, monkeypatch):
