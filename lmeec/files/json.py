@@ -63,11 +63,8 @@ def decode_file(path: Place, kind: type[T], mend: str = _MEND) -> T:
             return decoder_of(kind).decode(data)
         except msgspec.ValidationError as error:
             raise DataError(f"{path}: does not have the expected content: {in_short(str(error))}") from error
-        except msgspec.DecodeError as error:
-            raise DataError(f"{path}: {_syntax_problem(data, str(error))}; {mend}") from error
-        except UnicodeDecodeError as error:
-            offset = _first_bad_utf8(data)
-            raise DataError(f"{path}: {_place(data, offset)} is not valid UTF-8; {mend}") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise DataError(f"{path}: {_syntax_problem(data, error)}; {mend}") from error
         except RecursionError as error:
             raise DataError(f"{path}: JSON is nested too deeply to be of this format") from error
 
@@ -108,8 +105,11 @@ def read_record(path: Location, kind: type[T]) -> T | None:
         raise
 
 
-def _syntax_problem(data: mmap.mmap | bytes, message: str) -> str:
-    found = re.fullmatch(r"(?:JSON is malformed: )?(.*?)(?: \(byte (\d+)\))?", message)
+def _syntax_problem(data: mmap.mmap | bytes, error: msgspec.DecodeError | UnicodeDecodeError) -> str:
+    # since version 0.23 msgspec says it in an error of its own, without the place
+    if isinstance(error, UnicodeDecodeError) or "UTF-8" in str(error):
+        return f"{_place(data, _first_bad_utf8(data))} is not valid UTF-8"
+    found = re.fullmatch(r"(?:JSON is malformed: )?(.*?)(?: \(byte (\d+)\))?", str(error))
     assert found is not None
     if found[2] is None:
         return f"the JSON breaks off at {_place(data, len(data))}"
