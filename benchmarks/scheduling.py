@@ -27,9 +27,9 @@ from lmeec.data.take import Take
 from lmeec.runs.heartbeat import RunRecord
 from lmeec.runs.jobs import Job, Share
 from lmeec.runs.ledger import Ledger
+from lmeec.runs.outcome import ModelInfo, PartResult
 from lmeec.runs.progress import Progress
 from lmeec.runs.stop import Stop
-from lmeec.runs.worker import ModelInfo, PartResult
 from lmeec.tables import RunMetadata
 
 if TYPE_CHECKING:

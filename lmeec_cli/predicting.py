@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from lmeec.files.remote.place import RemotePath
     from lmeec.runs.events import Reporter
     from lmeec.runs.executor import Executor
+    from lmeec.runs.outcome import ModelInfo
     from lmeec.runs.stop import Stop
     from lmeec.runs.work import RunSummary
-    from lmeec.runs.worker import ModelInfo, Worker
+    from lmeec.runs.worker import Worker
     from lmeec.tables import Output
     from lmeec_cli.options import LogFormat
 

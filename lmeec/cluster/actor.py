@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-import torch
-
 from lmeec.config import Direction
 from lmeec.runs.heartbeat import PLAN_FILE
-from lmeec.runs.worker import JobError, ModelInfo, PartResult, Worker
+from lmeec.runs.outcome import JobError, ModelInfo, PartResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from lmeec.data.takes import Take
     from lmeec.files.locations import Location
     from lmeec.runs.jobs import Job
+    from lmeec.runs.worker import Worker
     from lmeec.tables import RunMetadata
 
 _MESSAGE_EVERY_S = 0.5
@@ -61,7 +61,9 @@ class WorkerActor:
     def start(self) -> Ready:
         """Load the models; not in the constructor, so that an error arrives as it is."""
         if self._worker is None:
-            torch.set_num_threads(self._threads)
+            torch = sys.modules.get("torch")
+            if torch is not None:  # who makes a worker that needs it has imported it
+                torch.set_num_threads(self._threads)
             self._worker = self._make_worker()
         return Ready(socket.gethostname(), os.getpid(), self._worker.describe())
 

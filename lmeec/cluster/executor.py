@@ -15,7 +15,7 @@ from ray.exceptions import ActorDiedError, RayError, RayTaskError
 from lmeec.cluster.actor import Message, Ready, Unfit, WorkerActor
 from lmeec.cluster.node import ThisNode
 from lmeec.errors import ClusterError, LmeecError
-from lmeec.runs.worker import JobError, ModelInfo, PartResult, Worker
+from lmeec.runs.outcome import JobError, ModelInfo, PartResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lmeec.cluster.resources import Sizes
     from lmeec.config import Direction, PredictConfig
     from lmeec.runs.ledger import Assignment, Ledger
+    from lmeec.runs.worker import Worker
 
 DEFAULT_TAKE_TIMEOUT_S = 1800.0
 

@@ -12,8 +12,9 @@ from lmeec.config import opposite
 from lmeec.inference.host_memory import give_back_free_memory
 from lmeec.inference.trips_of_table import TableTrips
 from lmeec.runs.jobs import narrowed
+from lmeec.runs.outcome import PartResult
 from lmeec.runs.sources import sources_of
-from lmeec.runs.worker import PartResult, Worker
+from lmeec.runs.worker import Worker
 from lmeec.tables import SCHEMA, PartWriter, read_take
 from lmeec.tables.coverage import Coverage
 

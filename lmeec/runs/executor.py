@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from lmeec.runs.worker import JobError, ModelInfo, PartResult, Worker
+from lmeec.runs.outcome import JobError, ModelInfo, PartResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from lmeec.config import Direction, PredictConfig
     from lmeec.runs.ledger import Assignment, Ledger
+    from lmeec.runs.worker import Worker
 
 
 class Executor(Protocol):

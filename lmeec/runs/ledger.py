@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from lmeec.data.takes import Take
     from lmeec.files.locations import Location
     from lmeec.runs.heartbeat import RunRecord
+    from lmeec.runs.outcome import JobError, PartResult
     from lmeec.runs.progress import Progress
     from lmeec.runs.stop import Stop
-    from lmeec.runs.worker import JobError, PartResult
     from lmeec.tables import RunMetadata
     from lmeec.tables.coverage import Pair
 

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from lmeec.files.places import Place
     from lmeec.files.remote.cache import FileCache
     from lmeec.runs.executor import Executor
+    from lmeec.runs.outcome import ModelInfo
     from lmeec.runs.stop import Stop
-    from lmeec.runs.worker import ModelInfo
 
 
 def run_metadata(models: Mapping[Direction, ModelInfo], takes: TakeSet, config: PredictConfig) -> RunMetadata:

@@ -11,7 +11,7 @@ from lmeec.errors import CameraError, DataError
 from lmeec.files.places import place
 from lmeec.files.reading import reading, understanding
 from lmeec.files.secrets import without_secrets
-from lmeec.runs.worker import JobError
+from lmeec.runs.outcome import JobError
 from tests.support.command import lmeec
 
 SECRET = "sHaReDsEcReT/0123"

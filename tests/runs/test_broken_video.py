@@ -5,7 +5,7 @@ from pathlib import Path
 from lmeec.data.check import check_camera
 from lmeec.data.takes import find_takes
 from lmeec.errors import DataError
-from lmeec.runs.worker import JobError
+from lmeec.runs.outcome import JobError
 from tests.support.trees import annotated, put_video, take_annotations, write_relations
 from tests.support.videos import write_video
 

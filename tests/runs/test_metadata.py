@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from lmeec.config import ExecutionConfig, MemoryConfig, PredictConfig, PropagateConfig
+from lmeec.runs.outcome import ModelInfo
 from lmeec.runs.predict import run_metadata
-from lmeec.runs.worker import ModelInfo
 
 NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # SHA-256
 TAKES = SimpleNamespace(annotation_digest=NOTHING, every=1, synthetic=False)

@@ -11,7 +11,7 @@ import ray.cloudpickle
 
 from lmeec.config import PredictConfig
 from lmeec.errors import DiskFullError
-from lmeec.runs.worker import ModelInfo, PartResult
+from lmeec.runs.outcome import ModelInfo, PartResult
 from lmeec.tables import PartWriter
 from lmeec.tables.coverage import Coverage
 
