@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell
 
 if TYPE_CHECKING:
     from lmeec.cluster.resources import Wanted
@@ -30,12 +30,12 @@ def answerer(wanted: Wanted) -> Iterator[Callable[..., bool]]:
     from lmeec_cli.signals import Stopped, stopping
 
     def told(done: int, total: int) -> None:
-        echo(f"{done:,} of {total:,} questions answered", err=True)
+        tell(f"{done:,} of {total:,} questions answered")
 
     stop = Stop()
     try:
         with (
-            task_executor(wanted, notice=lambda text: echo(text, err=True)) as executor,
+            task_executor(wanted, notice=tell) as executor,
             stopping(stop, _KEEPING),
         ):
             yield partial(answer_table, executor=executor, stop=stop, on_progress=told)

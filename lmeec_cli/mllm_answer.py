@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,8 @@ import typer
 
 from lmeec.mllm.data.set_names import Set
 from lmeec_cli.options import Arithmetic, ComputeOn, Overwrite, auto_or_number, ray_address_option
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell_end
+from lmeec_cli.words import counted
 
 if TYPE_CHECKING:
     from lmeec.cluster.resources import Wanted
@@ -170,6 +172,7 @@ def _answer_one(answering: Answering, sample: Sample) -> None:
 
 
 def _answer_table(answering: Answering, clips: AskedClips, out: Path, wanted: Wanted, *, overwrite: bool) -> None:
+    from lmeec.mllm.answers import read_answers
     from lmeec_cli.answering_jobs import answerer
 
     with answerer(wanted) as answer_into:
@@ -177,4 +180,9 @@ def _answer_table(answering: Answering, clips: AskedClips, out: Path, wanted: Wa
     if not done:
         echo("stopped; run the same command again to go on", err=True)
         raise typer.Exit(130)
-    echo(str(out))
+    failures = read_answers(out)["failure"]
+    if failed := len(failures) - failures.null_count:
+        echo(
+            f"note: {counted(failed, 'question has', 'questions have')} no answer (column `failure` says why)", err=True
+        )
+    tell_end(f"wrote {out}: {counted(len(failures), 'question')}", f"lmeec mllm evaluate {shlex.quote(str(out))}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmeec_cli.options import AsJson
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell_end
+from lmeec_cli.words import counted
 
 if TYPE_CHECKING:
     from lmeec.mllm.evaluation.marks import TaskMarks
@@ -93,6 +95,12 @@ def evaluate(
             _show(differences, signed=True)
     for one in marked:
         _tell(one)
+    judged = counted(sum(len(one.ids) for one in marked), "question")
+    named = " ".join(shlex.quote(str(path)) for path in answers)
+    tell_end(
+        f"judged {judged}" if out is None else f"wrote {out}: {judged}",
+        None if against else f"lmeec mllm evaluate {named} --against OTHER.parquet",
+    )
 
 
 def _marked(paths: Sequence[Path], judge: Any) -> list[TaskMarks]:

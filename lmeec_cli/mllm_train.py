@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -180,7 +181,17 @@ def train(
             if not train_job(one):
                 echo(f"stopped and saved in {one.out}; run the same command again to go on", err=True)
                 raise typer.Exit(130)
-    tell_end(f"wrote {out}")
+    tell_end(f"wrote {out}", _next(out, stages[-1]))
+
+
+def _next(out: Path, last: Stage) -> str:
+    """What to do with the model that the last stage has left."""
+    from lmeec.mllm.settings import STAGES
+    from lmeec.mllm.task import MODEL
+
+    if last != STAGES[-1]:
+        return f"the same with --stage {last + 1}"
+    return f"lmeec mllm answer VIDEO QUESTION --model {shlex.quote(str(out / f'stage{last}' / MODEL))}"
 
 
 def _model(model: MllmConfig, begun: Path | None, join: Join | None, *, from_file: bool) -> MllmConfig | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from lmeec_cli.answering_jobs import answerer
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell, tell_end
 from lmeec_cli.training_jobs import trainer
 
 if TYPE_CHECKING:
@@ -38,9 +38,6 @@ def run_exo2ego(wanted: Exo2Ego) -> None:
         answer_tokens=wanted.answer_tokens,
     )
 
-    def tell(what: str) -> None:
-        echo(what, err=True)
-
     workers = Wanted(wanted.workers, address=wanted.ray_address, device=wanted.training.device)
     with trainer(workers, wanted.log_format) as train:
         done = train_experiment(experiment, train, tell)
@@ -54,3 +51,4 @@ def run_exo2ego(wanted: Exo2Ego) -> None:
     outcome = judge_experiment(experiment)
     if outcome.scores:
         echo(as_markdown(outcome))
+    tell_end(f"wrote {wanted.out}")

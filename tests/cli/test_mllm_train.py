@@ -55,6 +55,7 @@ def test_a_finished_training_is_left_as_it_is(trained, settings):
     done = lmeec("mllm", "train", "--config", settings, "--out", trained, "--workers", "1")
     assert done.status == 0, done.err
     assert (trained / "stage3" / "state.pt").stat().st_mtime_ns == before
+    assert f"next: lmeec mllm answer VIDEO QUESTION --model {trained / 'stage3' / 'model'}" in done.err
 
 
 def test_one_stage_begins_with_the_one_before_in_the_same_folder_or_with_another_model(trained, settings, tmp_path):
@@ -64,6 +65,7 @@ def test_one_stage_begins_with_the_one_before_in_the_same_folder_or_with_another
         *("--join", "alone", "--workers", "1"),
     )
     assert done.status == 0, done.err
+    assert "next: the same with --stage 3" in done.err
     done = lmeec("mllm", "train", "--stage", "3", "--out", tmp_path, "--config", settings, "--join", "alone")
     assert done.status == 0, done.err
     assert load_mllm(tmp_path / "stage3" / "model").model.config.join == "alone"

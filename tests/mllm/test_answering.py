@@ -1,6 +1,7 @@
 """`lmeec mllm answer`: one video, tables of questions, and going on where a run was stopped."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -75,6 +76,12 @@ def test_a_table_has_a_row_a_question_and_tells_clips_that_cannot_be_read(model,
     assert all(row["reply"] is not None for row in rows[:-1])
     assert "lost.mp4: does not exist" in rows[-1]["failure"]
     assert [path.name for path in tmp_path.iterdir()] == ["answers.parquet"]
+    assert "note: 1 question has no answer (column `failure` says why)" in done.err
+    *_, wrote, then = done.err.splitlines()
+    assert re.fullmatch(rf"wrote {re.escape(str(out))}: {QUESTIONS} questions \(\d.*\)", wrote)
+    assert then == f"next: lmeec mllm evaluate {out}"
+    quiet = lmeec(*call, "--workers", 0, "--overwrite", "--quiet")
+    assert quiet.err.splitlines() == ["note: 1 question has no answer (column `failure` says why)"]
     again = lmeec(*call, "--workers", 0)
     assert again.status == 1
     assert "--overwrite" in again.err

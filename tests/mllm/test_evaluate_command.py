@@ -1,6 +1,7 @@
 """`lmeec mllm evaluate`, as a user meets it."""
 
 import json
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,6 +28,15 @@ def test_scores_are_shown_by_task_with_intervals_and_what_was_left_out(answers):
     assert "50.0" in letter
     assert "note: mine choice: 10 replies name no letter" in done.err
     assert "note: mine object: 1 questions are not judged" in done.err
+
+
+def test_the_end_says_what_was_judged_or_written_and_how_to_go_on(answers, tmp_path):
+    one, other, out = answers("one.parquet", 30), answers("other.parquet", 12), tmp_path / "scores.json"
+    *_, said, then = lmeec("mllm", "evaluate", one).err.splitlines()
+    assert re.fullmatch(r"judged 80 questions \(\d.*s\)", said)
+    assert then == f"next: lmeec mllm evaluate {one} --against OTHER.parquet"
+    last = lmeec("mllm", "evaluate", one, "--against", other, "--out", out).err.splitlines()[-1]
+    assert re.fullmatch(rf"wrote {re.escape(str(out))}: 80 questions \(\d.*s\)", last)
 
 
 def test_seeds_are_joined_and_compared_question_by_question(answers, tmp_path):
