@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lmeec.config import FuseBy
 from lmeec_cli.earlier import note_earlier_versions
+from lmeec_cli.going_on import after_results
 from lmeec_cli.options import AsJson, FitOn, Overwrite, RuleFile
 from lmeec_cli.rule_file import rule_of
 from lmeec_cli.terminal import echo, tell_end
@@ -90,7 +90,7 @@ def fuse(
         echo(json.dumps({"out": out} | dataclasses.asdict(done), indent=2))
     else:
         _show(out, done)
-    tell_end(f"wrote {out}", f"lmeec score {shlex.quote(runs[0])} {shlex.quote(out)}")
+    tell_end(f"wrote {out}", after_results(out, before=runs[0]))
     for note in done.notes:
         echo(f"note: {note}", err=True)
     for run, lacking in done.lacking.items():

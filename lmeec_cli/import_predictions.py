@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from lmeec.files.locations import location
+from lmeec_cli.going_on import after_results
 from lmeec_cli.options import AsJson, Overwrite
 from lmeec_cli.terminal import echo, tell_end
 from lmeec_cli.words import counted
@@ -89,6 +90,7 @@ def import_predictions(
         echo(json.dumps({"out": out} | dataclasses.asdict(done), indent=2))
     else:
         echo(f"{out}: {counted(done.rows, 'frame')}, {done.visible:,} with the object visible, {done.absent:,} absent")
+    tell_end(f"wrote {out}", after_results(out))
 
 
 def _of_cvat(source: str, annotations: str | None, out: str, overwrite: bool, as_json: bool) -> None:
@@ -105,4 +107,4 @@ def _of_cvat(source: str, annotations: str | None, out: str, overwrite: bool, as
         echo(json.dumps({"out": out} | dataclasses.asdict(done), indent=2))
     else:
         echo(f"{out}: {done.masks:,} masks of {done.documents:,} documents; {done.absent:,} frames without the object")
-    tell_end(f"wrote {out}", f"lmeec score {shlex.quote(out)}")
+    tell_end(f"wrote {out}", f"lmeec predict TAKES --annotations {shlex.quote(out)} --out results.parquet")

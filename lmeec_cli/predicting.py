@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import typer
 
 from lmeec.errors import ConfigError
+from lmeec_cli.going_on import after_results
 from lmeec_cli.terminal import echo, tell
 from lmeec_cli.words import counted, in_time
 
@@ -79,7 +79,7 @@ def predict_takes(
         retries=retries,
         cache=cache,
     )
-    return _run(job, partial(predict, job), PREDICTIONS, wanted, take_timeout, log_format)
+    return _run(job, partial(predict, job), PREDICTIONS, wanted, take_timeout, log_format, takes)
 
 
 def cycle_table(
@@ -121,7 +121,7 @@ def cycle_table(
         retries=retries,
         cache=cache,
     )
-    return _run(job, partial(cycle, job), ROUND_TRIPS, wanted, take_timeout, log_format)
+    return _run(job, partial(cycle, job), ROUND_TRIPS, wanted, take_timeout, log_format, takes)
 
 
 @dataclass(frozen=True)
@@ -190,6 +190,7 @@ def _run(
     wanted: Wanted,
     take_timeout: float | None,
     log_format: LogFormat,
+    takes: str,
 ) -> int:
     from lmeec.cluster.executors import executor_for
     from lmeec.runs.stop import Stop
@@ -220,7 +221,7 @@ def _run(
         raise typer.Exit(130) from None
     if job.execution.profile:
         show_profile(summary.profile)
-    status = _conclude(summary, job.out, made)
+    status = _conclude(summary, job.out, made, takes)
     warn_all(cautions)
     if status == 130:
         raise typer.Exit(status)
@@ -237,7 +238,7 @@ def _introduce(models: Mapping[Direction, ModelInfo]) -> None:
             echo("warning: this CPU has no bfloat16 arithmetic; --dtype float32 is faster and exact", err=True)
 
 
-def _conclude(summary: RunSummary, out: Output, made: Made) -> int:
+def _conclude(summary: RunSummary, out: Output, made: Made, takes: str) -> int:
     """Say what became of the run; gives the exit status."""
     resumed = f" ({summary.resumed} of them done before)" if summary.resumed else ""
     if summary.waiting:
@@ -264,5 +265,5 @@ def _conclude(summary: RunSummary, out: Output, made: Made) -> int:
     if not summary.rows:
         echo(f"error: {made.nothing.format(out=out)}", err=True)
         return 1
-    tell(f"next: lmeec score {shlex.quote(str(out))}")
+    tell(f"next: {after_results(str(out), takes=takes)}")
     return 0

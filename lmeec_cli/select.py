@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lmeec_cli.earlier import note_earlier_versions
+from lmeec_cli.going_on import after_results
 from lmeec_cli.options import AsJson, FitOn, Overwrite, Results, RuleFile
 from lmeec_cli.rule_file import rule_of
 from lmeec_cli.terminal import echo, tell_end
@@ -87,8 +87,8 @@ def select(
             "note: there is no ground truth, so that nothing is known of the IoU: --rule or --fit tell what to expect",
             err=True,
         )
-    rows = counted(sum(one.kept for one in kept.values()), "row")
-    tell_end(f"wrote {out}: {rows}", f"lmeec score {shlex.quote(out)}")
+    rows = sum(one.kept for one in kept.values())
+    tell_end(f"wrote {out}: {counted(rows, 'row')}", after_results(out) if rows else None)
 
 
 def _document(one: KeptOf) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmeec_cli.going_on import after_results
 from lmeec_cli.options import AsJson
 from lmeec_cli.terminal import echo, tell
 
@@ -67,7 +67,7 @@ def _print(found: RunStatus) -> None:
     if found.state != "running" and (found.remaining or found.failures):
         console.print("run the same `lmeec predict` command again to go on")
     elif found.state == "complete":
-        tell(f"next: lmeec score {shlex.quote(found.out)}")
+        tell(f"next: {after_results(found.out)}")
     warn_all(found.cautions)
 
 

@@ -16,6 +16,7 @@ from lmeec.tables.parts import (
 from lmeec.tables.read import (
     count_missing,
     count_rows,
+    has_truth,
     read_contents,
     read_coverage,
     read_metadata,
@@ -38,6 +39,7 @@ __all__ = [
     "check_free",
     "count_missing",
     "count_rows",
+    "has_truth",
     "list_parts",
     "location",
     "merge_parts",

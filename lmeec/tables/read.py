@@ -139,6 +139,16 @@ def count_missing(path: Location | str) -> int:
     return sum(batch.num_rows - batch["missing"].null_count for batch in scan_results(path, ["missing"]))
 
 
+def has_truth(path: Location | str) -> bool:
+    """Whether a table has ground truth of any of its frames.
+
+    Raises:
+        OutputError: as for `read_results`.
+    """
+    states = (batch["gt_state"].unique().to_pylist() for batch in scan_results(path, ["gt_state"]))
+    return any(set(found) - {"unannotated", None} for found in states)
+
+
 def result_files(path: Location | str) -> list[Location]:
     """The Parquet files of a results table: itself, or those in a folder, sorted by name.
 

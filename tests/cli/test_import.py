@@ -32,6 +32,7 @@ def test_imported_predictions_score_as_the_benchmark_scores_them(files, tmp_path
     assert json.loads(done.out)["visible"] == len(pairs_of(SIZE)) + 1
     assert "1 predictions are missing and count as empty" in done.err
     assert "1 predictions are left out" in done.err
+    assert done.err.endswith(f"next: lmeec score {out}\n")
     scores = json.loads(lmeec("score", out, "--json").out)["directions"]["ego2exo"]
     ious = [*(pair["iou"] for pair in pairs_of(SIZE)), 0]
     assert scores["iou"] == pytest.approx(np.mean(ious), abs=1e-9)

@@ -192,6 +192,7 @@ def test_the_whole_way_by_commands(rendered_takes, tiny, tmp_path):
     assert re.search(r"polygons differ from their masks: IoU 0\.\d+ on average", polygons.err)
     done = lmeec("import", tmp_path / "cvat", "--out", tmp_path / "corrected.json")
     assert done.status == 0, done.err
+    assert f"next: lmeec predict TAKES --annotations {tmp_path / 'corrected.json'} --out results.parquet" in done.err
     back = ("--annotations", tmp_path / "corrected.json", "--direction", "exo2ego", "--checkpoint", tiny)
     done = lmeec("predict", rendered_takes.root, "-o", tmp_path / "back.parquet", *back)
     assert done.status == 0, done.err
