@@ -6,9 +6,10 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
+import msgspec
 from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -103,7 +104,7 @@ class JsonReporter:
 
     def event(self, event: Event) -> None:
         """See `Reporter`."""
-        self._write(snake_case(type(event).__name__), asdict(event))
+        self._write(snake_case(type(event).__name__), msgspec.to_builtins(event))
 
     def update(self, progress: Progress) -> None:
         """See `Reporter`."""

@@ -151,7 +151,7 @@ class RayExecutor:
             self._admit(slot, ready, ledger)
 
     def _admit(self, slot: _Slot, ready: Ready, ledger: Ledger | None) -> None:
-        slot.strikes = 0
+        slot.strikes, slot.ready = 0, ready
         self._models = self._models or ready.models
         if _of_results(ready.models) != _of_results(self._models):
             mine, theirs = _of_results(ready.models), _of_results(self._models)
@@ -183,7 +183,7 @@ class RayExecutor:
                     ledger.progress.set_state(slot.name, "starting")
             case Unfit():
                 slot.free()
-                ledger.put_back(slot.name, job)
+                ledger.put_back(slot.name, job, message.reason)
                 self._give_up(slot, ledger, message.reason)
 
     def _strike(self, slot: _Slot, ledger: Ledger | None, reason: str) -> None:
@@ -223,6 +223,7 @@ class _Slot:
         assignment: its job.
         heard: when it last sent a message, in seconds of the monotonic clock.
         strikes: how often in a row it failed to start.
+        ready: where it is, and its models; None until it is up for the first time.
     """
 
     def __init__(self, name: str, make_actor: Callable[[], ActorHandle[Any]]) -> None:
@@ -230,6 +231,7 @@ class _Slot:
         self.assignment: Assignment | None = None
         self.heard = time.monotonic()
         self.strikes = 0
+        self.ready: Ready | None = None
         self._make_actor = make_actor
         self._actor: ActorHandle[Any] | None = make_actor()
         self._starting: ObjectRef[Ready] | None = None
@@ -249,11 +251,13 @@ class _Slot:
     def give(self, assignment: Assignment, ledger: Ledger) -> None:
         """Begin a job."""
         assert self._actor is not None
+        assert self.ready is not None
         self.assignment = assignment
         self.heard = time.monotonic()
-        ledger.started(self.name, assignment.job)
+        job = assignment.job
+        ledger.started(self.name, job, self.ready.node, self.ready.models[job.direction].computes_on)
         self._messages = self._actor.predict.options(num_returns="streaming", max_task_retries=0).remote(
-            assignment.take, assignment.job, ledger.directory, ledger.run
+            assignment.take, job, ledger.directory, ledger.run
         )
 
     def started(self) -> Ready:

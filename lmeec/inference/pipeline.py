@@ -39,15 +39,25 @@ class Profile:
     Attributes:
         seconds: wall time.
         stages: seconds that each stage worked.
-        network: seconds of the parts of the network; empty unless they were measured.
+        network: seconds of the parts of the network.
+        frames_decoded: frames that decoders gave, those on the way to the wanted ones too.
+        bytes_read: bytes of compressed frames.
     """
 
     seconds: float = 0.0
     stages: Mapping[str, float] = field(default_factory=dict)
     network: Mapping[str, float] = field(default_factory=dict)
+    frames_decoded: int = 0
+    bytes_read: int = 0
 
     def __add__(self, other: Profile) -> Profile:
-        return Profile(self.seconds + other.seconds, _sum(self.stages, other.stages), _sum(self.network, other.network))
+        return Profile(
+            self.seconds + other.seconds,
+            _sum(self.stages, other.stages),
+            _sum(self.network, other.network),
+            self.frames_decoded + other.frames_decoded,
+            self.bytes_read + other.bytes_read,
+        )
 
 
 def _sum(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from lmeec.runs.progress import Progress
+    from lmeec.tables.trace import Attempt
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,13 @@ class JobFailed:
 
 
 @dataclass(frozen=True)
+class AttemptEnded:
+    """A worker's attempt at a job is over, however it ended; what the trace of the run has of it."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True)
 class Joining:
     """All jobs are done or set aside, and parts become the table."""
 
@@ -75,7 +83,7 @@ class Notice:
     text: str
 
 
-Event: TypeAlias = RunStarted | JobStarted | JobFinished | JobRetried | JobFailed | Joining | Notice
+Event: TypeAlias = RunStarted | JobStarted | JobFinished | JobRetried | JobFailed | AttemptEnded | Joining | Notice
 
 
 class Reporter(Protocol):

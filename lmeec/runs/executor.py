@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Protocol
 
 from lmeec.runs.outcome import JobError, ModelInfo, PartResult
@@ -47,9 +48,10 @@ class InProcess:
 
     def run(self, ledger: Ledger) -> None:
         """See `Executor`."""
+        models = self.describe()
         while (assignment := ledger.next_job()) is not None:
             job = assignment.job
-            ledger.started(self._NAME, job)
+            ledger.started(self._NAME, job, socket.gethostname(), models[job.direction].computes_on)
             try:
                 result = self._predict(assignment, ledger, lambda made: ledger.advanced(self._NAME, made))
             except Exception as error:

@@ -86,6 +86,7 @@ class RunRecord:
         self._ending = threading.Event()
         self._lost = False
         self._last: State | None = "stopped"
+        self._also: Callable[[], None] | None = None
 
     def __enter__(self) -> Self:
         self._claim = Claim(self._directory, self._notice)
@@ -112,6 +113,10 @@ class RunRecord:
         """
         with written_whole(self._directory / PLAN_FILE) as file:
             file.write(msgspec.json.encode(Plan(list(jobs), tuple(cautions))))
+
+    def beat_with(self, also: Callable[[], None]) -> None:
+        """Have something else written at each beat, in its thread."""
+        self._also = also
 
     def check(self) -> None:
         """Make sure that the output is still this run's.
@@ -154,6 +159,8 @@ class RunRecord:
                     self._lost = True
                     return
                 self._beat("running")
+                if self._also is not None:
+                    self._also()
             except Exception:  # a disk or network that may be back for the next beat
                 pass
             if self._ending.wait(self._every):

@@ -51,6 +51,7 @@ class Job:
         whole: whether it is all of the take in the direction.
         sources: what the cameras are read from; None for one that is not on disk.
         attempt: 1 for the first.
+        queued: when it began to wait, in seconds since 1970; None if it has since the run began.
     """
 
     index: int
@@ -62,6 +63,7 @@ class Job:
     whole: bool = True
     sources: Mapping[str, Source | None] = field(default_factory=dict)
     attempt: int = 1
+    queued: float | None = None
 
     @property
     def key(self) -> tuple[str, str]:

@@ -6,7 +6,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from lmeec.inference.pipeline import Profile
-from lmeec.runs.events import Event, JobFailed, JobFinished, JobRetried, JobStarted, Notice, Reporter, RunStarted
+from lmeec.runs.attempts import Attempts
+from lmeec.runs.events import (
+    AttemptEnded,
+    Event,
+    JobFailed,
+    JobFinished,
+    JobRetried,
+    JobStarted,
+    Notice,
+    Reporter,
+    RunStarted,
+)
 from lmeec.runs.jobs import Job, JobQueue, narrowed
 from lmeec.tables.failures import Failure
 
@@ -21,6 +32,7 @@ if TYPE_CHECKING:
     from lmeec.runs.stop import Stop
     from lmeec.tables import RunMetadata
     from lmeec.tables.coverage import Pair
+    from lmeec.tables.trace import Outcome
 
     _Key: TypeAlias = tuple[str, str]
 
@@ -52,6 +64,7 @@ class Ledger:
         reporter: shows how it goes.
         retries: how often a job that failed is tried again.
         stop: the user's wish to end early.
+        attempts: makes the trace of the run; None keeps none.
     """
 
     def __init__(
@@ -65,6 +78,7 @@ class Ledger:
         *,
         retries: int,
         stop: Stop,
+        attempts: Attempts | None = None,
     ) -> None:
         self.directory = directory
         self.run = run
@@ -77,6 +91,7 @@ class Ledger:
         self._reporter = reporter
         self._retries = retries
         self._stop = stop
+        self._attempts = attempts or Attempts()
         self._queue = JobQueue([], workers=0)
         self._left: dict[_Key, set[Pair | None]] = {}
         self._failed: dict[_Key, set[Pair | None]] = {}
@@ -118,15 +133,17 @@ class Ledger:
         """Jobs that nobody has begun."""
         return 0 if self.ending else len(self._queue)
 
-    def started(self, worker: str, job: Job) -> None:
-        """A worker begins a job."""
+    def started(self, worker: str, job: Job, host: str = "", device: str = "") -> None:
+        """A worker begins a job, on a machine and a device of it."""
         self.progress.set_job(worker, job)
+        self._attempts.start(worker, job, host, device)
         self.event(JobStarted(worker, job.label, job.steps, job.attempt))
 
     def advanced(self, worker: str, predictions: int) -> None:
         """A worker made so many more predictions."""
         self.progress.worker(worker).done += predictions
         self.progress.frames_made += predictions
+        self._attempts.advance(worker, predictions)
         self.tick()
 
     def finished(self, worker: str, job: Job, result: PartResult) -> None:
@@ -136,6 +153,7 @@ class Ledger:
         self.progress.set_state(worker, "idle")
         self.progress.frames_settled += job.steps
         self._settle(job, {pair for pair in job.pairs if not result.broken.keys().isdisjoint(pair)})
+        self.event(AttemptEnded(self._attempts.finish(worker, result)))
         self.event(JobFinished(worker, job.label, result.tracks, result.rows, result.seconds, result.warnings))
         lost = set(job.pairs)
         for camera, error in result.broken.items():
@@ -149,15 +167,20 @@ class Ledger:
         self.progress.set_state(worker, "idle")
         if error.fatal:
             self.fatal = self.fatal or error.reason
+            self._gave_up(worker, "failed", error.reason)
             return
-        if self._put_again_or_aside(worker, job, error):
+        again = self._is_tried_again(job, error)
+        self._gave_up(worker, "retried" if again else "failed", error.reason)
+        self._put_again_or_aside(worker, job, error)
+        if again:
             return
         self.progress.frames_settled += job.steps
 
-    def put_back(self, worker: str, job: Job) -> None:
+    def put_back(self, worker: str, job: Job, reason: str) -> None:
         """A worker could not do a job for reasons of its own."""
         self.progress.set_state(worker, "idle")
-        self._queue.put(job)
+        self._gave_up(worker, "returned", reason)
+        self._queue.put(replace(job, queued=self._attempts.now()))
 
     def notice(self, text: str) -> None:
         """Tell the user."""
@@ -187,19 +210,24 @@ class Ledger:
         """Whether a pair of cameras of a job was set aside; None stands for a job without pairs."""
         return pair in self._failed.get(job.key, set())
 
-    def _put_again_or_aside(self, worker: str, job: Job, error: JobError) -> bool:
-        """Let a job that failed wait again, or set it aside; whether it waits."""
-        if error.retry and job.attempt <= self._retries:
-            self._queue.put(replace(job, attempt=job.attempt + 1))
+    def _gave_up(self, worker: str, outcome: Outcome, reason: str) -> None:
+        self.event(AttemptEnded(self._attempts.give_up(worker, outcome, reason)))
+
+    def _is_tried_again(self, job: Job, error: JobError) -> bool:
+        return error.retry and job.attempt <= self._retries
+
+    def _put_again_or_aside(self, worker: str, job: Job, error: JobError) -> None:
+        """Let a job that failed wait again, or set it aside."""
+        if self._is_tried_again(job, error):
+            self._queue.put(replace(job, attempt=job.attempt + 1, queued=self._attempts.now()))
             self.progress.retries += 1
             self.event(JobRetried(worker, job.label, error.reason, job.attempt))
-            return True
+            return
         failure = Failure(job.take_uid, job.take_name, job.direction, error.reason, job.attempt, error.camera)
         if failure not in self.progress.failures:
             self.progress.failures.append(failure)
         self._failed.setdefault(job.key, set()).update(_units(job))
         self.event(JobFailed(worker, job.label, error.reason, job.attempt))
-        return False
 
     def _settle(self, job: Job, lost: set[Pair]) -> None:
         left = self._left[job.key]

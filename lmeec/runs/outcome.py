@@ -24,6 +24,8 @@ class PartResult:
         profile: where the time went.
         missing: rows of frames without a prediction.
         broken: cameras whose videos cannot be read, and why; what needs them is not in the part.
+        peak_memory: most resident bytes of this process meanwhile; None where that is not known.
+        peak_gpu_memory: most bytes of tensors on the GPU meanwhile; None without one.
     """
 
     rows: int
@@ -33,6 +35,8 @@ class PartResult:
     profile: Profile = field(default_factory=Profile)
     missing: int = 0
     broken: Mapping[str, JobError] = field(default_factory=dict)
+    peak_memory: int | None = None
+    peak_gpu_memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,19 @@ class ModelInfo:
         digest: of the weights.
         device: where it computes: cpu, cuda or mps.
         dtype: arithmetic of the large operations.
+        gpu: which GPU: its number on the machine, and its name; empty without one.
     """
 
     name: str
     digest: str
     device: str
     dtype: str
+    gpu: str = ""
+
+    @property
+    def computes_on(self) -> str:
+        """The device in words, as `cpu` or `cuda 0 NVIDIA H200`."""
+        return f"{self.device} {self.gpu}".strip()
 
 
 @dataclass(frozen=True)

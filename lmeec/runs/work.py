@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from lmeec.errors import DiskFullError, OutputError
 from lmeec.files.names import check_parquet_name, first_few
 from lmeec.inference.pipeline import Profile
+from lmeec.runs.attempts import Attempts
 from lmeec.runs.events import Joining, Notice, Reporter
 from lmeec.runs.heartbeat import PLAN_FILE, RunRecord
 from lmeec.runs.inventory import Inventory
@@ -17,6 +19,7 @@ from lmeec.runs.jobs import Job, remaining
 from lmeec.runs.ledger import Ledger
 from lmeec.runs.progress import Progress
 from lmeec.runs.stop import Stop
+from lmeec.runs.trace import TraceFile, discard_trace
 from lmeec.tables import Output, PartInfo, PartWriter, RunMetadata, merge_parts, read_metadata, remove_parts
 from lmeec.tables.failures import Failure, write_failures
 from lmeec.tables.merge import check_free
@@ -175,19 +178,26 @@ def do_work(
         return _nothing_to_do(work, out, notice, start)
     work.check(inventory.jobs.values())
     progress = Progress()
-    with RunRecord(out.parts, progress, notice) as record:
+    with RunRecord(out.parts, progress, notice) as record, contextlib.closing(TraceFile(out, notice)) as trace:
         if overwrite:
             _discard(out)
         elif inventory.is_finished():  # by another run, or as a video is there again that was read before
             write_failures(out, [])
+            trace.join(work.run)
             record.remove_files()
             return _nothing_to_do(work, out, notice, start)
         else:
             inventory.bring_up_to_date(notice)
         jobs = list(inventory.jobs.values())
-        ledger = Ledger(work.takes, out.parts, work.run, record, progress, reporter, retries=retries, stop=stop)
+        attempts = Attempts(trace.session, trace.write)
+        ledger = Ledger(
+            work.takes, out.parts, work.run, record, progress, reporter, retries=retries, stop=stop, attempts=attempts
+        )
         ledger.begin(jobs, remaining(jobs, inventory.done()), executor.workers)
+        trace.begin(attempts.now(), executor.workers)
+        record.beat_with(trace.flush)
         executor.run(ledger)
+        trace.end(attempts.now())
         if ledger.fatal is not None:
             raise DiskFullError(f"{ledger.fatal}. Finished takes are kept; make room and run the same command again")
         if ledger.undone:
@@ -205,6 +215,7 @@ def do_work(
             path.unlink(missing_ok=True)
         record.check()
         write_failures(out, progress.failures)
+        trace.join(work.run)
         if progress.failures:
             record.finish()
         else:
@@ -223,6 +234,7 @@ def _nothing_to_do(work: Work, out: Output, notice: Callable[[str], None], start
 def _discard(out: Output) -> None:
     remove_parts(out.parts, also=(PLAN_FILE,))
     write_failures(out, [])
+    discard_trace(out)
 
 
 def _checked_parts(inventory: Inventory, ledger: Ledger) -> list[PartInfo]:

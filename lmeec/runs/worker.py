@@ -17,6 +17,7 @@ from lmeec.model.sam2 import load_sam2
 from lmeec.runs.jobs import narrowed
 from lmeec.runs.nothing import why_nothing
 from lmeec.runs.outcome import JobError, ModelInfo, PartResult
+from lmeec.runs.peaks import Peaks, name_of_gpu
 from lmeec.runs.sources import renewed, sources_of
 from lmeec.tables import PartWriter, RunMetadata
 from lmeec.tables.coverage import Coverage
@@ -76,6 +77,7 @@ class Worker:
                 digest=loaded.digest,
                 device=loaded.model.device.type,
                 dtype=str(loaded.dtype).removeprefix("torch."),
+                gpu=name_of_gpu(loaded.model.device),
             )
             for direction, loaded in self.models.items()
         }
@@ -109,17 +111,24 @@ class Worker:
             raise DataError("; ".join(take.problems))
         take = renewed(take)
         start = time.monotonic()
+        peaks = Peaks(self.models[job.direction].model.device)
         broken: dict[str, JobError] = {}
         while True:
             pairs = [pair for pair in job.pairs if broken.keys().isdisjoint(pair)]
             try:
-                result = yield from self._part(take, job, pairs, directory, run)
+                result = yield from peaks.watching(self._part(take, job, pairs, directory, run))
             except CameraError as error:
                 broken[error.camera] = JobError.of(error)
                 if all(error.camera in pair for pair in pairs):
                     raise
             else:
-                return replace(result, seconds=time.monotonic() - start, broken=broken)
+                return replace(
+                    result,
+                    seconds=time.monotonic() - start,
+                    broken=broken,
+                    peak_memory=peaks.memory,
+                    peak_gpu_memory=peaks.gpu_memory,
+                )
 
     def _part(
         self, take: Take, job: Job, pairs: Collection[Pair], directory: Location, run: RunMetadata

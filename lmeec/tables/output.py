@@ -59,5 +59,10 @@ class Output:
         """The list of what is not in the results, `OUT.failures.json`."""
         return self.path.with_name(self.path.name + ".failures.json")
 
+    @property
+    def trace(self) -> Location:
+        """Who did what and when, `OUT.trace.parquet`."""
+        return self.path.with_name(self.path.name + ".trace.parquet")
+
     def __str__(self) -> str:
         return f"{self.path}/" if self.partitioned else str(self.path)

@@ -9,6 +9,7 @@ import pytest
 
 from lmeec.tables import list_parts, parts_directory, read_results
 from tests.support.command import start_lmeec
+from tests.support.tables import names_left
 
 
 @pytest.fixture
@@ -57,4 +58,4 @@ def test_stopped_run_leaves_parts_and_a_rerun_completes_it(number, arguments, tm
     undisturbed = tmp_path / "undisturbed.parquet"
     finish([*arguments[:2], "--out", undisturbed, *arguments[4:]])
     assert read_results(out).equals(read_results(undisturbed))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.parquet", "takes", "undisturbed.parquet"]
+    assert names_left(tmp_path) == ["results.parquet", "takes", "undisturbed.parquet"]

@@ -16,7 +16,7 @@ from lmeec.tables import parts_directory, read_coverage, read_results
 from lmeec.tables.coverage import Coverage, Source
 from tests.support.command import lmeec
 from tests.support.rendered import EGO
-from tests.support.tables import assert_same
+from tests.support.tables import assert_same, names_left
 from tests.support.trees import write_processed
 
 NO_NAMES = hashlib.sha256().hexdigest()[:12]
@@ -198,7 +198,7 @@ def test_a_broken_exo_video_takes_nothing_else_with_it(damage, predict, takes, o
     assert mended.status == 0, mended.err
     assert started(mended) == both_directions(takes.names[0], "gp01")
     assert_same(read_results(out), undisturbed)
-    assert sorted(path.name for path in out.parent.iterdir()) == ["results.parquet", "takes"]
+    assert names_left(out.parent) == ["results.parquet", "takes"]
 
 
 def test_other_jpeg_files_in_the_place_of_as_many_are_told_from_them(predict, out, tmp_path):
@@ -268,7 +268,7 @@ def test_a_video_that_is_as_it_was_leaves_no_trace_of_a_failure(predict, takes, 
     done = predict(*call)
     assert (done.status, "nothing to do" in done.err) == (0, True), done.err
     assert read_results(out).equals(before)
-    assert sorted(path.name for path in out.parent.iterdir()) == ["results.parquet", "takes"]
+    assert names_left(out.parent) == ["results.parquet", "takes"]
     assert "failed" not in lmeec("status", out).out
 
 

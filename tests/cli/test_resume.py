@@ -12,7 +12,7 @@ import pytest
 from lmeec.tables import parts_directory, read_results
 from tests.support.command import lmeec
 from tests.support.drivers import owner_process
-from tests.support.tables import assert_same
+from tests.support.tables import assert_same, names_left
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_a_finished_run_is_not_done_again(predict, tmp_path):
     assert "nothing to do" in again.err
     assert "started" not in again.err
     assert (out.stat().st_mtime_ns, out.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.parquet", "takes"]
+    assert names_left(tmp_path) == ["results.parquet", "takes"]
 
 
 def test_results_of_other_settings_or_takes_are_refused_with_what_differs(predict, takes):
@@ -89,7 +89,7 @@ def test_a_folder_is_kept_as_a_data_set(predict, tmp_path):
     (rows,) = duckdb.sql(f"select count(*) from '{out}*.parquet'").fetchall()
     assert rows == (read_results(out).num_rows,)
     assert lmeec("score", out, "--json").status == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["night", "takes"]
+    assert names_left(tmp_path) == ["night", "takes"]
 
 
 def test_a_run_that_lives_keeps_others_away_and_one_that_died_does_not(predict, takes, tmp_path):

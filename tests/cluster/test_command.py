@@ -18,7 +18,7 @@ import pytest
 
 from lmeec.tables import list_parts, parts_directory, read_results
 from tests.support.command import lmeec, start_lmeec
-from tests.support.tables import assert_same
+from tests.support.tables import assert_same, names_left
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_killed_workers_and_a_killed_driver_do_not_change_the_table(arguments, t
     undisturbed = tmp_path / "undisturbed.parquet"
     assert lmeec(*arguments[:3], undisturbed, *arguments[4:], "--workers", 0).status == 0
     assert_same(read_results(out), read_results(undisturbed))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.parquet", "takes", "undisturbed.parquet"]
+    assert names_left(tmp_path) == ["results.parquet", "takes", "undisturbed.parquet"]
 
 
 def listeners(processes):

@@ -11,7 +11,7 @@ from lmeec.runs.predict import predict, predict_job
 from lmeec.runs.stop import Stop
 from lmeec.runs.worker import Worker
 from lmeec.tables import list_parts, parts_directory, read_part_info, read_results
-from tests.support.tables import assert_same
+from tests.support.tables import assert_same, names_left
 from tests.support.watching import Watcher
 
 
@@ -53,7 +53,7 @@ def test_a_run_goes_on_where_a_part_is_damaged_and_its_table_is_the_same(run, tm
     assert "1 parts of an earlier run are damaged; they are set aside, and what they held is done again" in said
     assert f"{part}.damaged" in said
     assert_same(read_results(out), read_results(tmp_path / "whole.parquet"))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.parquet", "whole.parquet"]
+    assert names_left(tmp_path) == ["results.parquet", "whole.parquet"]
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 and nothing else"])

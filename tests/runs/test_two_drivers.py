@@ -17,6 +17,7 @@ from lmeec.runs.worker import Worker
 from lmeec.tables import list_parts, parts_directory, read_results
 from tests.support.command import start_lmeec
 from tests.support.drivers import at_once
+from tests.support.tables import names_left
 from tests.support.watching import Watcher
 
 PREPARE = """
@@ -47,7 +48,7 @@ def test_of_two_drivers_that_start_at_the_same_instant_one_makes_the_whole_table
     ((status, _, _),) = at_once(1, PREPARE, PREDICT, [*call, tmp_path / "alone.parquet"])
     assert status == 0
     assert out.read_bytes() == (tmp_path / "alone.parquet").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone.parquet", "results.parquet", "takes"]
+    assert names_left(tmp_path) == ["alone.parquet", "results.parquet", "takes"]
 
 
 def test_a_killed_driver_is_followed_at_once(takes, tiny, out):
