@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmeec_cli.cautions import warn_of_tables
 from lmeec_cli.earlier import note_earlier_versions
 from lmeec_cli.options import AsJson, Overwrite
 from lmeec_cli.selections import note_selections
@@ -70,6 +71,7 @@ def calibrate(
         echo(f"note: when an object counts as visible in {direction} is not in the calibration: {reason}", err=True)
     for direction, reason in fitted.untrusted.items():
         echo(f"note: how far masks in {direction} can be trusted is not in the calibration: {reason}", err=True)
+    warn_of_tables([results])
     tell_end(f"wrote {out}", f"lmeec score OTHER.parquet --calibration {shlex.quote(str(out))}")
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lmeec.files.names import first_few
 from lmeec_cli.terminal import echo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-MEND = "Name weights for real video with --checkpoint, as the folder of the released pair."
+MEND = "Give `lmeec predict` weights for real video with --checkpoint, as the folder of the released pair."
 
 
 def warn(text: str) -> None:
@@ -34,9 +35,12 @@ def warn_all(cautions: Iterable[str]) -> None:
 
 
 def warn_of_tables(results: Sequence[str]) -> None:
-    """Show what must be known of results tables, which are named where there are several."""
+    """Show what must be known of results tables: each caution once, with the tables where there are several."""
     from lmeec.tables import read_metadata
 
+    tables: dict[str, list[str]] = {}
     for one in results:
-        named = f"{one}: " if len(results) > 1 else ""
-        warn_all(f"{named}{caution}" for caution in read_metadata(one).cautions)
+        for caution in read_metadata(one).cautions:
+            tables.setdefault(caution, []).append(one)
+    for caution, named in tables.items():
+        warn_all([caution if len(results) == 1 else f"{first_few(named)}: {caution}"])

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lmeec.config import CvatShapes
+from lmeec_cli.cautions import warn_of_tables
 from lmeec_cli.earlier import note_earlier_versions
 from lmeec_cli.options import Overwrite
 from lmeec_cli.selections import note_selections
@@ -136,6 +137,7 @@ def export(
 
         drawn = export_davis(results, out, overwrite=overwrite)
         _say(f"{counted(drawn.frames, 'image')} of {counted(drawn.tracks, 'track')} in {out}")
+    warn_of_tables(results)
     tell_end(f"wrote {out}", _NEXT[to].format(out=out))
 
 

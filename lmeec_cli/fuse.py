@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmeec.config import FuseBy
+from lmeec_cli.cautions import warn_of_tables
 from lmeec_cli.earlier import note_earlier_versions
 from lmeec_cli.going_on import after_results
 from lmeec_cli.options import AsJson, FitOn, Overwrite, RuleFile
@@ -90,6 +91,7 @@ def fuse(
         echo(json.dumps({"out": out} | dataclasses.asdict(done), indent=2))
     else:
         _show(out, done)
+    warn_of_tables(runs)
     tell_end(f"wrote {out}", after_results(out, before=runs[0]))
     for note in done.notes:
         echo(f"note: {note}", err=True)

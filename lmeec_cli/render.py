@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lmeec.config import Direction
+from lmeec_cli.cautions import warn_of_tables
 from lmeec_cli.options import CACHE_SIZE, CacheFolder, CacheSize, Objects, RelationsFile, Results, Takes, file_cache
 from lmeec_cli.terminal import echo, tell_end
 from lmeec_cli.words import counted
@@ -77,6 +78,7 @@ def render(
     )
     for failure in done.failures:
         echo(f"not rendered: {failure}", err=True)
+    warn_of_tables([results])
     made = counted(len(done.files), "video" if stills is None else "picture")
     tell_end(f"wrote {made} in {out}", f"open {done.index} in a browser" if done.index else None)
     if done.failures:

@@ -234,7 +234,11 @@ def _fused_run(runs: Mapping[str, RunMetadata], by: str, rule: IouRule | None) -
             for direction in sorted(directions)
         },
         memory=_shared([run.memory for run in runs.values()]),
-        predict={**_shared([run.predict for run in runs.values()]), "fused": fused},
+        predict={
+            **_shared([run.predict for run in runs.values()]),
+            **({"synthetic": True} if any(run.predict.get("synthetic") is True for run in runs.values()) else {}),
+            "fused": fused,
+        },
         annotation_digest=next(iter(runs.values())).annotation_digest,
     )
 

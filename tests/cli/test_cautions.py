@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from lmeec.data.takes import find_takes
-from lmeec.tables import read_metadata
+from lmeec.tables import read_metadata, read_results
 from tests.support.command import lmeec
+from tests.support.drawn_runs import drawn_run
+from tests.support.rows import RUN, write_results
 
 WARNING = "WARNING: nano was trained on drawn scenes alone and is no model for real video"
 
@@ -54,6 +57,47 @@ def test_what_shows_the_results_warns(run, command, tmp_path):
         page = (tmp_path / "report.html").read_text()
         assert 'role="alert"' in page
         assert "is no model for real video" in page
+
+
+def once(done):
+    """Whether it went well and warned, once."""
+    return (done.status, done.err.count("is no model for real video")) == (0, 1)
+
+
+def test_what_is_made_of_the_results_warns(real, run, tmp_path):
+    stills = ("--mosaic", "--stills", 1, "--height", 64, "--object", read_results(run[0])["object"][0].as_py())
+    assert once(lmeec("render", run[0], real, "--out", tmp_path / "pictures", *stills))
+    assert once(lmeec("export", run[0], "--format", "coco", "--out", tmp_path / "coco"))
+
+
+def test_two_runs_of_it_warn_once_and_so_does_what_they_become(run, tmp_path):
+    other, fused = tmp_path / "other.parquet", tmp_path / "fused.parquet"
+    shutil.copy(run[0], other)
+    done = lmeec("fuse", run[0], other, "--by", "predicted_iou", "--out", fused)
+    assert once(done)
+    assert f"WARNING: '{run[0]}', '{other}': nano was trained" in done.err
+    assert once(lmeec("score", run[0], other))
+    assert once(lmeec("score", fused))
+
+
+@pytest.mark.parametrize("synthetic", [False, True])
+def test_a_fit_on_its_results_warns(rendered_takes, tmp_path, synthetic):
+    drawn = {"synthetic": True} if synthetic else {}
+    table = write_results(tmp_path / "r.parquet", drawn_run(0, takes=2), replace(RUN, model="nano", predict=drawn))
+    done = lmeec("calibrate", table, "--out", tmp_path / "calibration.json")
+    assert done.status == 0, done.err
+    assert once(done) is not synthetic
+
+
+def test_one_run_that_knows_of_drawn_takes_is_enough(tmp_path):
+    """As where the other one is imported: the takes are the same."""
+    rows = drawn_run(0, takes=1)
+    one = write_results(tmp_path / "one.parquet", rows, replace(RUN, model="nano", predict={"synthetic": True}))
+    other = write_results(tmp_path / "other.parquet", rows, replace(RUN, model="imported from x.json", predict={}))
+    fused = tmp_path / "fused.parquet"
+    done = lmeec("fuse", one, other, "--by", "predicted_iou", "--out", fused)
+    assert done.status == 0, done.err
+    assert read_metadata(fused).cautions == ()
 
 
 @pytest.mark.parametrize("command", ["status", "score"])
