@@ -110,33 +110,51 @@ class Extraction:
 @contextmanager
 def _shown() -> Iterator[tuple[Callable[[TakeResult], None], Callable[[Way], None]]]:
     """What is told of takes, and of the way: a bar on a terminal, otherwise a line a take; failures in either case."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from lmeec_cli.console import Console
 
     console = Console(stderr=True)
     lively = console.is_terminal and not is_quiet()
-    began = time.monotonic()
-    columns = (TextColumn("cutting clips"), BarColumn(), MofNCompleteColumn(), TextColumn("frames"))
-    with Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=console, disable=not lively) as bar:
-        task = bar.add_task("frames", total=None)
+    left = _TimeLeft()
+    columns = (
+        TextColumn("cutting clips"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("frames, {task.fields[left]}"),
+    )
+    with Progress(*columns, console=console, disable=not lively) as bar:
+        task = bar.add_task("frames", total=None, left="")
 
         latest: list[Way] = []
 
         def go(way: Way) -> None:
             latest[:] = [way]
-            bar.update(task, total=way.frames, completed=way.done)
+            bar.update(task, total=way.frames, completed=way.done, left=left(way))
 
         def show(result: TakeResult) -> None:
             (way,) = latest
             lines = [f"error: {failure}" for failure in result.failures]
             if not lively and not lines and not is_quiet():
-                left = (time.monotonic() - began) / max(way.done, 1) * (way.frames - way.done)
                 lines = [
                     f"{result.take}: {counted(result.cut, 'clip')} cut, {result.kept:,} there before; {way.done:,} of "
-                    f"{counted(way.frames, 'frame')} done, {duration(left)} left"
+                    f"{counted(way.frames, 'frame')} done, {left(way)}"
                 ]
             for line in lines:
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
 
         yield show, go
+
+
+class _TimeLeft:
+    """In words, at the pace of what this run reads: what is there already takes no time."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def __call__(self, way: Way) -> str:
+        now = time.monotonic()
+        if not way.read:
+            self._began = now
+        seconds = way.seconds_left(now - self._began)
+        return f"{'?' if seconds is None else duration(seconds)} left"

@@ -23,10 +23,24 @@ class Way:
     Attributes:
         done: Frames that were read, or are in clips that are there.
         frames: Of all clips; those in several clips of a video count once.
+        read: Frames that this run has read, and no other before it.
     """
 
     done: int
     frames: int
+    read: int = 0
+
+    def seconds_left(self, seconds: float) -> float | None:
+        """What is left at this run's pace; None while it has read nothing.
+
+        Args:
+            seconds: How long it has been reading.
+
+        Example:
+            >>> Way(done=80, frames=100, read=10).seconds_left(5.0)
+            10.0
+        """
+        return seconds / self.read * (self.frames - self.done) if self.read else None
 
 
 class FrameCount:
@@ -35,20 +49,23 @@ class FrameCount:
     Args:
         folder: Of the notes.
         number: The take's.
+
+    Attributes:
+        frames: How many there were.
     """
 
     def __init__(self, folder: Path, number: int) -> None:
         self._path = _note(folder, number)
-        self._frames, self._last = 0, time.monotonic()
+        self.frames, self._last = 0, time.monotonic()
 
     def add(self) -> None:
         """One more was read."""
-        self._frames += 1
+        self.frames += 1
         if time.monotonic() - self._last > _EVERY_S:
             self._last = time.monotonic()
             with contextlib.suppress(OSError):  # nothing depends on it
                 self._path.parent.mkdir(exist_ok=True)
-                self._path.write_text(str(self._frames))
+                self._path.write_text(str(self.frames))
 
 
 class WayCounter:
@@ -63,9 +80,12 @@ class WayCounter:
     def __init__(self, folder: Path, frames: Sequence[int], told: Callable[[Way], None]) -> None:
         self._folder, self._frames, self._told = folder, frames, told
         self._open, self._done, self._noted = set(range(len(frames))), 0, 0
-        self._ending = threading.Event()
+        self._read = 0
+        self._ending, self._counting = threading.Event(), threading.Lock()
 
     def __enter__(self) -> Self:
+        for path in self._folder.glob("*.frames"):  # of a run that was killed
+            path.unlink(missing_ok=True)
         self._thread = threading.Thread(target=self._watch, name="clips-way", daemon=True)
         self._thread.start()
         return self
@@ -81,21 +101,30 @@ class WayCounter:
     @property
     def way(self) -> Way:
         """How far it is."""
-        return Way(self._done + self._noted, sum(self._frames))
+        with self._counting:
+            return Way(self._done + self._noted, sum(self._frames), self._read + self._noted)
 
-    def end(self, number: int) -> None:
-        """A take is done, or failed."""
-        self._open.discard(number)
-        self._done += self._frames[number]
-        self._noted = 0
+    def end(self, number: int, read: int) -> None:
+        """A take is done, or failed.
+
+        Args:
+            number: The take's.
+            read: Frames that were read of it.
+        """
+        with self._counting:
+            self._open.discard(number)
+            self._done += self._frames[number]
+            self._read += read
+            self._noted = self._sum_notes()
         _note(self._folder, number).unlink(missing_ok=True)
 
     def _watch(self) -> None:
         while not self._ending.wait(_EVERY_S):
-            self._noted = self._read()
+            with self._counting:
+                self._noted = self._sum_notes()
             self._told(self.way)
 
-    def _read(self) -> int:
+    def _sum_notes(self) -> int:
         noted = 0
         with contextlib.suppress(OSError):
             for path in self._folder.glob("*.frames"):

@@ -104,6 +104,7 @@ class TakeResult:
         failures: What went wrong, in words that name take and camera.
         disk_full: No more can be written.
         number: The job's.
+        read: Frames that were read.
     """
 
     take: str
@@ -112,6 +113,7 @@ class TakeResult:
     failures: tuple[str, ...] = ()
     disk_full: bool = False
     number: int = 0
+    read: int = 0
 
 
 @dataclass(slots=True)
@@ -190,7 +192,7 @@ def extract_clips(
             summary.kept += result.kept
             summary.failures += result.failures
             ending |= result.disk_full
-            way.end(result.number)
+            way.end(result.number, result.read)
             on_way(way.way)
             on_result(result)
         with contextlib.suppress(OSError):
@@ -242,8 +244,10 @@ def extract_take(job: TakeJob, folder: Path, config: ExtractConfig, threads: int
                 shutil.rmtree(media)
     except (LmeecError, OSError) as error:
         failures.append(f"take {show(job.take)}: {error}")
-        return TakeResult(job.take, cut, kept, tuple(failures), isinstance(error, DiskFullError), job.number)
-    return TakeResult(job.take, cut, kept, tuple(failures), number=job.number)
+        return TakeResult(
+            job.take, cut, kept, tuple(failures), isinstance(error, DiskFullError), job.number, count.frames
+        )
+    return TakeResult(job.take, cut, kept, tuple(failures), number=job.number, read=count.frames)
 
 
 def _wanted(job: TakeJob, media: Path) -> dict[tuple[str, str], list[Cut]]:

@@ -122,6 +122,8 @@ def test_a_stopped_extraction_goes_on_where_it_was(number, many, undisturbed, tm
     assert 2 <= before < 8
     again = lmeec(*call, "--json")
     assert again.status == 0, again.err
+    first = next(line for line in again.err.splitlines() if " there before; " in line)
+    assert first.endswith(" done, ? left"), "what is there says nothing of the pace"
     extracted = json.loads(again.out)["extracted"]
     assert extracted["takes"] == 8
     assert extracted["kept"] >= 9 * before

@@ -228,8 +228,11 @@ def test_a_stopped_run_goes_on(table, takes, tmp_path):
         path, tmp_path / "out", SHARDS, TasksInProcess(), stop=stop, on_result=lambda _result: stop.request()
     )
     assert (done.takes, done.waiting) == (1, 1)
-    again = extract_clips(path, tmp_path / "out", SHARDS, TasksInProcess())
+    ways = []
+    again = extract_clips(path, tmp_path / "out", SHARDS, TasksInProcess(), on_way=ways.append)
     assert (again.takes, again.waiting, again.cut, again.kept) == (2, 0, 6, 6)
+    half = ways[-1].frames // 2
+    assert {(way.done, way.read) for way in ways if way.done in (half, 2 * half)} == {(half, 0), (2 * half, half)}
 
 
 def test_one_damaged_video_does_not_stop_the_rest(table, takes, tmp_path):
