@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmeec.config import FuseBy
+from lmeec_cli.called import command_line
 from lmeec_cli.cautions import warn_of_tables
 from lmeec_cli.earlier import note_earlier_versions
 from lmeec_cli.going_on import after_results
@@ -86,7 +87,7 @@ def fuse(
     check_new_file(out, overwrite=overwrite)
     note_earlier_versions(runs)
     decides = rule_of(fit or (), rule, overwrite=overwrite)
-    done = fuse_runs(runs, out, by=by, rule=decides, names=name or (), overwrite=overwrite)
+    done = fuse_runs(runs, out, by=by, rule=decides, names=name or (), overwrite=overwrite, command=command_line())
     if as_json:
         echo(json.dumps({"out": out} | dataclasses.asdict(done), indent=2))
     else:

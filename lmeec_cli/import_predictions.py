@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from lmeec.files.locations import location
+from lmeec_cli.called import command_line
 from lmeec_cli.going_on import after_results
 from lmeec_cli.options import AsJson, Overwrite
 from lmeec_cli.terminal import echo, tell_end
@@ -75,7 +76,9 @@ def import_predictions(
     from lmeec.files.places import place
     from lmeec.importing import import_predictions as convert
 
-    done = convert(place(predictions), place(annotations), out, overwrite=overwrite, workers=workers)
+    done = convert(
+        place(predictions), place(annotations), out, overwrite=overwrite, workers=workers, command=command_line()
+    )
     notes = {
         f"predictions are missing and count as empty ({done.missing_takes} takes have none at all)": done.missing,
         "masks were resized to the evaluation size with nearest neighbour": done.resized,

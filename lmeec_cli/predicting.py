@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import typer
 
 from lmeec.errors import ConfigError
+from lmeec_cli.called import command_line
 from lmeec_cli.going_on import after_results
 from lmeec_cli.terminal import echo, tell
 from lmeec_cli.words import counted, in_time
@@ -78,6 +79,7 @@ def predict_takes(
         overwrite=overwrite,
         retries=retries,
         cache=cache,
+        command=command_line(),
     )
     return _run(job, partial(predict, job), PREDICTIONS, wanted, take_timeout, log_format, takes)
 
@@ -120,6 +122,7 @@ def cycle_table(
         overwrite=overwrite,
         retries=retries,
         cache=cache,
+        command=command_line(),
     )
     return _run(job, partial(cycle, job), ROUND_TRIPS, wanted, take_timeout, log_format, takes)
 

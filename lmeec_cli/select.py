@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmeec_cli.called import command_line
 from lmeec_cli.earlier import note_earlier_versions
 from lmeec_cli.going_on import after_results
 from lmeec_cli.options import AsJson, FitOn, Overwrite, Results, RuleFile
@@ -71,7 +72,7 @@ def select(
     check_new_file(out, overwrite=overwrite)
     note_earlier_versions([results])
     decides = rule_of(fit or (), rule, overwrite=overwrite)
-    kept = select_rows(results, where, out, rule=decides, overwrite=overwrite)
+    kept = select_rows(results, where, out, rule=decides, overwrite=overwrite, command=command_line())
     if as_json:
         echo(json.dumps({direction: _document(one) for direction, one in kept.items()}, indent=2))
     else:

@@ -19,8 +19,9 @@ from lmeec.errors import ConfigError, DataError
 from lmeec.files.names import first_few, show
 from lmeec.files.reading import named, understanding
 from lmeec.masks import RunLengthMask
+from lmeec.tables.history import Step, joined
 from lmeec.tables.metadata import Contents, RunMetadata
-from lmeec.tables.read import read_contents, read_coverage, scan_results
+from lmeec.tables.read import read_contents, read_coverage, read_history, scan_results
 from lmeec.tables.rewrite import check_new_file, rewritten
 from lmeec.tables.schema import SCHEMA
 from lmeec.tables.together import check_same_data, keys_of, take_by_take
@@ -84,6 +85,7 @@ def fuse(
     rule: IouRule | None = None,
     names: Sequence[str] = (),
     overwrite: bool = False,
+    command: str = "",
 ) -> Fused:
     """Write a table with, for each frame, the row of the run that seems best; ties go to the run that is named first.
 
@@ -98,6 +100,7 @@ def fuse(
         rule: the fitted rule to decide by.
         names: of the runs, for the column `source_run`; the files' names without.
         overwrite: replace an existing file.
+        command: the call that asks for it, to be kept with the table; empty for none.
 
     Raises:
         OutputError: a table cannot be read, or the file is there or cannot be written.
@@ -124,7 +127,8 @@ def fuse(
     for one in reversed(runs):
         coverage |= read_coverage(one)
     fusion = _Fusion(runs, names, by, rule)
-    with rewritten(out, run, _contents(runs, keys), coverage, overwrite=overwrite) as add:
+    history = [*joined(map(read_history, runs)), Step(command)]
+    with rewritten(out, run, _contents(runs, keys), coverage, history=history, overwrite=overwrite) as add:
         for uid, direction, tables in take_by_take(runs, SCHEMA.names):
             add(fusion.take(uid, direction, tables))
     notes = _notes(dict(zip(names, metadata, strict=True)), runs, by, rule)

@@ -17,7 +17,8 @@ from lmeec.analysis.risk import RANKED, RiskCoverage, curves_of
 from lmeec.analysis.signs import signs_of
 from lmeec.errors import ConfigError, DataError
 from lmeec.files.reading import named, understanding
-from lmeec.tables.read import read_contents, read_coverage, read_metadata
+from lmeec.tables.history import Step
+from lmeec.tables.read import read_contents, read_coverage, read_history, read_metadata
 from lmeec.tables.rewrite import check_new_file, rewritten
 from lmeec.tables.schema import SCHEMA
 from lmeec.tables.takes import scan_takes
@@ -94,7 +95,13 @@ class _Gathered:
 
 
 def select(
-    results: Location | str, where: str, out: Location | str, *, rule: IouRule | None = None, overwrite: bool = False
+    results: Location | str,
+    where: str,
+    out: Location | str,
+    *,
+    rule: IouRule | None = None,
+    overwrite: bool = False,
+    command: str = "",
 ) -> dict[str, KeptOf]:
     """Write the rows of which a condition is true to a table that says that it is a selection.
 
@@ -106,6 +113,7 @@ def select(
         out: file to write.
         rule: says which IoU is to be expected.
         overwrite: replace an existing file.
+        command: the call that asks for it, to be kept with the table; empty for none.
 
     Returns:
         What is kept and what it is worth, by direction.
@@ -127,7 +135,14 @@ def select(
         selected = _selected(run, where, rows)
         gathered: dict[str, _Gathered] = {}
         takes: dict[str, int] = {}
-        written = rewritten(out, selected, read_contents(results), read_coverage(results), overwrite=overwrite)
+        written = rewritten(
+            out,
+            selected,
+            read_contents(results),
+            read_coverage(results),
+            history=[*read_history(results), Step(command)],
+            overwrite=overwrite,
+        )
         with written as add:
             for uid, direction, table in scan_takes(results, SCHEMA.names):
                 if rule is not None:

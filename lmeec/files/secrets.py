@@ -46,6 +46,19 @@ def without_secrets(text: str) -> str:
     return _URL.sub(_shown_url, text) if "://" in text else text
 
 
+def without_access(text: str) -> str:
+    """One path or URL, or an argument that holds one, to be kept in files: as `without_secrets`, and without a query.
+
+    Of a URL by itself it is known where it ends, so that whatever stands in its query is gone.
+
+    Example:
+        >>> without_access("ego2exo=https://ann:pw@host/a b.pt?sig='x' y"), without_access("takes/why?")
+        ('ego2exo=https://***@host/a b.pt', 'takes/why?')
+    """
+    shown = without_secrets(text)
+    return re.split(r"[?#]", shown, maxsplit=1)[0] if "://" in shown else shown
+
+
 def _shown_url(found: re.Match[str]) -> str:
     user = f"{HIDDEN}@" if found["user"] else ""
     query = found["query"] or ""

@@ -25,6 +25,7 @@ from lmeec.tables import (
     merge_parts,
     remove_parts,
 )
+from lmeec.tables.history import Step
 from lmeec.tables.merge import check_free
 from lmeec.tables.metadata import digest_of_files
 
@@ -71,6 +72,7 @@ def import_predictions(
     *,
     overwrite: bool = False,
     workers: int | None = None,
+    command: str = "",
 ) -> ImportSummary:
     """Write the results table of a prediction file.
 
@@ -83,6 +85,7 @@ def import_predictions(
         out: the results file to write.
         overwrite: replace an existing file.
         workers: processes; None for one a core.
+        command: the call that asks for it, to be kept with the table; empty for none.
 
     Raises:
         DataError: a file cannot be read or is of another format, a mask is broken, or the predictions are of none
@@ -113,7 +116,7 @@ def import_predictions(
                         counts.update(task_counts(task, batch))
         if not counts["rows"]:
             raise DataError(f"{annotations} has no object with a query mask in {predictions}'s directions")
-        merge_parts(list_parts(parts), output, overwrite=overwrite)
+        merge_parts(list_parts(parts), output, overwrite=overwrite, history=[Step(command, str(predictions))])
     finally:
         remove_parts(parts)
     return ImportSummary(

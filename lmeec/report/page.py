@@ -23,7 +23,7 @@ from lmeec.report.numbers import Numbers, collect, size_words
 from lmeec.tables.failures import read_failures
 from lmeec.tables.merge import check_free
 from lmeec.tables.output import Output
-from lmeec.tables.read import read_metadata
+from lmeec.tables.read import read_history, read_metadata
 from lmeec.tables.track_names import TrackNames
 
 if TYPE_CHECKING:
@@ -153,16 +153,21 @@ _DEFINITIONS = {
 
 
 def _run_in_words(run: RunMetadata, results: Location | str, takes: TakeSet | None) -> Iterator[tuple[str, str]]:
-    place = location(results) if isinstance(results, str) else results
     yield "results", str(results)
-    if isinstance(place, Path):
-        written = datetime.fromtimestamp(place.stat().st_mtime, UTC)
-        yield "written", f"{written:%d %B %Y, %H:%M} UTC, by lmeec {run.lmeec_version}"
+    history = read_history(results)
+    when = _in_utc(history[-1].when) if history else _last_changed(results)
+    if when is not None:
+        yield "written", f"{when}, by lmeec {run.lmeec_version}"
+    commands = [step for step in history if step.command]
+    for number, step in enumerate(commands, 1):
+        yield "command" if len(commands) == 1 else f"command {number}", step.command
     if takes is not None:
         kind = "drawn by lmeec synth" if takes.synthetic else f"{takes.layout} layout"
         yield "data set", f"{takes.root} ({len(takes):,} take{'' if len(takes) == 1 else 's'} on disk, {kind})"
+    elif data := dict.fromkeys(step.data for step in history if step.data):
+        yield "data set", ", ".join(data)
     for direction, digest in run.checkpoints.items():
-        yield f"weights, {direction}", f"{run.model} ({digest[:12]})"
+        yield f"checkpoint, {direction}", f"{run.model} ({digest[:12]})"
     if run.memory:
         size = run.memory.get("size")
         entries = "as many entries as the model has" if size is None else f"{size} entries"
@@ -170,6 +175,20 @@ def _run_in_words(run: RunMetadata, results: Location | str, takes: TakeSet | No
     settings = {name: value for name, value in run.predict.items() if isinstance(value, str | int | bool)}
     if settings:
         yield "settings", ", ".join(f"{name.replace('_', ' ')} {_in_words(value)}" for name, value in settings.items())
+
+
+def _in_utc(when: str) -> str:
+    """An instant in words; as it is where it is none."""
+    try:
+        return f"{datetime.fromisoformat(when).astimezone(UTC):%d %B %Y, %H:%M} UTC"
+    except (ValueError, OverflowError):
+        return when
+
+
+def _last_changed(results: Location | str) -> str | None:
+    """When a file that does not tell when it was made was changed; None of one elsewhere."""
+    place = location(results) if isinstance(results, str) else results
+    return _in_utc(datetime.fromtimestamp(place.stat().st_mtime, UTC).isoformat()) if isinstance(place, Path) else None
 
 
 def _in_words(value: object) -> str:

@@ -22,10 +22,12 @@ from lmeec.runs.predict import absolute_sources, cycle_settings
 from lmeec.runs.work import RunSummary, Work, check_output, do_work
 from lmeec.tables import (
     Output,
+    read_history,
     read_metadata,
     read_take,
     scan_results,
 )
+from lmeec.tables.history import Step
 
 if TYPE_CHECKING:
     from lmeec.files.locations import Location
@@ -51,6 +53,7 @@ class CycleJob:
         execution: how.
         overwrite: discard an existing output and the parts of earlier runs.
         retries: how often a job that failed is tried again.
+        command: the call that asks for it, to be kept with the results; empty for none.
     """
 
     table: Output
@@ -61,6 +64,7 @@ class CycleJob:
     execution: ExecutionConfig
     overwrite: bool = False
     retries: int = 2
+    command: str = ""
 
     @property
     def make_worker(self) -> Callable[[], Worker]:
@@ -80,6 +84,7 @@ def cycle_job(
     overwrite: bool = False,
     retries: int = 2,
     cache: FileCache | None = None,
+    command: str = "",
 ) -> CycleJob:
     """Look at what a run is about, before any process is started for it.
 
@@ -94,6 +99,7 @@ def cycle_job(
         overwrite: as in `CycleJob`.
         retries: as in `CycleJob`.
         cache: as for `predict_job`.
+        command: as in `CycleJob`.
 
     Raises:
         OutputError: the table cannot be read, or the output cannot be of this run.
@@ -114,7 +120,15 @@ def cycle_job(
     sources = absolute_sources(checkpoint, tuple(map(opposite, directions)), cache)
     found = find_takes(place(takes, cache).absolute(), annotations=annotations, video=config.video_size, cache=cache)
     return CycleJob(
-        source, found, output, sources, config, execution or ExecutionConfig(), overwrite=overwrite, retries=retries
+        source,
+        found,
+        output,
+        sources,
+        config,
+        execution or ExecutionConfig(),
+        overwrite=overwrite,
+        retries=retries,
+        command=command,
     )
 
 
@@ -160,7 +174,8 @@ def cycle(job: CycleJob, executor: Executor, reporter: Reporter | None = None, s
         yield from with_trips(rows, nothing, nothing).to_batches()
 
     run = replace(before, predict={**before.predict, "cycle": settings})
-    work = Work(run, takes, jobs, lambda _: None, without_trips, _count_trips)
+    history = [*read_history(table), Step(job.command, str(job.takes.root))]
+    work = Work(run, takes, jobs, lambda _: None, without_trips, _count_trips, history=history)
     return do_work(work, executor, job.out, reporter, overwrite=job.overwrite, retries=job.retries, stop=stop)
 
 

@@ -25,6 +25,7 @@ from lmeec.runs.nothing import refuse_nothing_to_predict
 from lmeec.runs.work import RunSummary, Work, check_output, do_work
 from lmeec.runs.worker import Worker
 from lmeec.tables import Output, RunMetadata, count_missing, count_rows, rows_to_batch
+from lmeec.tables.history import Step
 from lmeec.tables.metadata import digest_of_files
 from lmeec.version import __version__
 
@@ -109,6 +110,7 @@ class PredictJob:
         execution: how.
         overwrite: discard an existing output and the parts of earlier runs.
         retries: how often a job that failed is tried again.
+        command: the call that asks for it, to be kept with the results; empty for none.
     """
 
     takes: TakeSet
@@ -118,6 +120,7 @@ class PredictJob:
     execution: ExecutionConfig
     overwrite: bool = False
     retries: int = 2
+    command: str = ""
 
     @property
     def make_worker(self) -> Callable[[], Worker]:
@@ -138,6 +141,7 @@ def predict_job(
     overwrite: bool = False,
     retries: int = 2,
     cache: FileCache | None = None,
+    command: str = "",
 ) -> PredictJob:
     """Look at what a run is about, before any process is started for it.
 
@@ -153,6 +157,7 @@ def predict_job(
         overwrite: as in `PredictJob`.
         retries: as in `PredictJob`.
         cache: where whole files of URLs are kept; None reads the parts of videos that are needed.
+        command: as in `PredictJob`.
 
     Raises:
         OutputError: the output cannot be of this run.
@@ -174,7 +179,14 @@ def predict_job(
         cache=cache,
     )
     return PredictJob(
-        found, output, sources, config, execution or ExecutionConfig(), overwrite=overwrite, retries=retries
+        found,
+        output,
+        sources,
+        config,
+        execution or ExecutionConfig(),
+        overwrite=overwrite,
+        retries=retries,
+        command=command,
     )
 
 
@@ -217,7 +229,14 @@ def predict(
             summary = predict(job, InProcess(job.make_worker()))
     """
     return run_predictions(
-        executor, job.takes, job.out, reporter or Silent(), overwrite=job.overwrite, retries=job.retries, stop=stop
+        executor,
+        job.takes,
+        job.out,
+        reporter or Silent(),
+        overwrite=job.overwrite,
+        retries=job.retries,
+        stop=stop,
+        command=job.command,
     )
 
 
@@ -230,6 +249,7 @@ def run_predictions(
     overwrite: bool = False,
     retries: int = 2,
     stop: Stop | None = None,
+    command: str = "",
 ) -> RunSummary:
     """Predict every take in every direction, into one sorted table.
 
@@ -246,6 +266,7 @@ def run_predictions(
         overwrite: discard an existing output and the parts of earlier runs.
         retries: how often a job that failed is tried again.
         stop: lets the caller end the run early: jobs at hand are finished and kept, and no table is made.
+        command: the call that asks for it, to be kept with the results; empty for none.
 
     Raises:
         OutputError: the output cannot be written, is of another run, or is being written by another.
@@ -279,7 +300,16 @@ def run_predictions(
         )
         yield rows_to_batch(list(rows))
 
-    work = Work(run, takes, jobs, refuse_nothing, without_predictions, _count_predictions, finishing(config))
+    work = Work(
+        run,
+        takes,
+        jobs,
+        refuse_nothing,
+        without_predictions,
+        _count_predictions,
+        finishing(config),
+        [Step(command, str(takes.root))],
+    )
     return do_work(work, executor, out, reporter, overwrite=overwrite, retries=retries, stop=stop)
 
 

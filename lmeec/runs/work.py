@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lmeec.runs.executor import Executor
     from lmeec.runs.ledger import Takes
     from lmeec.runs.worker import Worker
+    from lmeec.tables.history import Step
     from lmeec.tables.merge import Finish
 
 _FAILED = "failed"
@@ -102,6 +103,7 @@ class Work:
         without: rows of jobs, or of pieces of them, that failed.
         count: says of a table how many of its rows have what the run makes, and how many lack it.
         finish: is given all rows of a take and direction, sorted, and returns them as they are to be written.
+        history: how the table comes to be, to be kept with it.
     """
 
     run: RunMetadata
@@ -111,6 +113,7 @@ class Work:
     without: Callable[[Job], Iterator[pa.RecordBatch]]
     count: Callable[[Location], tuple[int, int]]
     finish: Finish = lambda rows: rows
+    history: Sequence[Step] = ()
 
 
 def check_output(out: Location | str | Output, *, overwrite: bool) -> None:
@@ -208,7 +211,8 @@ def do_work(
         failed = _write_failed(parts, inventory, ledger, work)
         if parts:
             reporter.event(Joining(len(parts)))
-            merge_parts([*(info.path for info in parts), *failed], out, overwrite=True, finish=work.finish)
+            paths = [*(info.path for info in parts), *failed]
+            merge_parts(paths, out, overwrite=True, finish=work.finish, history=work.history)
         if not parts and out.path.exists():
             notice(f"{out} is still the table of an earlier run, as nothing of this one came out")
         for path in failed:

@@ -19,6 +19,7 @@ from lmeec.files.locations import names_in
 from lmeec.files.names import show
 from lmeec.files.whole import made_whole, written_whole
 from lmeec.tables.coverage import COVERAGE_KEY, Entry, encode_entries
+from lmeec.tables.history import history_metadata
 from lmeec.tables.metadata import CONTENTS_KEY, Contents, file_metadata
 from lmeec.tables.output import Output
 from lmeec.tables.parts import COMPRESSION, PartInfo, check_part, read_part_info, set_aside, table_name
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from lmeec.files.locations import Location
+    from lmeec.tables.history import Step
 
     Finish: TypeAlias = Callable[[pa.Table], pa.Table]
 
@@ -45,6 +47,7 @@ def merge_parts(
     *,
     overwrite: bool = False,
     finish: Finish = lambda rows: rows,
+    history: Sequence[Step] = (),
 ) -> int:
     """Join part files into one results table, which appears under its name only when whole.
 
@@ -59,6 +62,7 @@ def merge_parts(
         out: the results file, or the folder to fill when the name ends in a slash.
         overwrite: replace an existing output.
         finish: is given all rows of a take and direction, sorted, and returns them as they are to be written.
+        history: how they came to be, to be kept with them.
 
     Returns:
         The number of rows.
@@ -76,6 +80,7 @@ def merge_parts(
     _check_no_duplicates(infos)
     contents = Contents.of(_take_and_direction(info) for info in infos)
     about = file_metadata(infos[0].run) | {CONTENTS_KEY: json.dumps(asdict(contents)).encode()}
+    about |= history_metadata(history)
     takes = [list(group) for _, group in itertools.groupby(infos, _take_and_direction)]
     if out.partitioned:
         _write_folder(takes, out.path, about, finish)

@@ -13,6 +13,7 @@ from lmeec.errors import LmeecError, OutputError
 from lmeec.files.locations import is_local, names_in
 from lmeec.files.reading import in_short
 from lmeec.tables.coverage import Coverage, coverage_in
+from lmeec.tables.history import history_in
 from lmeec.tables.metadata import METADATA_KEY, VERSION_KEY, Contents, RunMetadata, contents_of, run_of
 from lmeec.tables.output import Output
 from lmeec.tables.schema import ADDED_COLUMNS, SCHEMA
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lmeec.files.locations import Location
+    from lmeec.tables.history import Step
 
 _BATCH_ROWS = 65_536
 _READERS = 16
@@ -83,6 +85,17 @@ def read_metadata(path: Location | str) -> RunMetadata:
     first = result_files(path)[0]
     with open_results(first) as file:
         return run_of(file.schema_arrow.metadata, str(first))
+
+
+def read_history(path: Location | str) -> tuple[Step, ...]:
+    """Read how a table came to be, command after command; nothing of tables that do not tell.
+
+    Raises:
+        OutputError: as for `read_results`.
+    """
+    first = result_files(path)[0]
+    with open_results(first) as file:
+        return history_in(file.schema_arrow.metadata, str(first))
 
 
 def read_contents(path: Location | str) -> Contents:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from lmeec.errors import OutputError
 from lmeec.files.whole import written_whole
 from lmeec.tables.coverage import COVERAGE_KEY, Coverage, Entry, encode_entries
+from lmeec.tables.history import history_metadata
 from lmeec.tables.merge import ROW_GROUP_ROWS, check_free
 from lmeec.tables.metadata import CONTENTS_KEY, Contents, RunMetadata, file_metadata
 from lmeec.tables.output import Output
@@ -19,11 +20,12 @@ from lmeec.tables.parts import COMPRESSION
 from lmeec.tables.schema import SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
     from lmeec.files.locations import Location
+    from lmeec.tables.history import Step
 
 
 def check_new_file(out: Location | str, *, overwrite: bool) -> Output:
@@ -46,6 +48,7 @@ def rewritten(
     contents: Contents,
     coverage: Mapping[tuple[str, str], Coverage],
     *,
+    history: Sequence[Step] = (),
     overwrite: bool = False,
 ) -> Iterator[Callable[[pa.Table], None]]:
     """Give a function that adds the rows of one take and direction; the file appears when the block ends.
@@ -55,6 +58,7 @@ def rewritten(
         run: what its rows depend on.
         contents: the takes and directions that it was made of.
         coverage: what their cameras were read from.
+        history: how it comes to be, to be kept with it.
         overwrite: replace an existing file.
 
     Raises:
@@ -65,6 +69,7 @@ def rewritten(
     about = file_metadata(run) | {
         CONTENTS_KEY: json.dumps(asdict(contents)).encode(),
         COVERAGE_KEY: encode_entries(entries),
+        **history_metadata(history),
     }
     schema = SCHEMA.with_metadata(about)
     with written_whole(output.path) as file, pq.ParquetWriter(file, schema, compression=COMPRESSION) as writer:
