@@ -18,7 +18,7 @@ from lmeec.errors import ConfigError, require
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ConnectorKind = Literal["stc", "mlp"]
+ConnectorKind = Literal["stc", "mlp", "resampler"]
 MappingKind = Literal["resnet", "mlp"]
 Norm = Literal["instance", "group"]
 Join = Literal["mapped", "alone", "twice", "real"]
@@ -132,24 +132,30 @@ class ConnectorConfig:
     """What turns patch features into tokens of the language model; one is shared by x, y and F(x).
 
     Attributes:
-        kind: `stc` is VideoLLaMA2's spatial-temporal convolution, `mlp` the mean over frames and two layers.
+        kind: `stc` is VideoLLaMA2's spatial-temporal convolution, `mlp` the mean over frames and two layers on each
+            patch, `resampler` that mean as a few tokens, each of which looks where its query finds something.
         depth: blocks of each of STC's two stages.
+        queries: tokens of the resampler.
     """
 
     kind: ConnectorKind = "stc"
     depth: int = 4
+    queries: int = 8
 
     def __post_init__(self) -> None:
         _one_of("connector.kind", self.kind, ConnectorKind)
         _within("connector.depth", self.depth, 1, _MOST["layers"])
+        _within("connector.queries", self.queries, 1, _MOST["positions"])
 
     def tokens(self, frames: int, grid: int) -> int:
         """Visual tokens that a clip becomes.
 
         Example:
-            >>> ConnectorConfig().tokens(16, 24), ConnectorConfig("mlp").tokens(16, 24)
-            (1521, 576)
+            >>> [ConnectorConfig(kind).tokens(16, 24) for kind in ("stc", "mlp", "resampler")]
+            [1521, 576, 8]
         """
+        if self.kind == "resampler":
+            return self.queries
         return grid * grid if self.kind == "mlp" else (frames // 2 + 1) * (grid // 2 + 1) ** 2
 
 
@@ -301,8 +307,8 @@ class MllmConfig:
                 tied=True,
                 pad_token=None,
             ),
-            # What tokens show is learned in a tenth of the time that STC takes.
-            connector=ConnectorConfig("mlp"),
+            # A language model that begins from nothing finds what a few tokens say at once, and in 64 not at all.
+            connector=ConnectorConfig("resampler", queries=8),
             # Features of a frame are told apart by their channels' means, which instance norm takes away.
             # Both encoders begin as one, so that F and G begin near what they are to be.
             mapping=MappingConfig(width=32, blocks=9, downs=1, norm="group", residual=True),

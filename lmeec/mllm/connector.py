@@ -1,4 +1,4 @@
-"""Patch features of a clip to tokens of the language model: VideoLLaMA2's spatial-temporal convolution, or an MLP.
+"""Patch features of a clip to tokens of the language model: VideoLLaMA2's convolution, an MLP, or a resampler.
 
 The convolution is that of `stc_connector` (arXiv 2406.07476, section 3.1). Parameters have the names that its
 checkpoints give them, which are those of timm's RegStage (arXiv 2003.13678): timm itself does not import without
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
 _SQUEEZE = 0.25
 """Channels inside a squeeze-and-excitation, as a share of those that a block is given."""
 
+_SMALL, _SHARPNESS = 0.02, 4.0
+"""A resampler's queries begin small, and its scores count this much more than attention's usual ones."""
+
 
 def make_connector(config: ConnectorConfig, width: int, language_width: int) -> nn.Module:
     """A connector: features [B, T, N, width] to tokens [B, V, language_width]."""
     if config.kind == "mlp":
         return MlpConnector(width, language_width)
+    if config.kind == "resampler":
+        return Resampler(width, language_width, config.queries)
     return StcConnector(width, language_width, config.depth)
 
 
@@ -71,6 +77,47 @@ class MlpConnector(nn.Module):
         """Features [B, T, N, C] to tokens [B, N, D]."""
         read: Tensor = self.readout(features.mean(1))
         return read
+
+
+class Resampler(nn.Module):
+    """A few tokens of the mean over time: each is what one query, the same for all clips, attends to.
+
+    One layer of what Flamingo calls a perceiver resampler (arXiv 2204.14198), but that keys and values come out of
+    two layers: where the handled thing is, one does not tell from a feature.
+
+    Args:
+        width: channels of a patch feature.
+        language_width: channels of a token.
+        queries: how many tokens.
+    """
+
+    def __init__(self, width: int, language_width: int, queries: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.key, self.value = _two_layers(width, width), _two_layers(width, width)
+        self.query = nn.Parameter(_SMALL * torch.randn(queries, width))
+        self.begin = nn.Parameter(_SMALL * torch.randn(queries, width))
+        self.readout = _two_layers(width, language_width)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features [B, T, N, C] to tokens [B, queries, D]."""
+        patches = self.norm(features.mean(1))
+        found = self._weights(patches).to(patches.dtype) @ self.value(patches)
+        read: Tensor = self.readout(found + self.begin)
+        return read
+
+    def attention(self, features: Tensor) -> Tensor:
+        """How much each token has of each patch, float32 [B, queries, N], of features [B, T, N, C]."""
+        return self._weights(self.norm(features.mean(1)))
+
+    def _weights(self, patches: Tensor) -> Tensor:
+        scores = self.key(patches) @ self.query.T  # [B, N, queries]
+        weights: Tensor = (_SHARPNESS * patches.shape[-1] ** -0.5 * scores.float()).softmax(1)
+        return weights.transpose(1, 2)
+
+
+def _two_layers(width: int, out: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, out))
 
 
 class RegStage(nn.Sequential):

@@ -23,11 +23,12 @@ _NOTHING = 0.15
 _HANDLED = {"handled": 2.5, "thing": 1.0, "empty": 0.05}
 """Weights of cells where the handled thing is told: what sets it apart from other things counts, not from the table."""
 
+_LEAST = 1e-6
+"""A share of attention below this one counts as this one."""
+
 
 class MarksHead(nn.Module):
-    """Linear layers: on the mean feature of each cell, and on what a clip's visual tokens say together.
-
-    Visual tokens are weighed by how surely each shows the handled thing, as a language model would attend to them.
+    """Linear layers: on the mean feature of each cell, and, of a resampler, on a clip's visual tokens together.
 
     Args:
         config: of the model that gives features and tokens.
@@ -46,15 +47,14 @@ class MarksHead(nn.Module):
                 f"{encoder.patch_size}`; 0 does without",
                 settings=["losses.marks", "encoder.patch_size"],
             )
-        self._patches, self._connector = CELL // encoder.patch_size, config.connector.kind
-        width = config.language.width
+        self._patches = CELL // encoder.patch_size
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.norm = nn.LayerNorm(encoder.width)
             self.read = nn.Linear(encoder.width, 3 + len(COLOURS) + len(SHAPES))
-            self.token_norm = nn.LayerNorm(width)
-            self.token_handled = nn.Linear(width, 1)
-            self.token_read = nn.Linear(width, sum(CLASSES))
+            if config.connector.kind == "resampler":
+                together = config.connector.queries * config.language.width
+                self.token_norm, self.token_read = nn.LayerNorm(together), nn.Linear(together, sum(CLASSES))
 
     def forward(self, features: Tensor) -> Tensor:
         """Features [B, T, N, C] to logits [B, T, M, K] of colours, shapes, each with none before them, and handled."""
@@ -62,37 +62,17 @@ class MarksHead(nn.Module):
         logits: Tensor = self.read(self.norm(cells)).unflatten(0, features.shape[:2])
         return logits
 
-    def clips(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Visual tokens [B, V, D] to logits [B, V] of showing the handled thing, and [B, sum(CLASSES)] of the clip."""
-        normed = self.token_norm(tokens)
-        handled: Tensor = self.token_handled(normed).squeeze(-1)
-        looked = (handled.float().softmax(-1).to(normed.dtype).unsqueeze(1) @ normed).squeeze(1)
-        return handled, self.token_read(looked)
+    def clips(self, tokens: Tensor) -> Tensor:
+        """Visual tokens [B, V, D] of a resampler to logits [B, sum(CLASSES)] of the clip."""
+        logits: Tensor = self.token_read(self.token_norm(tokens.flatten(1)))
+        return logits
 
-    def loss(self, features: Tensor, tokens: Tensor | None, marks: Tensor, classes: Tensor) -> Tensor:
-        """The loss of one view.
-
-        Args:
-            features: [B, T, N, C] of it.
-            tokens: [B, V, D] that these become; None to go by cells alone.
-            marks: uint8 [B, T, M, 3] of the frames.
-            classes: uint8 [B, K] of the clips.
-        """
-        loss = marks_loss(self(features), marks)
-        if tokens is None:
-            return loss
-        handled, logits = self.clips(tokens)
-        return loss + clips_loss(handled, logits, self._tokens_handled(marks), classes)
-
-    def _tokens_handled(self, marks: Tensor) -> Tensor:
-        """Which visual tokens are made of a cell with the handled thing, float [B, V]."""
+    def shown(self, marks: Tensor) -> Tensor:
+        """Which patches show the handled thing at some time, bool [B, N], by marks [B, T, M, 3]."""
         side = math.isqrt(marks.shape[2])
-        cells = marks[..., 2].float().unflatten(2, (side, side))
-        patches: Tensor = cells.repeat_interleave(self._patches, 2).repeat_interleave(self._patches, 3)
-        if self._connector == "mlp":
-            return patches.amax(1).flatten(1)
-        pooled: Tensor = F.max_pool3d(patches.unsqueeze(1), 2, stride=2, padding=1)
-        return pooled.flatten(1)
+        cells = marks[..., 2].amax(1).unflatten(1, (side, side)) > 0
+        patches: Tensor = cells.repeat_interleave(self._patches, 1).repeat_interleave(self._patches, 2)
+        return patches.flatten(1)
 
 
 def marks_loss(logits: Tensor, marks: Tensor) -> Tensor:
@@ -116,19 +96,29 @@ def marks_loss(logits: Tensor, marks: Tensor) -> Tensor:
     )
 
 
-def clips_loss(handled: Tensor, logits: Tensor, shown: Tensor, classes: Tensor) -> Tensor:
-    """Mean cross entropy of which tokens show the handled thing, and of each of a clip's classes, where it is known.
+def clips_loss(logits: Tensor, classes: Tensor) -> Tensor:
+    """Mean cross entropy of each of a clip's classes, where it is known.
 
     Args:
-        handled: [B, V] of `MarksHead.clips`.
-        logits: [B, sum(CLASSES)], as well.
-        shown: [B, V], 1 where a token shows it.
+        logits: [B, sum(CLASSES)] of `MarksHead.clips`.
         classes: uint8 [B, K], as `lmeec.mllm.synthetic.classes` makes them.
     """
-    loss = F.binary_cross_entropy_with_logits(handled.float(), shown)
+    loss = logits.new_zeros((), dtype=torch.float32)
     for place, found in enumerate(logits.float().split(list(CLASSES), -1)):
         known = classes[:, place] != UNKNOWN
         # The sum over none is 0, which a mean is not.
         total = F.cross_entropy(found[known], classes[known, place].long(), reduction="sum")
         loss = loss + total / known.sum().clamp(min=1)
     return loss
+
+
+def looking_loss(attention: Tensor, shown: Tensor) -> Tensor:
+    """Minus the logarithm of what the first token has of patches with the handled thing, mean over clips with one.
+
+    Args:
+        attention: float32 [B, queries, N] of a resampler.
+        shown: bool [B, N] of `MarksHead.shown`.
+    """
+    there = shown.any(1)
+    on_it = (attention[there, 0] * shown[there]).sum(1).clamp(min=_LEAST)
+    return -on_it.log().sum() / there.sum().clamp(min=1)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from lmeec.errors import DataError
+from lmeec.mllm.connector import Resampler
 from lmeec.mllm.losses import ccl_loss, kl_loss, vtg_loss
+from lmeec.mllm.marks_head import clips_loss, looking_loss, marks_loss
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import Tensor
 
     from lmeec.mllm.batch import Batch
@@ -83,7 +83,7 @@ class Objective:
         tokens = [model.tokens(features) for features in views]
         found = {"vtg": self._texts_of_views(model, batch, tokens)}
         if self.marks is not None:
-            found["marks"] = self._marks(views, tokens, batch)
+            found["marks"] = self._marks(views, batch) + self._told_by_tokens(model, views, tokens, batch)
         return found
 
     def _texts_of_views(self, model: Exo2Ego, batch: Batch, tokens: list[Tensor]) -> Tensor:
@@ -106,14 +106,35 @@ class Objective:
             marks=None if batch.marks is None else batch.marks[:, :, frames],
         )
         views = _views(model, one)
-        return {"vtg": views[0].new_zeros(()), "marks": self._marks(views, [None] * len(views), one)}
+        return {"vtg": views[0].new_zeros(()), "marks": self._marks(views, one)}
 
-    def _marks(self, views: list[Tensor], tokens: Sequence[Tensor | None], batch: Batch) -> Tensor:
+    def _marks(self, views: list[Tensor], batch: Batch) -> Tensor:
+        """What cells show, the mean of the views."""
         if batch.marks is None or batch.classes is None:
             raise DataError("the clips have no marks: only those of synthetic takes have; set losses.marks to 0")
         assert self.marks is not None
         told = [
-            self.marks.loss(features, seen, shown, batch.classes)
+            marks_loss(self.marks(features), shown)
+            for features, shown in zip(views, batch.marks.unbind(1), strict=True)
+        ]
+        return torch.stack(told).mean()
+
+    def _told_by_tokens(
+        self, model: Exo2Ego, views: list[Tensor], tokens: list[Tensor], batch: Batch
+    ) -> Tensor | float:
+        """What tokens say of the clip, and where the first of them looks; the mean of the views.
+
+        Of a resampler alone: other connectors have too many tokens to read them together.
+        """
+        connector = model.connector
+        if not isinstance(connector, Resampler):
+            return 0.0
+        assert self.marks is not None
+        assert batch.marks is not None
+        assert batch.classes is not None
+        told = [
+            clips_loss(self.marks.clips(seen), batch.classes)
+            + looking_loss(connector.attention(features), self.marks.shown(shown))
             for features, seen, shown in zip(views, tokens, batch.marks.unbind(1), strict=True)
         ]
         return torch.stack(told).mean()

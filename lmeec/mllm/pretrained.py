@@ -235,7 +235,7 @@ def _check_videollama(folder: Path, config: MllmConfig) -> None:
     said = read_json(folder / CONFIG)
     kinds = {"stc": "stc_connector", "mlp": "mlp2x_gelu"}
     expected = {
-        "mm_projector_type": kinds[config.connector.kind],
+        "mm_projector_type": kinds.get(config.connector.kind, config.connector.kind),
         "mm_vision_select_layer": -2,
         "mm_vision_select_feature": "patch",
         "mm_hidden_size": config.encoder.width,

@@ -15,7 +15,7 @@ from lmeec.mllm.checkpoint import load_mllm
 from lmeec.mllm.colours import DEVIATION, MEAN
 from lmeec.mllm.config import ConnectorConfig
 from lmeec.mllm.losses import vtg_loss
-from lmeec.mllm.marks_head import MarksHead, clips_loss, marks_loss
+from lmeec.mllm.marks_head import MarksHead, clips_loss, looking_loss, marks_loss
 from lmeec.mllm.objective import Objective
 from lmeec.mllm.settings import LossConfig, MllmTrainConfig, StageConfig
 from lmeec.mllm.stages import prepare_stage
@@ -32,6 +32,7 @@ from lmeec.training.output.progress import Silent, StepDone
 from tests.support.mllm import TINY, batch, examples, prompter, tiny
 
 NANO = MllmTrainConfig.nano()
+FEW = replace(TINY, connector=ConnectorConfig("resampler", queries=3))
 STAGE = StageConfig(4, 3e-3, steps=4)
 TRAINING = replace(
     NANO,
@@ -76,44 +77,39 @@ def test_cells_are_means_over_their_patches():
         MarksHead(replace(TINY, encoder=replace(TINY.encoder, image_size=24, patch_size=3)), seed=0)
 
 
-def test_tokens_are_weighed_by_how_surely_they_show_the_handled_thing():
-    head = MarksHead(TINY, seed=0)
-    tokens = torch.randn(2, 5, TINY.language.width)
-    handled, logits = head.clips(tokens)
+def test_what_tokens_say_together_is_read():
+    head = MarksHead(FEW, seed=0)
+    tokens = torch.randn(2, 3, TINY.language.width)
     for clip in range(2):
-        normed = [head.token_norm(token) for token in tokens[clip]]
-        scores = [float(head.token_handled(one).detach()) for one in normed]
-        weights = [math.exp(one) / sum(map(math.exp, scores)) for one in scores]
-        looked = sum(weight * one for weight, one in zip(weights, normed, strict=True))
-        torch.testing.assert_close(logits[clip], head.token_read(looked))
-        assert handled[clip].tolist() == pytest.approx(scores, abs=1e-6)
+        together = torch.cat(list(tokens[clip]))
+        torch.testing.assert_close(head.clips(tokens)[clip], head.token_read(head.token_norm(together)))
 
 
-def test_a_token_shows_what_a_cell_that_it_is_made_of_shows():
-    """Token (t, i, j) of STC is made of frames 2t - 1 and 2t, and of patches 2i - 1 and 2i by 2j - 1 and 2j."""
-    marks = shown(1).marks[:, 0]
-    found = MarksHead(TINY, seed=0)._tokens_handled(marks)[0].view(3, 5, 5)
-    for time, row, column in itertools.product(range(3), range(5), range(5)):
-        cells = [
-            marks[0, frame, 2 * (y // 4) + x // 4, 2]
-            for frame, y, x in itertools.product(*((2 * at - 1, 2 * at) for at in (time, row, column)))
-            if 0 <= frame < 4 and 0 <= y < 8 and 0 <= x < 8
-        ]
-        assert found[time, row, column] == max(cells)
-    flat = MarksHead(replace(TINY, connector=ConnectorConfig("mlp")), seed=0)._tokens_handled(marks)
-    assert flat.shape == (1, 64)
-    assert flat[0, 0] == marks[0, :, 0, 2].max()
+def test_a_patch_shows_what_its_cell_shows_at_some_time():
+    marks = shown().marks[:, 0]
+    found = MarksHead(TINY, seed=0).shown(marks).view(2, 8, 8)
+    for clip, y, x in itertools.product(range(2), range(8), range(8)):
+        assert found[clip, y, x] == any(marks[clip, time, 2 * (y // 4) + x // 4, 2] for time in range(TINY.frames))
+
+
+def test_the_loss_of_looking_by_hand():
+    """Of four patches the first token has a half on the handled thing, of another clip nothing; a third has none."""
+    attention = torch.full((3, 2, 4), 0.25)
+    attention[1, 0] = torch.tensor([1.0, 0, 0, 0])
+    shown_ = torch.tensor([[1, 0, 1, 0], [0, 1, 1, 1], [0, 0, 0, 0]]).bool()
+    assert float(looking_loss(attention, shown_)) == pytest.approx(-(math.log(0.5) + math.log(1e-6)) / 2, rel=1e-6)
+    assert float(looking_loss(attention[2:], shown_[2:])) == 0
 
 
 def test_the_loss_of_clips_by_hand():
     """Two clips; all logits zero but the right colour's of the first, of 1. What is known of neither counts nothing."""
     logits = torch.zeros(2, sum(CLASSES))
     logits[0, 1] = 1.0
-    said = clips_loss(torch.zeros(2, 3), logits, torch.eye(3)[:2], shown().classes)
+    said = clips_loss(logits, shown().classes)
     total = math.log(len(COLOURS) - 1 + math.e)
     colour = (total - 1 + math.log(len(COLOURS))) / 2
     others = [math.log(12), math.log(5), math.log(2), 0, math.log(2)]
-    assert float(said) == pytest.approx(math.log(2) + colour + sum(others), rel=1e-6)
+    assert float(said) == pytest.approx(colour + sum(others), rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +117,7 @@ def test_the_loss_of_clips_by_hand():
     [(0, 0, {"ego_encoder", "connector"}), (1, 0, {"ego_encoder"}), (1, 1, {"connector"})],
 )
 def test_what_sees_learns_from_marks_and_the_language_model_does_not(seeing, step, reached):
-    model, head = tiny(), MarksHead(TINY, seed=0)
+    model, head = tiny(connector=FEW.connector), MarksHead(FEW, seed=0)
     prepare_stage(model, 0, NANO)
     objective = Objective(0, LossConfig(marks=1.0), head, both=True, seeing=seeing)
     assert objective.names == ("loss", "vtg", "marks")
@@ -206,7 +202,7 @@ def test_patches_begin_with_channels_that_vary_alike(tmp_path):
 def test_a_stage_with_marks_stops_goes_on_and_writes_no_head(tmp_path):
     data = TrainingData(synthetic=True, takes=2, world=World(size=32, clips_per_take=2))
     one = MllmTrainJob(
-        0, tmp_path / "whole", data=data, training=TRAINING, model=replace(TINY, text_limit=256), drawn=tmp_path / "d"
+        0, tmp_path / "whole", data=data, training=TRAINING, model=replace(FEW, text_limit=256), drawn=tmp_path / "d"
     )
     assert train_stage(one, Silent())
     seen = []

@@ -1,5 +1,7 @@
 """The model: shapes, sequences, padding, adapters."""
 
+import itertools
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -47,10 +49,24 @@ def test_the_connector_of_the_paper_has_the_names_and_sizes_of_its_checkpoint():
 
 def test_the_connector_gives_so_many_tokens():
     features = torch.randn(2, 4, 64, 16)
-    for kind, tokens in (("stc", 75), ("mlp", 64)):
-        config = ConnectorConfig(kind, depth=2)
+    for kind, tokens in (("stc", 75), ("mlp", 64), ("resampler", 5)):
+        config = ConnectorConfig(kind, depth=2, queries=5)
         out = make_connector(config, 16, 24)(features)
         assert out.shape == (2, tokens, 24) == (2, config.tokens(4, 8), 24)
+
+
+def test_a_token_of_the_resampler_is_what_its_query_attends_to():
+    connector = make_connector(ConnectorConfig("resampler", queries=3), 4, 6)
+    torch.nn.init.normal_(connector.query)
+    features = torch.randn(2, 5, 16, 4)
+    tokens, attention = connector(features), connector.attention(features)
+    for clip, query in itertools.product(range(2), range(3)):
+        patches = [connector.norm(sum(features[clip, :, place]) / 5) for place in range(16)]
+        scores = [math.exp(4 * float(connector.key(one) @ connector.query[query]) / 2) for one in patches]
+        weights = [one / sum(scores) for one in scores]
+        assert attention[clip, query].tolist() == pytest.approx(weights, rel=1e-4)
+        found = sum(weight * connector.value(one) for weight, one in zip(weights, patches, strict=True))
+        torch.testing.assert_close(tokens[clip, query], connector.readout(found + connector.begin[query]))
 
 
 def test_tokens_are_in_order_of_time_row_and_column():
