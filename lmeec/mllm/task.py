@@ -93,7 +93,7 @@ class StageTask:
             DataError: a clip lacks a view, or is of another size; names it.
             TrainingError: a loss is not finite, or memory does not suffice.
         """
-        self._set_rates(run.step)
+        rate = self._set_rates(run.step)
         size, device = self.training.micro_batch, self.model.device
         parts = [collate(items[first : first + size]) for first in range(0, len(items), size)]
         counts = torch.tensor(
@@ -123,16 +123,25 @@ class StageTask:
                 origins = "; ".join(dict.fromkeys(one.origin for one in some))
                 raise self.diverged(f"step {run.step}: the loss of {origins} is {loss}")
         means = dict(zip(_LOSSES, values, strict=False))
-        return {name: value for name, value in means.items() if name in self._objective.names} | {"tokens": tokens}
+        return (
+            {name: value for name, value in means.items() if name in self._objective.names} | rate | {"tokens": tokens}
+        )
 
-    def _set_rates(self, step: int) -> None:
-        """Let the rate rise and fall once while encoders learn to see, and once more for what learns after that."""
+    def _set_rates(self, step: int) -> dict[str, float]:
+        """Let the rate rise and fall once while encoders learn to see, and once more for what learns after that.
+
+        Returns:
+            The rate of what learns now as `lr`; nothing where the loop's own counts.
+        """
         if not self._seeing:
-            return
+            return {}
         late = step >= self._seeing
         first, steps = (self._seeing, self._steps - self._seeing) if late else (0, self._seeing)
         warmup = round(self.training.stage(self.stage).warmup * steps)
-        set_rates(self.optimiser, schedule(step - first, steps, OptimiserConfig(warmup=warmup, final=0.0)))
+        share = schedule(step - first, steps, OptimiserConfig(warmup=warmup, final=0.0))
+        set_rates(self.optimiser, share)
+        settings = self.training.stage(self.stage)
+        return {"lr": share * (settings.late_lr or settings.lr if late else settings.lr)}
 
     def _found(self, part: Batch, step: int) -> dict[str, Tensor]:
         here = self.model.device.type

@@ -175,7 +175,7 @@ class Loop(Generic[Model, Item]):
         if not math.isfinite(norm):
             raise self.task.diverged(f"step {step}: the norm of the gradients is {norm}")
         optimiser.step()
-        return losses | {"gradient_norm": norm, "lr": pace.lr * share}
+        return {"lr": pace.lr * share} | losses | {"gradient_norm": norm}
 
     def _judge(
         self,

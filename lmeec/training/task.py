@@ -49,7 +49,11 @@ class Task(Writes, Protocol[Model_co, Item_contra]):
         """Of all that is trained; each group carries its full learning rate as `base_lr`."""
 
     def gradients(self, items: Sequence[Item_contra], run: Pass) -> dict[str, float] | None:
-        """Add the gradients of this process's share of a batch; losses over all processes, None if given up."""
+        """Add the gradients of this process's share of a batch.
+
+        Returns:
+            Losses over all processes, and `lr` where the task has set a rate of its own; None if given up.
+        """
 
     def join_gradients(self, group: Group, most: float) -> Tensor:
         """Take the mean of all processes' gradients, and shorten it to a norm; returns the norm before."""

@@ -170,9 +170,10 @@ def test_the_rate_falls_once_for_what_sees_and_once_for_what_learns_after():
     task = StageTask(model, prompter().tokenizer, 0, training, marks=MarksHead(TINY, seed=0))
     shares = []
     for step in range(6):
-        task._set_rates(step)
+        told = task._set_rates(step)["lr"]
         encoder, late = (group["lr"] for group in task.optimiser.param_groups)
         assert late == pytest.approx(2 * encoder)
+        assert told == pytest.approx(late if step >= 2 else encoder)
         shares.append(encoder / 3e-3)
     # Half of a cosine over 2 steps; a step of warm-up and the cosine over the 3 after it.
     assert shares == pytest.approx([1, 0.5, 0.5, 1, 0.75, 0.25])
