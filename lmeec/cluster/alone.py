@@ -75,8 +75,10 @@ def own_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="", dir=root))
     with (folder / _LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder
-        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_left(root: Path) -> None:

@@ -1,9 +1,13 @@
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 from ray.cluster_utils import Cluster
 
 from tests.support.ray_workers import NODE, Workers
+from tests.support.traces import Traces
 
 # Ray lets its workers give way to everything else on the machine, which makes tests wait.
 os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
@@ -27,3 +31,12 @@ def many_takes(takes):
 @pytest.fixture
 def workers():
     return Workers()
+
+
+@pytest.fixture
+def traces(monkeypatch):
+    """What commands that the test starts leave behind; their Ray has a folder of its own."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))  # paths of sockets are short
+    monkeypatch.setenv("RAY_TMPDIR", str(folder))
+    yield Traces(folder)
+    shutil.rmtree(folder)

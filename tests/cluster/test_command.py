@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -32,14 +29,9 @@ def ray_processes(pid):
     return [child for child in psutil.Process(pid).children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
 
 
-def wait_until_gone(processes, timeout):
-    _, alive = psutil.wait_procs(processes, timeout=timeout)
-    assert not alive
-
-
 def work_and_kill(process, out, *, parts, kills):
     """Kill workers at random until there are some parts."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 200
     while len(list_parts(parts_directory(out))) < parts and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()
         at_work = [p for p in ray_processes(process.pid) if "WorkerActor.predict" in " ".join(p.cmdline())]
@@ -49,11 +41,12 @@ def work_and_kill(process, out, *, parts, kills):
         time.sleep(0.3)
 
 
-def test_killed_workers_and_a_killed_driver_do_not_change_the_table(arguments, tmp_path):
+def test_killed_workers_and_a_killed_driver_do_not_change_the_table(arguments, tmp_path, traces):
     out = tmp_path / "results.parquet"
     process = start_lmeec(*arguments, "--workers", 2)
     work_and_kill(process, out, parts=8, kills=[1, 2])
-    started = ray_processes(process.pid)
+    traces.look()
+    assert traces.memory
     process.kill()
     process.communicate()
     assert 8 <= len(list_parts(parts_directory(out))) < 24
@@ -62,8 +55,9 @@ def test_killed_workers_and_a_killed_driver_do_not_change_the_table(arguments, t
     again = start_lmeec(*arguments, "--workers", 2)
     _, err = again.communicate(timeout=200)
     assert again.returncode == 0, err
-    # Ray's agents try for a minute to report that their node is dead.
-    wait_until_gone(started, timeout=90)
+    # Ray's agents of the killed run try for a minute to report that their node is dead.
+    traces.wait_until_nothing_is_left(within=90)
+    assert not list(traces.folder.glob("*/*"))
     undisturbed = tmp_path / "undisturbed.parquet"
     assert lmeec(*arguments[:3], undisturbed, *arguments[4:], "--workers", 0).status == 0
     assert_same(read_results(out), read_results(undisturbed))
@@ -79,19 +73,18 @@ def listeners(processes):
     return found
 
 
-def test_interrupt_finishes_the_takes_at_hand_and_leaves_nothing(arguments, tmp_path, monkeypatch):
-    home, temporary = tmp_path / "home", Path(tempfile.mkdtemp(dir="/tmp"))  # paths of sockets are short
+def test_interrupt_finishes_the_takes_at_hand_and_leaves_nothing(arguments, tmp_path, traces, monkeypatch):
+    home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("RAY_TMPDIR", str(temporary))
     out = tmp_path / "results.parquet"
-    killed = temporary / f"lmeec-ray-{os.getuid()}" / "killed"
+    killed = traces.folder / f"lmeec-ray-{os.getuid()}" / "killed"
     killed.mkdir(parents=True)
     (killed / "lock").touch()  # that nobody holds
     process = start_lmeec(*arguments, "--workers", 2)
     work_and_kill(process, out, parts=2, kills=[])
-    started = ray_processes(process.pid)
-    assert listeners([psutil.Process(process.pid), *started]) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+    traces.look()
+    assert listeners(traces.processes) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
     assert stat.S_IMODE((home / ".ray/auth_token").stat().st_mode) == 0o600
     assert not killed.exists()
     process.send_signal(signal.SIGINT)
@@ -99,9 +92,8 @@ def test_interrupt_finishes_the_takes_at_hand_and_leaves_nothing(arguments, tmp_
     assert process.returncode == 130, err
     assert "run the same command again to go on" in err
     assert "Traceback" not in err
-    wait_until_gone(started, timeout=10)
+    traces.wait_until_nothing_is_left(within=30)
     assert not list(killed.parent.iterdir())
-    shutil.rmtree(temporary)
     status = lmeec("status", out)
     assert status.status == 0
     assert f"{len(list_parts(parts_directory(out)))} of 24" in status.out
