@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
-import msgspec
 from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from lmeec.files.names import plain
+from lmeec_cli import event_lines
 from lmeec_cli.console import Console
 from lmeec_cli.terminal import echo, is_quiet
 from lmeec_cli.waiting import Turning
-from lmeec_cli.words import counted, duration, in_time, snake_case
+from lmeec_cli.words import counted, duration, in_time
 
 if TYPE_CHECKING:
     from lmeec.runs.events import Event, Reporter
@@ -99,33 +97,28 @@ class JsonReporter:
     """A JSON object a line: every event with its time, and where the run stands now and then."""
 
     def __init__(self, file: IO[str]) -> None:
-        self._file = file
-        self._last = time.monotonic()
+        self._lines = event_lines.EventLines(file)
 
     def event(self, event: Event) -> None:
         """See `Reporter`."""
-        self._write(snake_case(type(event).__name__), msgspec.to_builtins(event))
+        self._lines.write(event)
 
     def update(self, progress: Progress) -> None:
         """See `Reporter`."""
-        if time.monotonic() - self._last > _LOG_EVERY_S:
+        if self._lines.seconds_since_last > _LOG_EVERY_S:
             now = progress.standing()
-            numbers: dict[str, object] = {
-                "jobs": now.jobs,
-                "jobs_done": now.jobs_done,
-                "frames": now.frames,
-                "frames_done": now.frames_done,
-                "frames_per_second": round(now.rate, 3),
-                "seconds_left": now.seconds_left,
-                "failures": len(now.failures),
-                "retries": now.retries,
-            }
-            self._write("progress", numbers)
-
-    def _write(self, name: str, values: dict[str, object]) -> None:
-        self._last = time.monotonic()
-        record = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": name, **values}
-        print(plain(json.dumps(record, ensure_ascii=False)), file=self._file, flush=True)
+            self._lines.write(
+                event_lines.Progress(
+                    jobs=now.jobs,
+                    jobs_done=now.jobs_done,
+                    frames=now.frames,
+                    frames_done=now.frames_done,
+                    frames_per_second=round(now.rate, 3),
+                    seconds_left=now.seconds_left,
+                    failures=len(now.failures),
+                    retries=now.retries,
+                )
+            )
 
 
 class LiveReporter:

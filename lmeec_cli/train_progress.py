@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import IO, TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-from lmeec.files.names import plain
 from lmeec_cli.console import Console
+from lmeec_cli.event_lines import EventLines
 from lmeec_cli.metric_formats import METRICS, shown
 from lmeec_cli.terminal import echo, is_quiet
-from lmeec_cli.words import duration, snake_case
+from lmeec_cli.words import duration
 
 if TYPE_CHECKING:
     from lmeec.analysis.evaluation import DirectionScore
@@ -125,7 +123,7 @@ class JsonTrainingReporter:
     """A JSON object a line: steps now and then, everything else at once."""
 
     def __init__(self, file: IO[str]) -> None:
-        self._file = file
+        self._lines = EventLines(file)
         self._last: float | None = None
 
     def event(self, event: TrainingEvent) -> None:
@@ -136,9 +134,7 @@ class JsonTrainingReporter:
             if self._last is not None and time.monotonic() - self._last < _LOG_EVERY_S:
                 return
             self._last = time.monotonic()
-        name = snake_case(type(event).__name__)
-        record = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": name, **asdict(event)}
-        print(plain(json.dumps(record, ensure_ascii=False)), file=self._file, flush=True)
+        self._lines.write(event)
 
 
 class LiveTrainingReporter:

@@ -11,15 +11,10 @@ import pytest
 from lmeec.tables import SCHEMA
 from lmeec_cli.app import app
 from lmeec_cli.settings import words_for_settings
+from tests.support.pages import rows_of_tables
 from tests.support.places import ROOT
 
 DOCS = ROOT / "docs"
-
-
-def rows_of_tables(page):
-    """The rows of a page's tables, as lists of cells, without headings' rules."""
-    lines = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if not set(line) <= set("|-")]
 
 
 def test_every_column_is_explained():
