@@ -185,9 +185,11 @@ class MllmTrainConfig:
         return cls(
             stage0=StageConfig(24, 2e-3, steps=4200, train_connector=True, train_all=True, seeing=3000, late_lr=2e-3),
             stage1=StageConfig(24, 1e-4, steps=60),
-            stage2=StageConfig(24, 5e-4, steps=200),
-            stage3=StageConfig(24, 5e-4, steps=150),
-            losses=LossConfig(marks=1.0),
+            # Faster, the encoder leaves what connector and language model know to read.
+            stage2=StageConfig(24, 1e-4, steps=150),
+            stage3=StageConfig(24, 1e-4, steps=100),
+            # The views' patches do not lie over one another: drawn to y patch by patch, F says less of the clip.
+            losses=LossConfig(marks=1.0, kl_pool="space"),
             micro_batch=24,
             recompute=False,
             weight_decay=0.01,
