@@ -85,6 +85,7 @@ class CycleWorker(Worker):
             warnings=table.warnings,
             profile=table.profile(),
             missing=rows.num_rows - made,
+            note=part.note,
         )
 
 

@@ -86,7 +86,7 @@ class RunRecord:
         self._ending = threading.Event()
         self._lost = False
         self._last: State | None = "stopped"
-        self._also: Callable[[], None] | None = None
+        self._also: Sequence[Callable[[], None]] = ()
 
     def __enter__(self) -> Self:
         self._claim = Claim(self._directory, self._notice)
@@ -114,8 +114,8 @@ class RunRecord:
         with written_whole(self._directory / PLAN_FILE) as file:
             file.write(msgspec.json.encode(Plan(list(jobs), tuple(cautions))))
 
-    def beat_with(self, also: Callable[[], None]) -> None:
-        """Have something else written at each beat, in its thread."""
+    def beat_with(self, *also: Callable[[], None]) -> None:
+        """Have other things written at each beat, in its thread."""
         self._also = also
 
     def check(self) -> None:
@@ -159,10 +159,11 @@ class RunRecord:
                     self._lost = True
                     return
                 self._beat("running")
-                if self._also is not None:
-                    self._also()
             except Exception:  # a disk or network that may be back for the next beat
                 pass
+            for also in self._also:
+                with suppress(Exception):
+                    also()
             if self._ending.wait(self._every):
                 return
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from lmeec.errors import OutputError
 from lmeec.files.names import show
 from lmeec.files.reading import in_short
+from lmeec.files.stamps import stamps_in
 from lmeec.tables import (
     Contents,
     PartInfo,
@@ -25,7 +26,9 @@ from lmeec.tables import (
     read_results,
     scan_takes,
 )
+from lmeec.tables.index import note_of
 from lmeec.tables.merge import set_aside_damaged
+from lmeec.tables.parts import is_part
 from lmeec.tables.schema import SCHEMA
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from lmeec.files.locations import Location
+    from lmeec.runs.index import RunIndex
     from lmeec.runs.jobs import Job
     from lmeec.tables import Output, RunMetadata
     from lmeec.tables.coverage import Coverage, Pair
@@ -49,14 +53,16 @@ class Inventory:
         out: the output.
         run: what its rows depend on.
         jobs: the whole jobs of the run.
+        index: of the parts.
 
     Attributes:
         jobs: the jobs, by take and direction.
     """
 
-    def __init__(self, out: Output, run: RunMetadata, jobs: Sequence[Job]) -> None:
+    def __init__(self, out: Output, run: RunMetadata, jobs: Sequence[Job], index: RunIndex) -> None:
         self._out = out
         self._run = run
+        self._index = index
         self.jobs: dict[Key, Job] = {job.key: job for job in jobs}
 
     def is_finished(self) -> bool:
@@ -88,7 +94,8 @@ class Inventory:
     def bring_up_to_date(self, notice: Callable[[str], None]) -> None:
         """Keep what is done in parts: of parts what would not come out otherwise now, of a table what parts lack.
 
-        Parts that are damaged are set aside under another name, and what they held is done again.
+        Parts that are damaged are set aside under another name, and what they held is done again. Those that are as
+        the index has them were whole when they were noted, and are not read.
 
         Args:
             notice: is told, in words, what is done again and why.
@@ -96,7 +103,12 @@ class Inventory:
         Raises:
             OutputError: there is a part of another run, or of a take that is not in this one.
         """
-        damaged = set_aside_damaged(list_parts(self._out.parts))
+        self._index.read()
+        stamps = stamps_in(self._out.parts)
+        known = self._index.known(stamps)
+        whole, damaged = set_aside_damaged([self._out.parts / name for name in _parts(stamps) if name not in known])
+        for info in whole:
+            self._index.add(note_of(info, stamps[info.path.name]))
         if damaged:
             said = [f"{path} ({in_short(str(problem))})" for path, problem in damaged.items()]
             notice(
@@ -131,7 +143,11 @@ class Inventory:
         Raises:
             OutputError: there is a part of another run, or of a take that is not in this one.
         """
-        for info in read_part_infos(list_parts(self._out.parts), skip_damaged=True):
+        stamps = stamps_in(self._out.parts)
+        known = self._index.known(stamps)
+        others = [self._out.parts / name for name in _parts(stamps) if name not in known]
+        read = {info.path.name: info for info in read_part_infos(others, skip_damaged=True)}
+        for _, info in sorted((known | read).items()):
             _refuse_other_run(info.run, self._run, info.path)
             if (info.take_uid, info.direction) not in self.jobs:
                 raise OutputError(
@@ -187,7 +203,12 @@ class Inventory:
         with PartWriter(self._out.parts, self._run, job.take_uid, job.direction, piece, coverage) as part:
             for batch in rows.to_batches():
                 part.write_batch(batch)
+        self._index.add(part.note)
         return part.path
+
+
+def _parts(names: Iterable[str]) -> list[str]:
+    return [name for name in names if is_part(name)]
 
 
 def _rows_of(rows: pa.Table, pairs: Iterable[Pair]) -> pa.Table:
@@ -197,7 +218,7 @@ def _rows_of(rows: pa.Table, pairs: Iterable[Pair]) -> pa.Table:
 
 
 def _refuse_other_run(theirs: RunMetadata, mine: RunMetadata, path: object) -> None:
-    differences = list(theirs.differences(mine))
+    differences = [] if theirs == mine else list(theirs.differences(mine))
     if differences:
         raise OutputError(
             f"{path} is of a run with other settings, which are not mixed with this one: {'; '.join(differences)} "

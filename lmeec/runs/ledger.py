@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lmeec.data.takes import Take
     from lmeec.files.locations import Location
     from lmeec.runs.heartbeat import RunRecord
+    from lmeec.runs.index import RunIndex
     from lmeec.runs.outcome import JobError, PartResult
     from lmeec.runs.progress import Progress
     from lmeec.runs.stop import Stop
@@ -65,6 +66,7 @@ class Ledger:
         retries: how often a job that failed is tried again.
         stop: the user's wish to end early.
         attempts: makes the trace of the run; None keeps none.
+        index: of the parts; None keeps none.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Ledger:
         retries: int,
         stop: Stop,
         attempts: Attempts | None = None,
+        index: RunIndex | None = None,
     ) -> None:
         self.directory = directory
         self.run = run
@@ -92,6 +95,7 @@ class Ledger:
         self._retries = retries
         self._stop = stop
         self._attempts = attempts or Attempts()
+        self._index = index
         self._queue = JobQueue([], workers=0)
         self._left: dict[_Key, set[Pair | None]] = {}
         self._failed: dict[_Key, set[Pair | None]] = {}
@@ -152,6 +156,8 @@ class Ledger:
         self.profile += result.profile
         self.progress.set_state(worker, "idle")
         self.progress.frames_settled += job.steps
+        if self._index is not None and result.note is not None:
+            self._index.add(result.note)
         self._settle(job, {pair for pair in job.pairs if not result.broken.keys().isdisjoint(pair)})
         self.event(AttemptEnded(self._attempts.finish(worker, result)))
         self.event(JobFinished(worker, job.label, result.tracks, result.rows, result.seconds, result.warnings))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from lmeec.errors import CameraError, DiskFullError, LmeecError, OutputError
 from lmeec.files.secrets import without_secrets
 from lmeec.inference.pipeline import Profile
+from lmeec.tables.notes import Note
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class PartResult:
         broken: cameras whose videos cannot be read, and why; what needs them is not in the part.
         peak_memory: most resident bytes of this process meanwhile; None where that is not known.
         peak_gpu_memory: most bytes of tensors on the GPU meanwhile; None without one.
+        note: of the part, for the index; None where nothing can be noted.
     """
 
     rows: int
@@ -37,6 +39,7 @@ class PartResult:
     broken: Mapping[str, JobError] = field(default_factory=dict)
     peak_memory: int | None = None
     peak_gpu_memory: int | None = None
+    note: Note | None = None
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 from lmeec.errors import OutputError
 from lmeec.files.locations import names_in
+from lmeec.files.stamps import stamps_in
 from lmeec.runs.claim import find_owner, is_alive
 from lmeec.runs.heartbeat import Heartbeat, read_heartbeat, read_plan
 from lmeec.runs.jobs import remaining
 from lmeec.tables import Output, read_contents, read_metadata, read_part_infos
 from lmeec.tables.failures import Failure, read_failures
+from lmeec.tables.index import read_notes, that_hold
 from lmeec.tables.parts import is_part, part_path
 
 if TYPE_CHECKING:
@@ -114,9 +116,13 @@ def _done(parts: Location, jobs: Iterable[Job]) -> dict[tuple[str, str], frozens
         if whole in names:
             wholes[job.key] = job.pairs
             names.discard(whole)
-    for info in read_part_infos([parts / name for name in names if is_part(name)], skip_damaged=True):
-        key = info.take_uid, info.direction
-        done[key] = done.get(key, frozenset()) | frozenset(info.coverage.pairs)
+    pieces = [name for name in names if is_part(name)]
+    noted = that_hold(read_notes(parts), stamps_in(parts)) if pieces else {}
+    looked_into = read_part_infos([parts / name for name in pieces if name not in noted], skip_damaged=True)
+    held = [(info.take_uid, info.direction, info.coverage) for info in looked_into]
+    held += [(noted[name].take_uid, noted[name].direction, noted[name].coverage) for name in pieces if name in noted]
+    for take_uid, direction, coverage in held:
+        done[take_uid, direction] = done.get((take_uid, direction), frozenset()) | frozenset(coverage.pairs)
     return done | wholes
 
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from lmeec.errors import DiskFullError, OutputError
 from lmeec.files.names import check_parquet_name, first_few
+from lmeec.files.stamps import stamps_in
 from lmeec.inference.pipeline import Profile
 from lmeec.runs.attempts import Attempts
 from lmeec.runs.events import Joining, Notice, Reporter
 from lmeec.runs.heartbeat import PLAN_FILE, RunRecord
+from lmeec.runs.index import RunIndex
 from lmeec.runs.inventory import Inventory
 from lmeec.runs.jobs import Job, remaining
 from lmeec.runs.ledger import Ledger
@@ -175,13 +177,14 @@ def do_work(
     def notice(text: str) -> None:
         reporter.event(Notice(text))
 
-    inventory = Inventory(out, work.run, work.jobs)
+    index = RunIndex(out.parts, work.run, notice)
+    inventory = Inventory(out, work.run, work.jobs, index)
     # What a run left that failed is cleared away by one that owns the output.
     if not overwrite and inventory.is_finished() and not out.failures.exists():
         return _nothing_to_do(work, out, notice, start)
     work.check(inventory.jobs.values())
     progress = Progress()
-    with RunRecord(out.parts, progress, notice) as record, contextlib.closing(TraceFile(out, notice)) as trace:
+    with RunRecord(out.parts, progress, notice) as record, _files(out, notice, index) as trace:
         if overwrite:
             _discard(out)
         elif inventory.is_finished():  # by another run, or as a video is there again that was read before
@@ -191,14 +194,24 @@ def do_work(
             return _nothing_to_do(work, out, notice, start)
         else:
             inventory.bring_up_to_date(notice)
+        index.begin(stamps_in(out.parts))
         jobs = list(inventory.jobs.values())
         attempts = Attempts(trace.session, trace.write)
         ledger = Ledger(
-            work.takes, out.parts, work.run, record, progress, reporter, retries=retries, stop=stop, attempts=attempts
+            work.takes,
+            out.parts,
+            work.run,
+            record,
+            progress,
+            reporter,
+            retries=retries,
+            stop=stop,
+            attempts=attempts,
+            index=index,
         )
         ledger.begin(jobs, remaining(jobs, inventory.done()), executor.workers)
         trace.begin(attempts.now(), executor.workers)
-        record.beat_with(trace.flush)
+        record.beat_with(trace.flush, index.flush)
         executor.run(ledger)
         trace.end(attempts.now())
         if ledger.fatal is not None:
@@ -211,8 +224,7 @@ def do_work(
         failed = _write_failed(parts, inventory, ledger, work)
         if parts:
             reporter.event(Joining(len(parts)))
-            paths = [*(info.path for info in parts), *failed]
-            merge_parts(paths, out, overwrite=True, finish=work.finish, history=work.history)
+            _join(parts, failed, out, work, index)
         if not parts and out.path.exists():
             notice(f"{out} is still the table of an earlier run, as nothing of this one came out")
         for path in failed:
@@ -223,9 +235,25 @@ def do_work(
         if progress.failures:
             record.finish()
         else:
+            index.discard()
             record.remove_files()
         rows, missing = work.count(out.path) if parts else (0, 0)
         return _summary(ledger, start, parts=progress.jobs_done, rows=rows, missing=missing)
+
+
+@contextlib.contextmanager
+def _files(out: Output, notice: Callable[[str], None], index: RunIndex) -> Iterator[TraceFile]:
+    """The files that grow beside the parts while a run goes."""
+    with contextlib.closing(TraceFile(out, notice)) as trace, contextlib.closing(index):
+        yield trace
+
+
+def _join(parts: Sequence[PartInfo], failed: Sequence[Location], out: Output, work: Work, index: RunIndex) -> None:
+    try:
+        merge_parts([*parts, *failed], out, overwrite=True, finish=work.finish, history=work.history)
+    except OutputError:  # perhaps of a part that changed and does not tell: the next run reads the rows of all
+        index.discard()
+        raise
 
 
 def _nothing_to_do(work: Work, out: Output, notice: Callable[[str], None], start: float) -> RunSummary:

@@ -166,6 +166,7 @@ class Worker:
             warnings=(*carried, *predictor.warnings, *([] if predictions else [self._why_empty(take, job)])),
             profile=predictor.profile(),
             missing=part.rows - predictions,
+            note=part.note,
         )
 
     def _why_empty(self, take: Take, job: Job) -> str:

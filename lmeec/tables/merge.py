@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import operator
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import reduce
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lmeec.errors import OutputError
-from lmeec.files.locations import names_in
+from lmeec.files.locations import is_local, names_in
 from lmeec.files.names import show
 from lmeec.files.whole import made_whole, written_whole
 from lmeec.tables.coverage import COVERAGE_KEY, Entry, encode_entries
@@ -23,11 +24,12 @@ from lmeec.tables.history import history_metadata
 from lmeec.tables.metadata import CONTENTS_KEY, Contents, file_metadata
 from lmeec.tables.output import Output
 from lmeec.tables.parts import COMPRESSION, PartInfo, check_part, read_part_info, set_aside, table_name
-from lmeec.tables.read import open_results, read_results
+from lmeec.tables.read import open_results, scan_results
 from lmeec.tables.schema import SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
     from typing import TypeAlias
 
     from lmeec.files.locations import Location
@@ -39,10 +41,12 @@ ROW_GROUP_ROWS = 8_192
 
 _ORDER_IN_TAKE = ("object", "query_cam", "target_cam", "frame")
 _READERS = 16
+_AHEAD = {True: 2, False: 16}
+"""Takes that are read while others are written; a store takes a while to answer for each."""
 
 
 def merge_parts(
-    parts: Sequence[Location],
+    parts: Sequence[Location | PartInfo],
     out: Location | str | Output,
     *,
     overwrite: bool = False,
@@ -52,13 +56,13 @@ def merge_parts(
     """Join part files into one results table, which appears under its name only when whole.
 
     Rows are sorted by take_uid, direction, object, query_cam, target_cam and frame. A row group holds rows of
-    one take and direction. The parts of one take and direction at a time are in memory.
+    one take and direction. The parts of a few takes and directions at a time are in memory.
 
     In an object store a folder has no name of its own that could appear at once: its files appear one by one, and
     each says how many there must be, which reading checks.
 
     Args:
-        parts: part files of one run.
+        parts: part files of one run, or what is known of them.
         out: the results file, or the folder to fill when the name ends in a slash.
         overwrite: replace an existing output.
         finish: is given all rows of a take and direction, sorted, and returns them as they are to be written.
@@ -75,7 +79,9 @@ def merge_parts(
     check_free(out, overwrite=overwrite)
     if not parts:
         raise OutputError(f"there are no parts to make {out} of")
-    infos = sorted(read_part_infos(parts), key=_order)
+    known = [part for part in parts if isinstance(part, PartInfo)]
+    others = [part for part in parts if not isinstance(part, PartInfo)]
+    infos = sorted([*known, *read_part_infos(others)], key=_order)
     _check_same_run(infos)
     _check_no_duplicates(infos)
     contents = Contents.of(_take_and_direction(info) for info in infos)
@@ -85,7 +91,7 @@ def merge_parts(
     if out.partitioned:
         _write_folder(takes, out.path, about, finish)
     else:
-        _write_file(takes, out.path, about, finish)
+        _write_file(takes, (rows for _, rows in _read_ahead(takes)), out.path, about, finish)
     return sum(info.rows for info in infos)
 
 
@@ -104,23 +110,26 @@ def read_part_infos(parts: Sequence[Location], *, skip_damaged: bool = False) ->
         return [info for info in infos if info is not None]
 
 
-def set_aside_damaged(parts: Sequence[Location]) -> dict[Location, OutputError]:
-    """Look through parts, rows and all, and rename those that are damaged; gives where these are now, and why.
+def set_aside_damaged(parts: Sequence[Location]) -> tuple[list[PartInfo], dict[Location, OutputError]]:
+    """Look through parts, rows and all, and rename those that are damaged.
+
+    Returns:
+        What the others hold; and where the damaged ones are now, and why.
 
     Raises:
         OutputError: a damaged one cannot be renamed.
     """
     with ThreadPoolExecutor(_READERS) as pool:
-        problems = zip(parts, pool.map(_problem_of, parts), strict=True)
-        return {set_aside(path): problem for path, problem in problems if problem is not None}
+        looked = list(zip(parts, pool.map(_info_or_problem, parts), strict=True))
+    damaged = {set_aside(path): found for path, found in looked if isinstance(found, OutputError)}
+    return [found for _, found in looked if isinstance(found, PartInfo)], damaged
 
 
-def _problem_of(path: Location) -> OutputError | None:
+def _info_or_problem(path: Location) -> PartInfo | OutputError:
     try:
-        check_part(path)
+        return check_part(path)
     except OutputError as error:
         return error
-    return None
 
 
 def _info_or_none(path: Location) -> PartInfo | None:
@@ -182,8 +191,27 @@ def _order(info: PartInfo) -> tuple[str, str, str]:
 
 
 def _table(infos: Sequence[PartInfo]) -> pa.Table:
-    table = pa.concat_tables([read_results(info.path) for info in infos])
+    table = pa.Table.from_batches([batch for info in infos for batch in scan_results(info.path)], schema=SCHEMA)
     return table.sort_by([(name, "ascending") for name in _ORDER_IN_TAKE])
+
+
+def _read_ahead(takes: Sequence[Sequence[PartInfo]]) -> Iterator[tuple[Sequence[PartInfo], pa.Table]]:
+    """Read and sort the rows of takes, in their order, a few ahead of who writes them."""
+    ahead = _AHEAD[is_local(takes[0][0].path)]
+    with ThreadPoolExecutor(ahead) as pool:
+        waiting: deque[tuple[Sequence[PartInfo], Future[pa.Table]]] = deque()
+        try:
+            for infos in takes:
+                waiting.append((infos, pool.submit(_table, infos)))
+                if len(waiting) > ahead:
+                    done, rows = waiting.popleft()
+                    yield done, rows.result()
+            while waiting:
+                done, rows = waiting.popleft()
+                yield done, rows.result()
+        finally:
+            for _, rows in waiting:
+                rows.cancel()
 
 
 def _entry(infos: Sequence[PartInfo]) -> Entry:
@@ -192,7 +220,11 @@ def _entry(infos: Sequence[PartInfo]) -> Entry:
 
 
 def _write_file(
-    takes: Sequence[Sequence[PartInfo]], out: Location, about: Mapping[bytes, bytes], finish: Finish
+    takes: Sequence[Sequence[PartInfo]],
+    tables: Iterable[pa.Table],
+    out: Location,
+    about: Mapping[bytes, bytes],
+    finish: Finish,
 ) -> None:
     coverage = {COVERAGE_KEY: encode_entries(map(_entry, takes))}
     schema = SCHEMA.with_metadata({**about, **coverage})
@@ -200,8 +232,8 @@ def _write_file(
         written_whole(out) as file,
         pq.ParquetWriter(file, schema, compression=COMPRESSION, write_page_checksum=True) as writer,
     ):
-        for infos in takes:
-            writer.write_table(finish(_table(infos)), ROW_GROUP_ROWS)
+        for rows in tables:
+            writer.write_table(finish(rows), ROW_GROUP_ROWS)
 
 
 def _write_folder(
@@ -222,16 +254,16 @@ def _write_files(
     takes: Sequence[Sequence[PartInfo]], folder: Location, about: Mapping[bytes, bytes], finish: Finish
 ) -> Iterator[str]:
     """Write a file a take and direction; yields their names."""
-    for infos in takes:
+    for infos, rows in _read_ahead(takes):
         name = table_name(infos[0].take_uid, infos[0].direction)
-        _write_file([infos], folder / name, about, finish)
+        _write_file([infos], [rows], folder / name, about, finish)
         yield name
 
 
 def _check_same_run(infos: Sequence[PartInfo]) -> None:
     first = infos[0]
     for info in infos[1:]:
-        if info.run.fingerprint != first.run.fingerprint:
+        if info.run != first.run:
             lines = "".join(f"\n  {line}" for line in first.run.differences(info.run))
             raise OutputError(
                 f"parts of different runs are not joined; {first.path} and {info.path} differ in{lines}\n"

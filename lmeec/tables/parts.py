@@ -15,9 +15,11 @@ from lmeec.config import Direction
 from lmeec.errors import OutputError, require
 from lmeec.files.locations import is_local, names_in
 from lmeec.files.names import safe_name
+from lmeec.files.stamps import stamp_of
 from lmeec.files.whole import TEMPORARY_SUFFIX, written_whole
 from lmeec.tables.coverage import COVERAGE_KEY, Coverage, Entry, coverage_in, encode_entries
 from lmeec.tables.metadata import RunMetadata, file_metadata, run_of
+from lmeec.tables.notes import Note, is_index
 from lmeec.tables.output import Output
 from lmeec.tables.read import open_results, scan_results
 from lmeec.tables.schema import SCHEMA, ResultRow, rows_to_batch
@@ -102,6 +104,11 @@ class PartWriter:
         piece: tells several parts of one take and direction apart; None for the only one.
         coverage: which pairs of cameras the rows are of.
 
+    Attributes:
+        path: the file.
+        rows: written so far.
+        note: of the file once it is whole; None before, and where its file system does not tell files apart.
+
     Raises:
         OutputError: the file cannot be written (no space, no permission); the message names it.
 
@@ -122,8 +129,10 @@ class PartWriter:
     ) -> None:
         self.path = part_path(directory, take_uid, direction, piece)
         self.rows = 0
+        self.note: Note | None = None
+        self._run = run
         self._only = {"take_uid": take_uid, "direction": direction}
-        entry = Entry(take_uid, direction, coverage or Coverage())
+        self._entry = entry = Entry(take_uid, direction, coverage or Coverage())
         part = {PART_KEY: json.dumps(self._only).encode(), COVERAGE_KEY: encode_entries([entry])}
         self._schema = SCHEMA.with_metadata(file_metadata(run) | part)
         self._waiting: list[pa.RecordBatch] = []
@@ -174,8 +183,17 @@ class PartWriter:
                 self._abandon(failure)
                 raise
             self._stack.close()
+            self.note = self._note()
         else:
             self._abandon(error)
+
+    def _note(self) -> Note | None:
+        try:
+            stamp = stamp_of(self.path)
+        except Exception:  # of the store's own client as well; the part is there, and is looked into where needed
+            return None
+        entry, run = self._entry, self._run.fingerprint
+        return Note(self.path.name, stamp, entry.take_uid, entry.direction, self.rows, run, entry.coverage)
 
     def _flush(self) -> None:
         if self._waiting_rows:
@@ -246,7 +264,7 @@ def set_aside(path: Location) -> Location:
 
 
 def remove_parts(directory: Location, *, also: Collection[str] = ()) -> None:
-    """Remove the parts in a folder, those set aside too, what killed writers left, and the folder if it is empty then.
+    """Remove parts, those set aside too, their index, what killed writers left, and the folder if it is empty then.
 
     Args:
         directory: the folder.
@@ -258,7 +276,8 @@ def remove_parts(directory: Location, *, also: Collection[str] = ()) -> None:
     try:
         for name in list(names_in(directory)):
             temporary = name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)
-            if temporary or name.endswith((_SUFFIX, f"{_SUFFIX}{_DAMAGED}")) or name in also:
+            part = name.endswith((_SUFFIX, f"{_SUFFIX}{_DAMAGED}"))
+            if temporary or part or is_index(name) or name in also:
                 (directory / name).unlink(missing_ok=True)
         # An object store has no folders to remove.
         if is_local(directory) and directory.is_dir() and not any(directory.iterdir()):

@@ -54,7 +54,8 @@ def scan_results(path: Location | str, columns: Sequence[str] | None = None) -> 
     schema = _selected(columns)
     for one in result_files(path):
         with open_results(one) as file, _explaining(one):
-            stored = [name for name in schema.names if name in file.schema_arrow.names]
+            there = set(file.schema_arrow.names)
+            stored = [name for name in schema.names if name in there]
             for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=stored or SCHEMA.names[:1]):
                 yield with_all_columns(batch, schema)
 
@@ -69,6 +70,8 @@ def with_all_columns(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch
     Raises:
         pyarrow.ArrowException: a column is of another type.
     """
+    if batch.schema.equals(schema):
+        return batch
     columns = [
         batch[field.name].cast(field.type) if field.name in batch.schema.names else pa.nulls(batch.num_rows, field.type)
         for field in schema
@@ -198,9 +201,10 @@ def open_results(path: Location) -> Iterator[pq.ParquetFile]:
                 raise OutputError(f"{path} is a pipe or a device: give the Parquet file that `lmeec predict` wrote")
             source = path if is_local(path) else stack.enter_context(path.open("rb"))
             file = stack.enter_context(pq.ParquetFile(source, page_checksum_verification=True))
-        run_of(file.schema_arrow.metadata, str(path))
-        lacking = {name for name in SCHEMA.names if name not in file.schema_arrow.names}
-        missing = [name for name in SCHEMA.names if name in lacking.difference(_added(file.schema_arrow))]
+        schema = file.schema_arrow  # which is made anew each time that it is asked for
+        run_of(schema.metadata, str(path))
+        lacking = set(SCHEMA.names).difference(schema.names, _added(schema))
+        missing = [name for name in SCHEMA.names if name in lacking]
         if missing:
             raise OutputError(f"{path} lacks the columns {', '.join(missing)}: it was changed after it was written")
         yield file

@@ -120,7 +120,7 @@ class ObjectStore:
 
     def entry(self, url: str, shown: str) -> Entry:
         """See `Store`."""
-        return tried(lambda: _entry_of(self._files.info(url)), shown)
+        return tried(lambda: entry_of(self._files.info(url)), shown)
 
     def children(self, url: str, shown: str) -> dict[str, Entry]:
         """See `Store`."""
@@ -129,7 +129,7 @@ class ObjectStore:
             found = tried(lambda: self._files.ls(url, detail=True, refresh=True), shown)
         except FileNotFoundError:
             return {}
-        entries = {self._below(path, info["name"]): _entry_of(info) for info in found}
+        entries = {self._below(path, info["name"]): entry_of(info) for info in found}
         return {name: entry for name, entry in entries.items() if "/" not in name and name not in ("", ".", "..")}
 
     def below(self, url: str, shown: str) -> Iterator[tuple[str, Entry]]:
@@ -140,7 +140,7 @@ class ObjectStore:
         except FileNotFoundError:
             return
         for name, info in cast("dict[str, dict[str, Any]]", found).items():
-            yield self._below(path, name), _entry_of(info)
+            yield self._below(path, name), entry_of(info)
 
     def open(self, url: str, shown: str, known: Entry) -> OpenedFile:
         """See `Store`."""
@@ -154,7 +154,8 @@ class ObjectStore:
         return name.strip("/")[len(path.strip("/")) :].lstrip("/")
 
 
-def _entry_of(info: Mapping[str, Any]) -> Entry:
+def entry_of(info: Mapping[str, Any]) -> Entry:
+    """What a file system of fsspec says of a file, in its own words."""
     if info.get("type") == "directory":
         return Entry(is_folder=True)
     version = next((str(info[key]) for key in _VERSIONS if info.get(key)), "")
@@ -166,7 +167,7 @@ class _OpenedObject:
 
     def __init__(self, file: Any, shown: str) -> None:
         self._file, self._shown = file, shown
-        self.entry = _entry_of(file.details)
+        self.entry = entry_of(file.details)
 
     def fetch(self, start: int, stop: int) -> bytes:
         """See `OpenedFile`."""
