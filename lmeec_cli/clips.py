@@ -176,7 +176,7 @@ def make(
 
     Then, to train a video language model on conversations about them:
 
-        lmeec clips instruct clips.parquet --out data.jsonl
+        lmeec clips instruct clips.parquet --out data.json
     """
     from lmeec.clips import ClipsConfig, LengthConfig
 

@@ -97,7 +97,7 @@ def _usage(command: TyperCommand | TyperGroup, ctx: Any) -> str:
 
 
 def _name(argument: TyperArgument) -> str:
-    name = (argument.metavar or argument.name or "").strip("[]").upper()
+    name = (argument.metavar or argument.name or "").strip("[]").removesuffix("...").upper()
     return f"{name}..." if argument.nargs == -1 else name
 
 
@@ -116,7 +116,7 @@ def _text(doc: str, width: int) -> Iterator[Text]:
         elif paragraph.startswith("**"):
             yield Text(paragraph.strip("*"), "bold")
         elif paragraph.strip():
-            yield _worded("\n".join(_wrap(" ".join(paragraph.split()), width)))
+            yield Text("\n".join(_wrap(_worded(" ".join(paragraph.split())).plain, width)))
 
 
 def _example(line: str, width: int) -> list[str]:
@@ -124,11 +124,21 @@ def _example(line: str, width: int) -> list[str]:
     if len(line) <= width:
         return [line]
     lines = [""]
-    for word in re.findall(r"""(?:[^\s'"]|'[^']*'|"[^"]*")+""", line):
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width - 2:
+    for words in _together(re.findall(r"""(?:[^\s'"]|'[^']*'|"[^"]*")+""", line)):
+        if lines[-1] and len(lines[-1]) + 1 + len(words) > width - 2:
             lines.append("   ")
-        lines[-1] += f" {word}" if lines[-1] else word
+        lines[-1] += f" {words}" if lines[-1] else words
     return [*(f"{one} \\" for one in lines[:-1]), lines[-1]]
+
+
+def _together(words: list[str]) -> Iterator[str]:
+    """Words of a call, an option with the value that follows it."""
+    words = [*words]
+    while words:
+        first = words.pop(0)
+        if first.startswith("-") and words and not words[0].startswith(("-", "|")):
+            first = f"{first} {words.pop(0)}"
+        yield first
 
 
 def _listed(heading: str, entries: list[tuple[Text, Text]], width: int) -> Text:
@@ -183,6 +193,8 @@ def _help(parameter: TyperOption | TyperArgument) -> Text:
     elif default and isinstance(parameter, TyperOption):
         value = cast("Any", parameter.default)
         value = value.value if isinstance(value, Enum) else value
+        if value is True and parameter.secondary_opts:
+            value = parameter.opts[0]
         if value not in (None, False, [], ()) and not callable(value):
             said.append(f"[default: {value}]")
     if isinstance(parameter.envvar, str):

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def plan(
     preset: Annotated[
         Preset | None,
-        typer.Option(help="Sizes and settings: paper (CLIP-L, Mistral-7B) or nano.", show_default="that of --config"),
+        typer.Option(
+            help="Sizes and settings: paper (CLIP-L, Mistral-7B) or nano.", show_default="that of --config, else paper"
+        ),
     ] = None,
     config: Annotated[
         Path | None,

@@ -35,7 +35,10 @@ def train(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", help="Folder; each stage has its own there, with the model in `model`.", show_default=False
+            "--out",
+            "-o",
+            help="Folder; each stage has its own there, with its model, as OUT/stage3/model.",
+            show_default=False,
         ),
     ],
     stage: Annotated[
@@ -43,13 +46,15 @@ def train(
     ] = "all",
     preset: Annotated[
         Preset | None,
-        typer.Option(help="Sizes and settings: paper (CLIP-L, Mistral-7B) or nano.", show_default="that of --config"),
+        typer.Option(
+            help="Sizes and settings: paper (CLIP-L, Mistral-7B) or nano.", show_default="that of --config, else paper"
+        ),
     ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
-            help="YAML file of `preset`, `model`, `training` and `data`; OUT/stage0/train.yaml shows all of the first "
-            "three.",
+            help="YAML file with the keys preset, model, training and data; OUT/stage0/train.yaml shows all of the "
+            "first three.",
             show_default=False,
         ),
         HoldsSettings("--config"),
@@ -57,7 +62,7 @@ def train(
     begin: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of a model of ours, as a stage leaves it in `model`.",
+            help="Folder of a model of ours, as a stage leaves it (OUT/stage2/model).",
             show_default="OUT's stage before",
             rich_help_panel=_WEIGHTS,
         ),

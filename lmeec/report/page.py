@@ -100,9 +100,11 @@ def _with_videos(strips: list[Filmstrip], results: Location | str, beside: Path,
         track = strip.track
         link = None
         if names is not None:
-            pair = names.pair(track.query_cam, track.target_cam)
-            video = videos / names.folder(track.take_uid, track.object) / f"{pair}.mp4"
-            link = quote(os.path.relpath(video, beside)) if video.is_file() else None
+            folder = videos / names.folder(track.take_uid, track.object)
+            own = folder / f"{names.pair(track.query_cam, track.target_cam)}.mp4"
+            of_all_views = folder / f"{track.direction}.mp4"
+            video = next((one for one in (own, of_all_views) if one.is_file()), None)
+            link = None if video is None else quote(os.path.relpath(video, beside))
         yield replace(strip, video=link)
 
 

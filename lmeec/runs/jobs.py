@@ -142,6 +142,8 @@ def spared(some: Collection[Job], every: Iterable[Job]) -> str:
     rest = list(every)
     predictions, all_predictions = (sum(job.steps for job in jobs) for jobs in (some, rest))
     cost, all_cost = (sum(job.cost for job in jobs) for jobs in (some, rest))
+    if predictions == all_predictions:
+        return "every target camera has ground truth of its objects: none is left out"
     share = 1 - cost / all_cost if all_cost else 0.0
     return (
         f"target cameras without ground truth of an object are left out: about {predictions:,} of {all_predictions:,} "

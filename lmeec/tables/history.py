@@ -37,16 +37,18 @@ class Step(msgspec.Struct, frozen=True):
 
 
 def history_metadata(steps: Sequence[Step]) -> dict[bytes, bytes]:
-    """Return the key-value metadata of a file that was made now, by the last of these steps; nothing for none.
+    """Return the key-value metadata of a file that these steps have made; nothing for none.
 
-    What gives access to URLs is taken out.
+    A step that does not tell when it was is of now. What gives access to URLs is taken out. A step without a command
+    and data, as of a function that was called from Python, is left out, so that such a call gives the same file again.
     """
-    if not steps:
-        return {}
-    *before, last = steps
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    made = Step(_as_text(without_secrets(last.command)), _as_text(without_access(last.data)), now)
-    return {HISTORY_KEY: msgspec.json.encode([*before, made])}
+    made = [
+        Step(_as_text(without_secrets(step.command)), _as_text(without_access(step.data)), step.when or now)
+        for step in steps
+        if step.command or step.data
+    ]
+    return {HISTORY_KEY: msgspec.json.encode(made)} if made else {}
 
 
 def _as_text(text: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from lmeec.data.takes import find_takes
 from lmeec.data.truth import has_truth, state_of
+from lmeec.runs.jobs import jobs_of, spared
 from lmeec.tables import read_metadata, read_results
 from tests.support.command import lmeec
 from tests.support.rendered import EGO
@@ -58,6 +59,11 @@ def test_rows_that_are_left_are_the_same_and_so_is_the_score(partly, predict):
     assert rows[[*pair, "frame"]].equals(kept[[*pair, "frame"]])
     assert_same(read_results(some), read_results(every).filter(scored.to_numpy()))
     assert scores(some) == scores(every)
+
+
+def test_where_nothing_can_be_left_out_no_saving_is_promised(rendered_takes):
+    jobs = list(jobs_of(find_takes(rendered_takes.root), ("ego2exo",)))
+    assert spared(jobs, jobs) == "every target camera has ground truth of its objects: none is left out"
 
 
 def test_a_camera_that_nobody_needs_is_not_opened(partly, predict):

@@ -292,6 +292,17 @@ def test_videos_that_were_rendered_are_linked(rendered_takes, tmp_path):
     assert links[1:] == [None] * (len(links) - 1)
 
 
+def test_a_video_of_all_views_is_linked_where_there_is_none_of_the_track(rendered_takes, tmp_path):
+    results = predict_fairly(rendered_takes.root, tmp_path / "r.parquet")
+    first = collect(results).ranking[0]
+    video = tmp_path / "videos" / TrackNames.of([results]).folder(first.take_uid, first.object)
+    video.mkdir(parents=True)
+    (video / f"{first.direction}.mp4").touch()
+    _, strips = write_report(results, tmp_path / "r.html", takes=find_takes(rendered_takes.root))
+    assert strips[0].video is not None
+    assert (tmp_path / strips[0].video).is_file()
+
+
 def test_metrics_are_explained_and_digests_are_behind_a_fold(page):
     text = page.read_text()
     assert "divided by the diagonal of 480 x 480 pixels" in text

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import pyarrow.parquet as pq
+
+from lmeec.tables.history import HISTORY_KEY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,3 +30,14 @@ def names_left(folder: Path) -> list[str]:
     traces = {name for name in names if name.endswith(".trace.parquet")}
     assert {name.removesuffix(".trace.parquet") for name in traces} <= names
     return sorted(names - traces)
+
+
+def assert_same_but_for_the_calls(one: Path, other: Path) -> None:
+    """The same rows, in the same groups, and all that is kept with them but how they came to be."""
+    first, second = pq.read_table(one), pq.read_table(other)
+    assert first.equals(second)
+    kept = [
+        {key: value for key, value in table.schema.metadata.items() if key != HISTORY_KEY} for table in (first, second)
+    ]
+    assert kept[0] == kept[1]
+    assert pq.ParquetFile(one).num_row_groups == pq.ParquetFile(other).num_row_groups

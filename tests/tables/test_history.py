@@ -101,3 +101,12 @@ def test_damaged_notes_are_named(tmp_path):
     with pytest.raises(OutputError, match="damaged notes of how it was made"):
         read_history(out)
     assert isinstance(read_results(out), pa.Table), "rows do not depend on it"
+
+
+def test_a_function_that_is_called_again_gives_the_same_file(tmp_path):
+    parts = [write_part(tmp_path / "parts", [row(0)])]
+    before = Step("lmeec predict takes -o r.parquet", "takes", "2026-11-29T11:00:00+00:00")
+    for name in ("one", "other"):
+        merge_parts(parts, tmp_path / f"{name}.parquet", history=[before, Step()])
+    assert read_history(tmp_path / "one.parquet") == (before,)
+    assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "other.parquet").read_bytes()
