@@ -28,7 +28,8 @@ _PAGE = """<!doctype html>
 body { margin: 0 auto; max-width: 90rem; padding: 1rem; font: 1rem/1.45 system-ui, sans-serif;
   overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin: 2rem 0 .3rem; } h3 { font-size: 1rem; margin: 1rem 0 .3rem; }
-.views { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(26rem, 100%), 1fr)); }
+.views { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(40rem, 100%), 1fr));
+  align-items: start; margin-bottom: 1rem; }
 figure { margin: 0; } figcaption { font-size: .88rem; opacity: .75; }
 video, img { display: block; width: 100%; height: auto; }
 </style>
@@ -39,8 +40,9 @@ video, img { display: block; width: 100%; height: auto; }
 <h2>{{ take }}</h2>
 {% for name, files in objects.items() %}
 <h3>{{ name }}</h3>
+{% for of_views in files | groupby("views") %}
 <div class="views">
-{% for file in files %}
+{% for file in of_views.list %}
 <figure>
 {% if file.video %}<video src="{{ file.link }}" controls muted loop preload="metadata"></video>
 {% else %}<a href="{{ file.link }}"><img src="{{ file.link }}" loading="lazy" alt=""></a>
@@ -48,7 +50,7 @@ video, img { display: block; width: 100%; height: auto; }
 </figure>
 {% endfor %}
 </div>
-{% endfor %}{% endfor %}
+{% endfor %}{% endfor %}{% endfor %}
 </body>
 </html>
 """
@@ -65,10 +67,16 @@ def write_index(folder: Path, files: Iterable[Path]) -> Path:
         The page.
     """
     takes: dict[str, dict[str, list[dict[str, object]]]] = {}
-    for file in sorted(files):
+    for file in sorted(files, key=_in_time):
         place = file.relative_to(folder)
         take, name = place.parts[-3:-1]
-        shown = {"link": quote(place.as_posix()), "video": file.suffix == ".mp4", "words": _words(file.stem)}
+        views, frame = _views_and_frame(file)
+        shown = {
+            "link": quote(place.as_posix()),
+            "video": file.suffix == ".mp4",
+            "views": views if frame else "",  # pictures of the same views begin a row, videos share one
+            "words": views.replace("_to_", " to ") + (f", frame {frame}" if frame else ""),
+        }
         takes.setdefault(take, {}).setdefault(name, []).append(shown)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     page = folder / INDEX
@@ -77,6 +85,13 @@ def write_index(folder: Path, files: Iterable[Path]) -> Path:
     return page
 
 
-def _words(stem: str) -> str:
-    views, dot, frame = stem.partition(".")
-    return views.replace("_to_", " to ") + (f", frame {frame}" if dot else "")
+def _in_time(file: Path) -> tuple[Path, str, int]:
+    """Pictures of the same views by the number of their frame."""
+    views, frame = _views_and_frame(file)
+    return file.parent, views, int(frame or 0)
+
+
+def _views_and_frame(file: Path) -> tuple[str, str]:
+    """What a file shows: `ego2exo.30.png` is of frame 30, and videos are of all frames."""
+    views, _, frame = file.stem.rpartition(".")
+    return (views, frame) if file.suffix == ".png" and frame.isdecimal() else (file.stem, "")

@@ -229,7 +229,7 @@ def _verdicts(prediction: PredictedFrame) -> list[str]:
     """What is to be said of a prediction, in full, and for a narrow picture."""
     truth = []
     if prediction.iou is not None:
-        truth = [f"IoU {prediction.iou:.2f}"]
+        truth = [f"IoU {prediction.iou:.2f}{' (both empty)' if _both_are_empty(prediction) else ''}"]
     elif prediction.gt_state == "absent":
         truth = ["truly absent"]
     back = [] if prediction.cycle_iou is None else [f"cycle {prediction.cycle_iou:.2f}"]
@@ -240,6 +240,11 @@ def _verdicts(prediction: PredictedFrame) -> list[str]:
     else:
         said = [[f"conf. {prediction.confidence:.2f}"]]
     return [" · ".join([*words, *more]) for more in ([*back, *truth], truth, []) for words in said]
+
+
+def _both_are_empty(prediction: PredictedFrame) -> bool:
+    """Whether the IoU is 1 without anything to be seen, as where the object is smaller than a pixel of the masks."""
+    return prediction.mask.area == 0 and prediction.gt is not None and prediction.gt.area == 0
 
 
 def _write_caption(caption: NDArray[np.uint8], panel: Panel, name: str, *verdicts: str) -> None:

@@ -196,7 +196,9 @@ def test_captions_say_how_much_came_back_where_the_table_has_it(results, rendere
         render(path, found, tmp_path / f"{path.stem}-{height}", selection=chosen, height=height, stills=1)
         verdict = r"(?:called absent(?:, conf\. \d\.\d\d)?|conf\. \d\.\d\d)"
         said = [
-            re.fullmatch(rf"{verdict}(?: · (cycle 0\.05))?(?: · (?:IoU \d\.\d\d|truly absent))?", text)
+            re.fullmatch(
+                rf"{verdict}(?: · (cycle 0\.05))?(?: · (?:IoU \d\.\d\d(?: \(both empty\))?|truly absent))?", text
+            )
             for text in written
             if re.match(verdict, text)
         ]
