@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from benchmarks.suite import Benchmark
 
+WIDTH = 160
 SAID = 160
 """Characters of what a failed benchmark said last."""
 
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None, suite: Sequence[Benchmark] = SU
         for one in chosen:
             print(command(one, small=given.quick))
         return 0
-    console = Console(stderr=True)
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else WIDTH)
     results = []
     for number, one in enumerate(chosen, 1):
         console.print(f"{number} of {len(chosen)}: {command(one, small=given.quick)}", style="dim", highlight=False)
@@ -126,7 +127,9 @@ def last_of(text: str) -> object:
 
 def table(results: Sequence[dict[str, object]]) -> Table:
     """A row a figure."""
-    shown = Table("benchmark", "what", "figure", "target", "", "command", title="Benchmarks")
+    shown = Table(title="Benchmarks")
+    for name in ("benchmark", "what", "figure", "target", "", "command"):
+        shown.add_column(name, no_wrap=name in ("figure", "target", ""))
     for result in results:
         figures = result["figures"]
         assert isinstance(figures, list)
