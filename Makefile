@@ -7,6 +7,7 @@
 #   make docs           build the pages of docs/ into site/
 #   make dist           build wheel and source distribution, and check them
 #   make check-wheel    run the demo with the wheel in an empty environment
+#   make check-docker   lint the Dockerfile, and run its pip lines in an empty environment
 #   make install        install lmeec only
 #   make install-dev    install lmeec with all that its tests and checks need
 #
@@ -27,7 +28,7 @@ DEV_INSTALLED := $(VENV)/.lmeec-dev-installed
 DOCS_INSTALLED := $(VENV)/.lmeec-docs-installed
 BROWSERS := $(CHROMIUM) chromium chromium-browser google-chrome chrome
 
-.PHONY: demo demo-commands test fuzz lint docs dist check-wheel install install-dev browser
+.PHONY: demo demo-commands test fuzz lint docs dist check-wheel check-docker install install-dev browser
 
 demo: install
 	@$(MAKE) --no-print-directory demo-commands
@@ -79,6 +80,11 @@ check-wheel: dist
 		--no-build-isolation dist/*.whl
 	@$(MAKE) --no-print-directory demo-commands BIN=build/wheel/venv/bin DEMO=build/wheel/demo
 	@test -n "$$(ls build/wheel/demo/pictures)" && rm -rf build/wheel
+
+# No build: the base image is this machine's Python, and torch comes from the index that pip is set up for.
+check-docker: install-dev
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/python -m tests.support.dockerfile build/docker && rm -rf build/docker
 
 install: $(INSTALLED)
 

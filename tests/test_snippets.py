@@ -29,6 +29,7 @@ PAGES_LEFT_OUT = {"benchmarks/NOTES.md": "its commands take minutes to hours, an
 LEFT_OUT = {
     r"make |\.ci/run": "installs, and runs these tests",
     r"python3 -m venv |(SAM2_BUILD_CUDA=0 )?pip install ": "installs packages",
+    r"docker build ": "there is no Docker; tests/test_dockerfile.py has what can be told without",
     r"egoexo ": "downloads, under a licence",
     r"lmeec checkpoint convert weights/EgoExo_checkpoint.pt ": "the released weights are a download",
     r"lmeec predict (/shared/|s3://)": "needs a cluster or a bucket; tests/runs/test_object_store.py has one",
