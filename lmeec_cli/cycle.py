@@ -36,6 +36,8 @@ from lmeec_cli.options import (
     auto_or_number,
     file_cache,
     log_format_option,
+    metrics_option,
+    metrics_port_option,
     ray_address_option,
     way_back,
 )
@@ -65,6 +67,8 @@ def cycle(
     ray_address: Annotated[str | None, ray_address_option(CLUSTER)] = None,
     retries: Retries = 2,
     take_timeout: TakeTimeout = None,
+    metrics: Annotated[bool, metrics_option(CLUSTER)] = False,
+    metrics_port: Annotated[int | None, metrics_port_option(CLUSTER)] = None,
     log_format: Annotated[LogFormat, log_format_option(CLUSTER)] = "auto",
 ) -> None:
     """Take the predictions of a table back to the query view, and keep how much of the query mask comes back.
@@ -100,7 +104,15 @@ def cycle(
             cycle=way_back(cycle_memory),
         ),
         ExecutionConfig(device, auto_or_number(batch_tracks, "--batch-tracks"), decoder),
-        Wanted(auto_or_number(workers, "--workers"), gpus_per_worker, cpus_per_worker, ray_address, device),
+        Wanted(
+            auto_or_number(workers, "--workers"),
+            gpus_per_worker,
+            cpus_per_worker,
+            ray_address,
+            device,
+            metrics,
+            metrics_port,
+        ),
         checkpoint=checkpoint or ["nano"],
         annotations=annotations,
         overwrite=overwrite,

@@ -16,6 +16,8 @@ from lmeec_cli.options import (
     LogFormat,
     auto_or_number,
     log_format_option,
+    metrics_option,
+    metrics_port_option,
     ray_address_option,
 )
 from lmeec_cli.settings import HoldsSettings, Sets
@@ -135,6 +137,8 @@ def train(
         typer.Option(metavar="auto|N", help="Processes that train together, on Ray; auto is one a GPU."),
     ] = "auto",
     ray_address: Annotated[str | None, ray_address_option(more=" All of them must see data and OUT.")] = None,
+    metrics: Annotated[bool, metrics_option()] = False,
+    metrics_port: Annotated[int | None, metrics_port_option()] = None,
     log_format: Annotated[LogFormat, log_format_option()] = "auto",
 ) -> None:
     r"""Train Exo2Ego in stages: 1 the exo encoder, 2 the ego encoder, F and G from pairs, 3 on questions, with LoRA.
@@ -180,7 +184,14 @@ def train(
         language=language.absolute() if language is not None and begun is not None else None,
     )
     with trainer(
-        Wanted(auto_or_number(workers, "--workers"), address=ray_address, device=training.device), log_format
+        Wanted(
+            auto_or_number(workers, "--workers"),
+            address=ray_address,
+            device=training.device,
+            metrics=metrics,
+            metrics_port=metrics_port,
+        ),
+        log_format,
     ) as train_job:
         for one in jobs_of(job, stages):
             if not train_job(one):

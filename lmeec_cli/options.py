@@ -227,6 +227,23 @@ def log_format_option(panel: str | None = None) -> Any:
     return typer.Option(help="auto is a live view on a terminal and lines of text elsewhere.", rich_help_panel=panel)
 
 
+def metrics_option(panel: str | None = None) -> Any:
+    """The option `--metrics`, under a heading of the command's help."""
+    return typer.Option(
+        "--metrics",
+        help="Have Ray serve metrics for Prometheus, on the loopback unless a cluster is joined. Uses workers, be it "
+        "one, and needs the extra metrics.",
+        rich_help_panel=panel,
+    )
+
+
+def metrics_port_option(panel: str | None = None) -> Any:
+    """The option `--metrics-port`, under a heading of the command's help."""
+    return typer.Option(
+        help="Where --metrics are, of a cluster that is started here.", show_default="any", rich_help_panel=panel
+    )
+
+
 def ray_address_option(panel: str | None = None, *, more: str = "") -> Any:
     """The option `--ray-address`, under a heading of the command's help and with what it means there besides."""
     return typer.Option(

@@ -42,6 +42,8 @@ from lmeec_cli.options import (
     directions_of,
     file_cache,
     log_format_option,
+    metrics_option,
+    metrics_port_option,
     ray_address_option,
     way_back,
 )
@@ -160,6 +162,8 @@ def predict(
     ray_address: Annotated[str | None, ray_address_option(CLUSTER)] = None,
     retries: Retries = 2,
     take_timeout: TakeTimeout = None,
+    metrics: Annotated[bool, metrics_option(CLUSTER)] = False,
+    metrics_port: Annotated[int | None, metrics_port_option(CLUSTER)] = None,
     log_format: Annotated[LogFormat, log_format_option(CLUSTER)] = "auto",
 ) -> None:
     """Segment every annotated object of the query views in the target views, for all takes of a data set.
@@ -241,7 +245,15 @@ def predict(
             propagate=None if propagate is None else PropagateConfig(propagate),
         ),
         ExecutionConfig(device, auto_or_number(batch_tracks, "--batch-tracks"), decoder, compiled, profile),
-        Wanted(auto_or_number(workers, "--workers"), gpus_per_worker, cpus_per_worker, ray_address, device),
+        Wanted(
+            auto_or_number(workers, "--workers"),
+            gpus_per_worker,
+            cpus_per_worker,
+            ray_address,
+            device,
+            metrics,
+            metrics_port,
+        ),
         checkpoint=checkpoint or ["nano"],
         annotations=annotations,
         names=take or (),

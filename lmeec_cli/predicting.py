@@ -195,7 +195,7 @@ def _run(
     log_format: LogFormat,
     takes: str,
 ) -> int:
-    from lmeec.cluster.executors import executor_for
+    from lmeec.cluster.executors import counted, executor_for
     from lmeec.runs.stop import Stop
     from lmeec.tables.metadata import caution_of
     from lmeec_cli.cautions import warn_all
@@ -218,7 +218,7 @@ def _run(
             opened.enter_context(stopping(stop))
             _introduce(executor.describe())
             with run_reporter(log_format) as reporter:
-                summary = do(executor, reporter, stop)
+                summary = do(executor, counted(reporter, wanted), stop)
     except (Stopped, KeyboardInterrupt):
         echo(f"stopped at once; {_HOW_TO_GO_ON}", err=True)
         raise typer.Exit(130) from None

@@ -19,6 +19,8 @@ from lmeec_cli.options import (
     WhichDirections,
     auto_or_number,
     log_format_option,
+    metrics_option,
+    metrics_port_option,
     ray_address_option,
 )
 from lmeec_cli.settings import HoldsSettings, Sets
@@ -133,6 +135,8 @@ def train(
         ),
     ] = "auto",
     ray_address: Annotated[str | None, ray_address_option(more=" All of them must see TAKES and OUT.")] = None,
+    metrics: Annotated[bool, metrics_option()] = False,
+    metrics_port: Annotated[int | None, metrics_port_option()] = None,
     log_format: Annotated[LogFormat, log_format_option()] = "auto",
 ) -> None:
     """Train LM-EEC on takes or on synthetic scenes.
@@ -198,6 +202,8 @@ def train(
         workers,
         ray_address,
         log_format,
+        metrics=metrics,
+        metrics_port=metrics_port,
     )
 
 
@@ -213,6 +219,9 @@ def start(
     workers: str,
     ray_address: str | None,
     log_format: LogFormat,
+    *,
+    metrics: bool = False,
+    metrics_port: int | None = None,
 ) -> None:
     """Train; the arguments are the options of the command, and its settings."""
     from lmeec.cluster.resources import Wanted
@@ -233,7 +242,13 @@ def start(
         validate_annotations=_place(validate_annotations),
         cache=cache and cache.absolute(),
     )
-    wanted = Wanted(auto_or_number(workers, "--workers"), address=ray_address, device=settings.device)
+    wanted = Wanted(
+        auto_or_number(workers, "--workers"),
+        address=ray_address,
+        device=settings.device,
+        metrics=metrics,
+        metrics_port=metrics_port,
+    )
     with trainer(wanted, log_format) as train_job:
         finished = train_job(job)
     if not finished:

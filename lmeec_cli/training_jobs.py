@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from lmeec_cli.terminal import echo
+from lmeec_cli.terminal import echo, tell
 
 if TYPE_CHECKING:
     from lmeec.cluster.resources import Wanted
@@ -40,7 +40,7 @@ def trainer(wanted: Wanted, log_format: LogFormat) -> Iterator[Callable[[Job], b
         with ExitStack() as opened:
             opened.enter_context(stopping(stop, _SAVING, (signal.SIGINT, signal.SIGTERM)))
             with waits() as waiting:
-                train = opened.enter_context(trainer_for(wanted, waiting=waiting))
+                train = opened.enter_context(trainer_for(wanted, notice=tell, waiting=waiting))
 
             def train_job(job: Job) -> bool:
                 with training_reporter(log_format) as reporter:

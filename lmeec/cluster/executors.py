@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from lmeec.cluster.resources import Sizes
     from lmeec.cluster.train import Job
+    from lmeec.runs.events import Reporter
     from lmeec.runs.executor import Executor
     from lmeec.runs.stop import Stop
     from lmeec.runs.tasks import TaskExecutor
@@ -70,6 +71,7 @@ def executor_for(
         where = "here" if wanted.address is None else f"on the Ray cluster at {wanted.address}"
         gpus = f"{sizes.gpus:g} GPUs and " if sizes.gpus else ""
         notice(f"predicting with {sizes.workers} workers {where}, each with {gpus}{sizes.cpus} CPUs")
+        _tell_of_metrics(wanted, notice)
         waiting("starting the workers, which load the weights")
         with RayExecutor(job.make_worker, job.config, sizes, take_timeout or DEFAULT_TAKE_TIMEOUT_S) as executor:
             yield executor
@@ -101,11 +103,14 @@ def task_executor(
 
 
 @contextlib.contextmanager
-def trainer_for(wanted: Wanted, *, waiting: Callable[[str], None] = _untold) -> Iterator[Train]:
+def trainer_for(
+    wanted: Wanted, *, notice: Callable[[str], None] = _untold, waiting: Callable[[str], None] = _untold
+) -> Iterator[Train]:
     """Have somebody who trains, until the block ends: a function of a job, a reporter and the wish to stop.
 
     Args:
         wanted: how many workers, and where.
+        notice: is told, in words, where metrics are.
         waiting: as for `executor_for`.
 
     Raises:
@@ -118,7 +123,32 @@ def trainer_for(wanted: Wanted, *, waiting: Callable[[str], None] = _untold) -> 
     with _ray(wanted, instead=1) as sizes:
         from lmeec.cluster.train import train_on_ray
 
-        yield lambda job, reporter, stop: train_on_ray(job, sizes, reporter, stop)
+        _tell_of_metrics(wanted, notice)
+        yield lambda job, reporter, stop: train_on_ray(job, sizes, _counted_training(reporter, wanted), stop)
+
+
+def counted(reporter: Reporter, wanted: Wanted) -> Reporter:
+    """A reporter of a run that keeps its metrics too, if they are wanted; for a block of `executor_for`."""
+    if not wanted.metrics:
+        return reporter
+    from lmeec.cluster.metrics import RunMetrics
+
+    return RunMetrics(reporter)
+
+
+def _counted_training(reporter: TrainingReporter, wanted: Wanted) -> TrainingReporter:
+    if not wanted.metrics:
+        return reporter
+    from lmeec.cluster.metrics import TrainingMetrics
+
+    return TrainingMetrics(reporter)
+
+
+def _tell_of_metrics(wanted: Wanted, notice: Callable[[str], None]) -> None:
+    if wanted.metrics:
+        from lmeec.cluster.metrics import where_metrics_are
+
+        notice(f"metrics for Prometheus are at {where_metrics_are()}")
 
 
 def _of_ray(wanted: Wanted) -> str:
@@ -135,5 +165,9 @@ def _ray(wanted: Wanted, *, instead: int) -> Iterator[Sizes]:
             f"`workers={instead}`",
             settings=["workers"],
         ) from error
+    if wanted.metrics:
+        from lmeec.cluster.metrics import check_metrics
+
+        check_metrics(wanted.metrics_port)
     with ray_session(wanted) as sizes:
         yield sizes

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from lmeec.config import Device
-from lmeec.errors import require
+from lmeec.errors import ConfigError, require
 from lmeec.extras import how_to_install
 
 _CPUS_A_WORKER = 2
@@ -27,9 +27,11 @@ class Wanted:
         cpus_per_worker: threads of each; None divides what there is.
         address: of a Ray cluster; None starts one here.
         device: where to compute.
+        metrics: whether Ray shall serve the run's metrics for Prometheus, which takes workers.
+        metrics_port: where, on the loopback, of a cluster that is started here; None leaves it to Ray.
 
     Raises:
-        ConfigError: a number is out of range.
+        ConfigError: a number is out of range, or settings do not go together.
     """
 
     workers: int | Literal["auto"] = "auto"
@@ -37,12 +39,29 @@ class Wanted:
     cpus_per_worker: int | None = None
     address: str | None = None
     device: Device = "auto"
+    metrics: bool = False
+    metrics_port: int | None = None
 
     def __post_init__(self) -> None:
         require(self.workers == "auto" or self.workers >= 0, "workers", self.workers, "auto or a number from 0")
         gpus, cpus = self.gpus_per_worker, self.cpus_per_worker
         require(gpus is None or gpus >= 0, "gpus_per_worker", gpus, "zero or more")
         require(cpus is None or cpus >= 1, "cpus_per_worker", cpus, "at least 1")
+        port = self.metrics_port
+        require(port is None or 0 < port < 65536, "metrics_port", port, "a port from 1 to 65535")
+        if self.metrics and self.workers == 0:
+            raise ConfigError(
+                "`metrics` are served by Ray, which runs workers: use `workers=1` or more",
+                settings=["metrics", "workers"],
+            )
+        if port is not None and not self.metrics:
+            raise ConfigError("`metrics_port` is for `metrics=True`", settings=["metrics_port", "metrics"])
+        if port is not None and self.address is not None:
+            raise ConfigError(
+                "`metrics_port` is of a cluster that is started here; one that is joined serves metrics where it was "
+                "told to by `ray start`",
+                settings=["metrics_port"],
+            )
 
 
 @dataclass(frozen=True)
@@ -110,8 +129,8 @@ def _share_for(workers: int, cpus: list[int]) -> int:
 
 
 def needs_ray_to_train(wanted: Wanted) -> bool:
-    """Whether a training has more than one worker, or another machine."""
-    if wanted.address is not None:
+    """Whether a training has more than one worker, or another machine, or is to be watched by Prometheus."""
+    if wanted.address is not None or wanted.metrics:
         return True
     gpus = this_machine().gpus if wanted.device in ("auto", "cuda") else 0
     return (gpus if wanted.workers == "auto" else wanted.workers) > 1
@@ -126,7 +145,7 @@ def in_process_reason(wanted: Wanted, *, needs_workers: bool) -> str | None:
     """
     if wanted.workers == 0:
         return "no workers are asked for"
-    if wanted.workers != "auto" or wanted.address is not None or needs_workers:
+    if wanted.workers != "auto" or wanted.address is not None or wanted.metrics or needs_workers:
         return None
     if sizes(wanted, [this_machine()]).workers == 1:
         return "there would be one worker only"

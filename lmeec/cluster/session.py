@@ -62,6 +62,7 @@ def _started(wanted: Wanted) -> Iterator[Sizes]:
                 num_cpus=max(this_machine().cpus, fit.workers * fit.cpus),
                 object_store_memory=_OBJECT_STORE_BYTES,
                 include_dashboard=False,
+                _metrics_export_port=wanted.metrics_port,
                 _temp_dir=str(folder),
             )
         yield fit

@@ -203,6 +203,7 @@ class Ledger:
         Raises:
             OutputError: another run has taken the output over.
         """
+        self.progress.waiting = self.waiting
         self._reporter.update(self.progress)
         if self._record.lost:
             self._record.check()

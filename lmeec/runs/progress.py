@@ -93,6 +93,7 @@ class Progress:
         frames_made: predictions that this run made.
         failures: jobs set aside.
         retries: jobs tried again so far.
+        waiting: jobs that nobody has begun.
         workers: by name.
         start: when work began, in seconds of the monotonic clock.
     """
@@ -105,6 +106,7 @@ class Progress:
     frames_made: int = 0
     failures: list[Failure] = field(default_factory=list)
     retries: int = 0
+    waiting: int = 0
     workers: dict[str, WorkerState] = field(default_factory=dict)
     start: float = field(default_factory=time.monotonic)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import stat
@@ -16,6 +15,7 @@ import pytest
 from lmeec.tables import list_parts, parts_directory, read_results
 from tests.support.command import lmeec, start_lmeec
 from tests.support.tables import assert_same, names_left
+from tests.support.traces import listeners
 
 
 @pytest.fixture
@@ -62,15 +62,6 @@ def test_killed_workers_and_a_killed_driver_do_not_change_the_table(arguments, t
     assert lmeec(*arguments[:3], undisturbed, *arguments[4:], "--workers", 0).status == 0
     assert_same(read_results(out), read_results(undisturbed))
     assert names_left(tmp_path) == ["results.parquet", "takes", "undisturbed.parquet"]
-
-
-def listeners(processes):
-    """Addresses at which processes listen to the network."""
-    found = set()
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            found |= {one.laddr.ip for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN}
-    return found
 
 
 def test_interrupt_finishes_the_takes_at_hand_and_leaves_nothing(arguments, tmp_path, traces, monkeypatch):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _SHARED = "/dev/shm/"
 
@@ -48,6 +53,15 @@ class Traces:
         while left := self.left():
             assert time.monotonic() < deadline, left
             time.sleep(0.3)
+
+
+def listeners(processes: Iterable[psutil.Process]) -> set[str]:
+    """Addresses at which processes listen to the network."""
+    found = set()
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found |= {one.laddr.ip for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN}
+    return found
 
 
 def _belongs(process: psutil.Process, folder: str) -> bool:
