@@ -28,7 +28,7 @@ import torch
 from benchmarks.network import film
 from lmeec.config import PRESETS, CycleWay, Direction, MemoryConfig
 from lmeec.inference.outputs import HostBuffers, fetch_masks, fetch_outputs, sized_masks
-from lmeec.inference.pipeline import StageTimes
+from lmeec.inference.part_times import PartTimes
 from lmeec.inference.plan import PlannedTrack
 from lmeec.inference.round_trip import RoundTrips, predicted_queries
 from lmeec.inference.tracker import Tracker
@@ -102,7 +102,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     ]
     given = {track.stream: footage.masks[i] for track, (i, _) in zip(tracks, pairs, strict=True)}
     predicted = {number: footage.masks[i] for number, (i, _) in enumerate(pairs)}
-    parts = {name: StageTimes() for name in ("none", *get_args(CycleWay))}
+    parts = {name: PartTimes() for name in ("none", *get_args(CycleWay))}
     tracker = Tracker(model, tracks, MemoryConfig(), arguments.batch_tracks)
     trips = {way: RoundTrips(model, tracks, way, MemoryConfig(), arguments.batch_tracks) for way in get_args(CycleWay)}
     clock, buffers = Clock(), HostBuffers()
@@ -141,7 +141,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _count_parts(tracker: Tracker, trips: Mapping[CycleWay, RoundTrips], parts: Mapping[str, StageTimes]) -> None:
+def _count_parts(tracker: Tracker, trips: Mapping[CycleWay, RoundTrips], parts: Mapping[str, PartTimes]) -> None:
     tracker._times = parts["none"]
     for way, one in trips.items():
         one._tracker._times = parts[way]

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from benchmarks.released_path import ReleasedTrack
 from lmeec.config import PRESETS, MemoryConfig
-from lmeec.inference.pipeline import StageTimes
+from lmeec.inference.part_times import PartTimes
 from lmeec.inference.plan import PlannedTrack
 from lmeec.inference.tracker import Tracker
 from lmeec.memory.bank import CompressedMemory
@@ -80,7 +80,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
     arranged = _model(arguments.preset, arguments.device, arguments.dtype)
     if arguments.device == "cpu":
         optimise_for_cpu(arranged)
-    parts = StageTimes()
+    parts = PartTimes()
     tracker = Tracker(arranged, specs, MemoryConfig(), arguments.batch_tracks)
     for k in range(WARM_UP_STEPS):
         _engine_step(tracker, footage, k)

@@ -473,7 +473,7 @@ class ExecutionConfig:
         batch_tracks: at most this many tracks go through the network at once.
         decoder: where to decode videos; `gpu` falls back to the CPU where no GPU can.
         compile: compile the network with torch.compile; for GPUs.
-        profile: measure the parts of the network.
+        profile: tell at the end where the time went, which is measured in any case.
     """
 
     device: Device = "auto"

@@ -11,6 +11,7 @@ from lmeec_cli.options import AsJson
 from lmeec_cli.terminal import echo, tell
 
 if TYPE_CHECKING:
+    from lmeec.analysis.night import Night
     from lmeec.runs.status import RunStatus
     from lmeec_cli.console import Console
 
@@ -21,6 +22,12 @@ def status(
     out: Annotated[
         str, typer.Argument(help="What `lmeec predict` was given as --out: a path or a URL.", show_default=False)
     ],
+    trace: Annotated[
+        bool,
+        typer.Option(
+            "--trace", help="Sum up its trace as well: the slowest takes, the worst machines, idle workers, retries."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Tell how far a run is: what is done, what failed and why, what remains.
@@ -34,6 +41,10 @@ def status(
 
         lmeec status results.parquet
 
+    What kept the workers busy, and what went wrong:
+
+        lmeec status results.parquet --trace
+
     Names of what remains, for a script:
 
         lmeec status s3://bucket/night/ --json | jq -r '.remaining[]'
@@ -41,13 +52,35 @@ def status(
     from lmeec.runs.status import read_status
 
     found = read_status(out, watching=lambda text: echo(text, err=True))
+    night = _night_of(found) if trace else None
     if as_json:
         import dataclasses
         import json
 
-        echo(json.dumps(dataclasses.asdict(found), indent=2, ensure_ascii=False))
+        from lmeec_cli.trace import as_json as values_of
+
+        more = {} if night is None else {"trace": values_of(night)}
+        echo(json.dumps(dataclasses.asdict(found) | more, indent=2, ensure_ascii=False))
     else:
         _print(found)
+        if night is not None:
+            from lmeec_cli.trace import lines_of
+
+            echo("\n".join(lines_of(night)))
+
+
+def _night_of(found: RunStatus) -> Night:
+    from lmeec.analysis.night import sum_up
+    from lmeec.errors import OutputError
+    from lmeec.tables import Output
+    from lmeec.tables.trace import read_trace
+
+    output = Output.of(found.out)
+    read = read_trace(output)
+    if not read.sessions:
+        raise OutputError(f"{found.out}: there is no trace of how it was made: {output.trace} is not there")
+    heard = None if found.heartbeat is None else found.heartbeat.time
+    return sum_up(read.settled(running=found.state == "running"), heard)
 
 
 def _print(found: RunStatus) -> None:

@@ -24,7 +24,7 @@ from lmeec.errors import DataError
 from lmeec.files.json import decode_file
 from lmeec.files.reading import reading, understanding
 from lmeec.video.decoding import Wanted
-from lmeec.video.frames import ClosedAfterUse, Detailed, check_frame_size
+from lmeec.video.frames import ClosedAfterUse, Detailed, ReadingCounts, check_frame_size
 from lmeec.video.pixels import BICUBIC, reduced, resize_picture
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ class FrameFolder(ClosedAfterUse):
         width: Columns of the first frame in pixels.
         num_frames: One past the highest frame number. Frames in between may not be there: see `has_frame`.
         notice: None; frames have the numbers that their files are named by.
+        counts: What reading has taken so far.
 
     Raises:
         DataError: The folder holds no frames, or the first is no JPEG file or of an absurd size.
@@ -117,6 +118,7 @@ class FrameFolder(ClosedAfterUse):
     ) -> None:
         self.folder = folder
         self.notice: str | None = None
+        self.counts = ReadingCounts()
         self._size, self._resampling = size, resampling
         self._files = _frame_files(folder)
         if not self._files:
@@ -176,7 +178,10 @@ class FrameFolder(ClosedAfterUse):
                     f"{path}: has {image.height}x{image.width} pixels (height x width), other frames of the "
                     f"camera {self.height}x{self.width}"
                 )
-            return image.convert("RGB")
+            decoded = image.convert("RGB")
+            self.counts.frames_decoded += 1
+            self.counts.bytes_read += path.stat().st_size if isinstance(path, Path) else path.entry().size
+            return decoded
 
     def _resized(self, frame: Image.Image) -> NDArray[np.uint8]:
         return np.array(frame) if self._size is None else resize_picture(frame, self._size, self._resampling)

@@ -26,6 +26,7 @@ from lmeec.inference.outputs import (
     mask_at,
     sized_masks,
 )
+from lmeec.inference.part_times import PartTimes
 from lmeec.inference.pipeline import Profile, Stage, StageTimes
 from lmeec.inference.plan import TakePlan, camera_pairs, plan_take
 from lmeec.inference.refine import LONGER_SIDE, refined
@@ -210,7 +211,7 @@ class TakePredictor:
         self.config = config
         self.execution = execution or ExecutionConfig()
         self._stages = StageTimes()
-        self._network = StageTimes()
+        self._network = PartTimes()
         self._opened_at = perf_counter()
         self._videos: dict[str, FrameReader] = {}
         self._opened = ExitStack()
@@ -263,7 +264,7 @@ class TakePredictor:
 
     def profile(self) -> Profile:
         """Where the time went since this object was made."""
-        return Profile(perf_counter() - self._opened_at, dict(self._stages.busy), dict(self._network.busy))
+        return profile_of(self._opened_at, self._stages, self._network, self._videos.values())
 
     def _cameras(self) -> list[str]:
         """Cameras that the direction needs and that are on disk."""
@@ -346,11 +347,12 @@ class TakePredictor:
 
     def _predictions(self, instants: Iterable[_Instant]) -> Iterator[_Prediction]:
         """Run the network."""
-        parts = self._network if self.execution.profile else None
-        tracker = Tracker(self.model, self.plan.tracks, self.config.memory, self._batch_tracks(self.model), parts)
+        tracker = Tracker(
+            self.model, self.plan.tracks, self.config.memory, self._batch_tracks(self.model), self._network
+        )
         buffers = HostBuffers()
         if self.config.cycle is not None:
-            yield from self._round_trips(instants, tracker, self.config.cycle, buffers, parts)
+            yield from self._round_trips(instants, tracker, self.config.cycle, buffers)
             return
         for instant in instants:
             for batch, decoded in tracker.step(list(instant.steps), instant.images, instant.masks):
@@ -363,10 +365,11 @@ class TakePredictor:
         tracker: Tracker,
         way: CycleWay,
         buffers: HostBuffers,
-        parts: StageTimes | None,
     ) -> Iterator[_Prediction]:
         """Run the network there and back, a frame of all tracks at a time."""
-        trips = RoundTrips(self._back, self.plan.tracks, way, self.config.memory, self._batch_tracks(self._back), parts)
+        trips = RoundTrips(
+            self._back, self.plan.tracks, way, self.config.memory, self._batch_tracks(self._back), self._network
+        )
         for instant in instants:
             active = list(instant.steps)
             views = tracker.look(instant.images)
@@ -485,6 +488,17 @@ class TakePredictor:
             cycle_iou=back and back.iou,
             cycle_score=back and back.score,
         )
+
+
+def profile_of(opened_at: float, stages: StageTimes, network: PartTimes, videos: Iterable[FrameReader]) -> Profile:
+    """Where the time went since an instant of `perf_counter`."""
+    return Profile(
+        perf_counter() - opened_at,
+        dict(stages.busy),
+        dict(network.busy),
+        sum(video.counts.frames_decoded for video in videos),
+        sum(video.counts.bytes_read for video in videos),
+    )
 
 
 def open_camera(take: Take, camera: str, side: int, config: PredictConfig, execution: ExecutionConfig) -> FrameReader:

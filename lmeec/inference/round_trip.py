@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from lmeec.config import CycleWay, MemoryConfig
     from lmeec.inference.outputs import SizedMasks
-    from lmeec.inference.pipeline import StageTimes
+    from lmeec.inference.part_times import PartTimes
     from lmeec.inference.tracker import Views
     from lmeec.masks import RunLengthMask
     from lmeec.model.lmeec import LMEEC, Decoded
@@ -74,7 +74,7 @@ class RoundTrips:
         way: CycleWay,
         memory: MemoryConfig,
         batch_tracks: int,
-        times: StageTimes | None = None,
+        times: PartTimes | None = None,
     ) -> None:
         back = [
             PlannedTrack(number, there.target_camera, there.query_camera, there.frames, there.object)

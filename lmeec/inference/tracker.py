@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from lmeec.config import MemoryConfig
-    from lmeec.inference.pipeline import StageTimes
+    from lmeec.inference.part_times import PartTimes
     from lmeec.inference.plan import PlannedTrack
 
 T = TypeVar("T")
@@ -39,7 +38,7 @@ class Tracker:
         memory: policy and size of the banks; None predicts each step by itself, from the view-guided feature alone.
         batch_tracks: at most this many tracks, streams or cameras go through a part of the network at once; halved
             when a GPU's memory does not suffice.
-        times: counts the seconds that each part of the network takes; on a GPU this makes parts wait for each other.
+        times: counts the seconds that each part of the network takes.
     """
 
     def __init__(
@@ -48,7 +47,7 @@ class Tracker:
         tracks: Sequence[PlannedTrack],
         memory: MemoryConfig | None,
         batch_tracks: int,
-        times: StageTimes | None = None,
+        times: PartTimes | None = None,
     ) -> None:
         self.model = model
         self.tracks = list(tracks)
@@ -285,7 +284,7 @@ class Tracker:
         return index_on(self.model.device, rows)
 
     def _part(self, name: str) -> AbstractContextManager[None]:
-        return nullcontext() if self._times is None else _timed(name, self._times, self.model.device)
+        return nullcontext() if self._times is None else self._times.part(name, self.model.device)
 
 
 @dataclass(frozen=True)
@@ -342,12 +341,3 @@ class _Scene:
     def _index(self, rows: list[T], wanted: list[T]) -> Tensor:
         row_of = {item: row for row, item in enumerate(rows)}
         return index_on(self.views.device, [row_of[item] for item in wanted])
-
-
-@contextmanager
-def _timed(name: str, times: StageTimes, device: torch.device) -> Iterator[None]:
-    start = perf_counter()
-    yield
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    times.add(name, perf_counter() - start)

@@ -15,9 +15,10 @@ from lmeec.errors import DataError
 from lmeec.files.names import show
 from lmeec.inference.batch_size import auto_batch
 from lmeec.inference.outputs import ComingOutputs, HostBuffers, fetch_outputs
+from lmeec.inference.part_times import PartTimes
 from lmeec.inference.pipeline import Profile, Stage, StageTimes
 from lmeec.inference.plan import PlannedTrack
-from lmeec.inference.predictor import BATCHES_AHEAD, INSTANTS_AHEAD, next_image, open_camera
+from lmeec.inference.predictor import BATCHES_AHEAD, INSTANTS_AHEAD, next_image, open_camera, profile_of
 from lmeec.inference.round_trip import EMPTY, RoundTrips, Trip, trip
 from lmeec.masks import RunLengthMask
 from lmeec.model.query_masks import query_mask
@@ -65,7 +66,7 @@ class TableTrips:
         rows: of the take in one direction, with `TRIP_COLUMNS`.
         way: with memory, or each frame by itself.
         config: memory, pixels and size of masks.
-        execution: decoder, batch size, and whether parts of the network are measured.
+        execution: decoder and batch size.
 
     Attributes:
         tracks: the tracks that have predictions.
@@ -96,7 +97,7 @@ class TableTrips:
         self._rows_of: list[dict[int, int]] = []
         self.tracks = self._planned(rows["missing"].is_null().to_pylist())
         self.lost: Counter[str] = Counter()
-        self._stages, self._network = StageTimes(), StageTimes()
+        self._stages, self._network = StageTimes(), PartTimes()
         self._opened_at = perf_counter()
         self._videos: dict[str, FrameReader] = {}
         self._opened = ExitStack()
@@ -148,7 +149,7 @@ class TableTrips:
 
     def profile(self) -> Profile:
         """Where the time went since this object was made."""
-        return Profile(perf_counter() - self._opened_at, dict(self._stages.busy), dict(self._network.busy))
+        return profile_of(self._opened_at, self._stages, self._network, self._videos.values())
 
     def trips(self) -> Iterator[list[tuple[int, Trip]]]:
         """Take the predictions back, frame by frame; decoding, network and comparison overlap.
@@ -205,7 +206,6 @@ class TableTrips:
 
     def _returned(self, instants: Iterable[_Instant]) -> Iterator[_Returned]:
         """Run the network."""
-        parts = self._network if self._execution.profile else None
         batch_tracks = self._execution.batch_tracks
         trips = RoundTrips(
             self._model,
@@ -213,7 +213,7 @@ class TableTrips:
             self._way,
             self._config.memory,
             auto_batch(self._model) if batch_tracks == "auto" else batch_tracks,
-            parts,
+            self._network,
         )
         buffers = HostBuffers()
         for instant in instants:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import av
 
+from lmeec.video.frames import ReadingCounts
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -86,6 +88,7 @@ class DecodingRun:
         disposable: Tells packets to which nothing refers.
         counting: Number frames as they come, from 0 on, and not as their packets are numbered; for files whose times
             do not tell the order of frames. The packets must be all from the first on.
+        counts: Is added to.
 
     Attributes:
         next_place: Place in the file of the next packet to be decoded.
@@ -98,6 +101,7 @@ class DecodingRun:
         codec: VideoCodecContext,
         disposable: DisposablePictures,
         counting: bool = False,
+        counts: ReadingCounts | None = None,
     ) -> None:
         self._packets = iter(packets)
         self._first_number = first_number
@@ -105,6 +109,7 @@ class DecodingRun:
         self._disposable = disposable
         self._last = first_number - 1
         self._counter = count() if counting else None
+        self._counts = counts or ReadingCounts()
         self._begun = False
         self._left_out: set[int] = set()
         self._given: set[int] = set()
@@ -176,6 +181,7 @@ class DecodingRun:
             self._finish("the video ends before it")
             return
         self.next_place = numbered.place + 1
+        self._counts.bytes_read += numbered.packet.size
         if self._counter is None and self._can_leave_out(numbered, wanted, number):
             return
         if numbered.number is not None:
@@ -204,6 +210,7 @@ class DecodingRun:
         for frame in frames:
             number = frame.pts if self._counter is None else next(self._counter)
             assert number is not None  # every packet was given one
+            self._counts.frames_decoded += 1
             self._ready.append((number, frame))
 
     def _can_leave_out(self, numbered: NumberedPacket, wanted: Wanted, number: int | None) -> bool:

@@ -23,7 +23,7 @@ from lmeec.files.reading import check_regular, in_short, understanding
 from lmeec.masks import MAX_PIXELS
 from lmeec.video.boxes import check_samples
 from lmeec.video.decoding import DecodingRun, OrderError, UndecodableError, Wanted
-from lmeec.video.frames import ClosedAfterUse, Detailed, check_frame_size, detail_size
+from lmeec.video.frames import ClosedAfterUse, Detailed, ReadingCounts, check_frame_size, detail_size
 from lmeec.video.h264 import DisposablePictures
 from lmeec.video.packets import NumberedPacket, can_decode, index_packets, number_packets
 from lmeec.video.source import VideoSource
@@ -75,6 +75,7 @@ class VideoReader(ClosedAfterUse):
             another; None if neither does.
         has_constant_rate: Whether frames come at equal intervals.
         notice: None; what to tell the user of a reader that is none of the file's own frames.
+        counts: What reading has taken so far.
 
     Raises:
         DataError: The file is missing, not a video, holds no frames, or frames of an absurd size.
@@ -102,6 +103,7 @@ class VideoReader(ClosedAfterUse):
         self.path = path
         self._turns = 0  # quarters, counterclockwise
         self.notice: str | None = None
+        self.counts = ReadingCounts()
         self._size = size
         self._gpu = gpu
         self._threads = threads
@@ -289,7 +291,7 @@ class VideoReader(ClosedAfterUse):
         first, packets = self._packets_from(0)
         if first is None or (self._index.is_key[0] and first.number in (0, None)):
             return 0
-        run = DecodingRun(packets, 0, self._stream.codec_context, self._disposable)
+        run = self._decoding(packets, 0)
         try:
             number, _ = run.next_frame(Wanted(range(self._index.shown_in_all)))
         except UndecodableError as error:
@@ -313,7 +315,7 @@ class VideoReader(ClosedAfterUse):
                 last = numbered.number
         _, packets = self._packets_from(0)
         everything = Wanted(range(self._index.shown_in_all))
-        run = DecodingRun(packets, 0, self._stream.codec_context, self._disposable)
+        run = self._decoding(packets, 0)
         shown: list[int] = []
         with suppress(UndecodableError):
             while len(shown) < _ORDER_SAMPLE:
@@ -390,7 +392,11 @@ class VideoReader(ClosedAfterUse):
         if first is not None and first.place > 0:
             first_number = int(self._index.shown_before[first.place]) - self._hidden_at_start
             first_number = max(first_number, first.number or 0)
-        return DecodingRun(packets, first_number, self._stream.codec_context, self._disposable, self._counting)
+        return self._decoding(packets, first_number, counting=self._counting)
+
+    def _decoding(self, packets: Iterable[NumberedPacket], first_number: int, *, counting: bool = False) -> DecodingRun:
+        codec, disposable = self._stream.codec_context, self._disposable
+        return DecodingRun(packets, first_number, codec, disposable, counting, self.counts)
 
     def _packets_from(
         self, key: int, index: int | None = None, *, ends: bool = False

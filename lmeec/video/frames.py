@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from lmeec.errors import DataError
@@ -13,6 +14,19 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+
+@dataclass
+class ReadingCounts:
+    """What reading frames has taken so far.
+
+    Attributes:
+        frames_decoded: Frames that the decoder gave, those on the way to the wanted ones too.
+        bytes_read: Bytes of compressed frames.
+    """
+
+    frames_decoded: int = 0
+    bytes_read: int = 0
 
 
 class Detailed(NamedTuple):
@@ -37,12 +51,14 @@ class FrameReader(Protocol):
             frame that decoding it from front to back gives, or the one nearest in time where the take counts frames
             of another rate (`lmeec.video.instants`); a truncated video counts what is there.
         notice: What the user should know of how frames are read, in words; None if nothing.
+        counts: What reading has taken so far.
     """
 
     height: int
     width: int
     num_frames: int
     notice: str | None
+    counts: ReadingCounts
 
     def has_frame(self, index: int) -> bool:
         """Say whether a frame can be read."""

@@ -111,6 +111,7 @@ class VideoAtRate(ClosedAfterUse):
         frame_rate: The given rate.
         own_rate: The video's, as the file tells it.
         notice: That this is not the video's own rate, in words.
+        counts: As the video has them.
 
     Raises:
         DataError: It is not known when frames of the video are shown.
@@ -121,7 +122,7 @@ class VideoAtRate(ClosedAfterUse):
     ) -> None:
         self._video = video
         self.height, self.width = video.height, video.width
-        self.frame_rate = rate
+        self.frame_rate, self.counts = rate, video.counts
         self._first, self._nearest = _nearest_frames(video, rate, offset, own_rate)
         self.num_frames = self._first + len(self._nearest)
         if not len(self._nearest):

@@ -91,6 +91,7 @@ class ReleasedPixels(ClosedAfterUse):
         width: Columns of the video in pixels.
         num_frames: As the video has it.
         notice: As the video has it.
+        counts: As the video has them.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class ReleasedPixels(ClosedAfterUse):
     ) -> None:
         self._video, self._reduction, self._size, self._resampling = video, reduction, size, resampling
         self.height, self.width, self.num_frames = video.height, video.width, video.num_frames
-        self.notice = video.notice
+        self.notice, self.counts = video.notice, video.counts
 
     def has_frame(self, index: int) -> bool:
         """Say whether a frame can be read."""
