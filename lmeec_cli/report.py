@@ -34,6 +34,14 @@ def report(
     annotations: RelationsFile = None,
     cache: CacheFolder = None,
     cache_size: CacheSize = CACHE_SIZE,
+    run: Annotated[
+        bool,
+        typer.Option(
+            "--run",
+            help="Draw how the run went instead: who was at work when, how fast, on what, and what went wrong. Also of "
+            "a run that goes on, or was killed.",
+        ),
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Write one page about a run: metrics with intervals, what they depend on, and tracks to look at.
@@ -50,7 +58,16 @@ def report(
     And tracks to look at:
 
         lmeec report results.parquet egoexo4d/ --out report.html
+
+    How the night went that made them:
+
+        lmeec report --run results.parquet --out night.html
     """
+    if run:
+        if takes is not None:
+            raise typer.BadParameter("is about the run alone: leave out TAKES", param_hint="--run")
+        _draw_run(results, out, overwrite=overwrite)
+        return
     from lmeec.report import write_report
 
     found = None
@@ -75,3 +92,14 @@ def report(
     )
     if problems:
         raise typer.Exit(1)
+
+
+def _draw_run(results: str, out: Path, *, overwrite: bool) -> None:
+    from lmeec.report.night import write_night
+    from lmeec.runs.night import night_of
+    from lmeec.runs.status import read_status
+
+    found = read_status(results, watching=lambda text: echo(text, err=True))
+    night = night_of(found)
+    write_night(found.out, found.state, night, out, overwrite=overwrite)
+    tell_end(f"wrote {out}: {counted(len(night.attempts), 'attempt')}", f"open {out} in a browser")

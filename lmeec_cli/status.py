@@ -11,7 +11,6 @@ from lmeec_cli.options import AsJson
 from lmeec_cli.terminal import echo, tell
 
 if TYPE_CHECKING:
-    from lmeec.analysis.night import Night
     from lmeec.runs.status import RunStatus
     from lmeec_cli.console import Console
 
@@ -52,7 +51,11 @@ def status(
     from lmeec.runs.status import read_status
 
     found = read_status(out, watching=lambda text: echo(text, err=True))
-    night = _night_of(found) if trace else None
+    night = None
+    if trace:
+        from lmeec.runs.night import night_of
+
+        night = night_of(found)
     if as_json:
         import dataclasses
         import json
@@ -67,20 +70,6 @@ def status(
             from lmeec_cli.trace import lines_of
 
             echo("\n".join(lines_of(night)))
-
-
-def _night_of(found: RunStatus) -> Night:
-    from lmeec.analysis.night import sum_up
-    from lmeec.errors import OutputError
-    from lmeec.tables import Output
-    from lmeec.tables.trace import read_trace
-
-    output = Output.of(found.out)
-    read = read_trace(output)
-    if not read.sessions:
-        raise OutputError(f"{found.out}: there is no trace of how it was made: {output.trace} is not there")
-    heard = None if found.heartbeat is None else found.heartbeat.time
-    return sum_up(read.settled(running=found.state == "running"), heard)
 
 
 def _print(found: RunStatus) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from pkgutil import resolve_name
+from typing import get_args
 
 import pytest
 
 from lmeec.tables import SCHEMA
+from lmeec.tables.trace import TRACE_SCHEMA, Outcome
 from lmeec_cli.app import app
 from lmeec_cli.settings import words_for_settings
 from tests.support.pages import rows_of_tables
@@ -23,6 +25,13 @@ def test_every_column_is_explained():
     known = [(field.name, str(field.type), field.nullable) for field in SCHEMA]
     assert said == known
     assert all(meaning for *_, meaning in explained)
+
+
+def test_every_column_and_outcome_of_the_trace_is_explained():
+    first = " ".join(row[0] for row in rows_of_tables(DOCS / "watch.md"))
+    names = re.findall(r"`(\w+)`", first)
+    assert names == [*TRACE_SCHEMA.names, *(one for one in names if one in get_args(Outcome))]
+    assert set(get_args(Outcome)) <= set(names)
 
 
 @pytest.fixture(scope="module")

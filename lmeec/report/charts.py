@@ -149,6 +149,47 @@ def risk_coverage(curves: Mapping[str, RiskCoverage]) -> str:
         return _svg(figure)
 
 
+def over_time(edges: NDArray[np.float64], values: NDArray[np.float64], ticks: Mapping[float, str]) -> str:
+    """A value along time, a step a bin.
+
+    Args:
+        edges: of the bins, float64 [bins + 1].
+        values: float64 [bins].
+        ticks: times that are named.
+    """
+    with _figure(2.8) as (figure, axes):
+        colour, _, _ = _style("ego2exo")
+        axes.stairs(values, edges, color=colour, linewidth=1.5)
+        axes.stairs(values, edges, color=colour, fill=True, alpha=0.15)
+        axes.set_xlim(edges[0], edges[-1])
+        axes.set_ylim(bottom=0)
+        axes.set_xticks(list(ticks), list(ticks.values()))
+        return _svg(figure)
+
+
+def shares(parts: Mapping[str, float]) -> str:
+    """Shares of a whole, the largest first, one below the other; they may overlap."""
+    order = sorted(parts, key=lambda name: parts[name], reverse=True)
+    with _figure(0.8 + 0.42 * len(order)) as (figure, axes):
+        colour, _, _ = _style("ego2exo")
+        axes.barh(range(len(order)), [100 * parts[name] for name in order], height=0.6, color=colour)
+        for place, name in enumerate(order):
+            axes.annotate(
+                f"{100 * parts[name]:.1f} %",
+                (100 * parts[name], place),
+                (4, 0),
+                textcoords="offset points",
+                va="center",
+            )
+        axes.set_yticks(range(len(order)), [_short(name) for name in order])
+        axes.set_ylim(len(order) - 0.5, -0.5)
+        axes.set_xlim(0, 118 * max(parts.values()))
+        axes.set_xticks([])
+        axes.grid(visible=False)
+        axes.spines["bottom"].set_visible(False)
+        return _svg(figure)
+
+
 def words_for(sign: str) -> str:
     """A sign's column as people say it."""
     return sign.replace("_", " ").replace("iou", "IoU")

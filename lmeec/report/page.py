@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
-
-from jinja2 import Environment, StrictUndefined
 
 from lmeec.analysis.bootstrap import ALL_METRICS
 from lmeec.analysis.groups import FEW_ABSENT, certainty_of_balanced_accuracy
@@ -20,6 +17,7 @@ from lmeec.files.whole import written_whole
 from lmeec.report import charts
 from lmeec.report.filmstrips import Filmstrip, filmstrips
 from lmeec.report.numbers import Numbers, collect, size_words
+from lmeec.report.template import fill
 from lmeec.tables.failures import read_failures
 from lmeec.tables.merge import check_free
 from lmeec.tables.output import Output
@@ -87,9 +85,9 @@ def write_report(
     strips = filmstrips(results, takes, numbers.ranking) if takes is not None else []
     if isinstance(out, Path):
         strips = list(_with_videos(strips, results, out.parent, videos or out.parent / "videos"))
-    text = _page(str(results), results, numbers, strips, takes)
+    page = _page(str(results), results, numbers, strips, takes)
     with written_whole(out) as file:
-        file.write(text.encode(errors="replace"))
+        file.write(page)
     return Report(numbers, strips)
 
 
@@ -110,35 +108,34 @@ def _with_videos(strips: list[Filmstrip], results: Location | str, beside: Path,
 
 def _page(
     source: str, results: Location | str, numbers: Numbers, strips: list[Filmstrip], takes: TakeSet | None
-) -> str:
+) -> bytes:
     run = read_metadata(results)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {
+    filters: dict[str, Callable[..., object]] = {
         "estimate": _estimate,
         "interval": _interval,
         "certainty": _certainty,
         "sign": charts.words_for,
     }
-    template = environment.from_string(resources.files("lmeec.report").joinpath("report.html").read_text("utf-8"))
-    return template.render(
-        source=source,
-        run=dict(_flat(asdict(run))),
-        run_metadata=run,
-        risks=dict(_risk_charts(numbers)),
-        ious=dict(_iou_charts(numbers)),
-        shares=_SHARES,
-        numbers=numbers,
-        metrics=ALL_METRICS,
-        few_absent=FEW_ABSENT,
-        charts=dict(_charts(numbers)),
-        sizes=size_words(),
-        strips=strips,
-        with_takes=takes is not None,
-        words=dict(_run_in_words(run, results, takes)),
-        few=charts.FEW,
-        definitions=_DEFINITIONS,
-        failures=read_failures(Output.of(source)),
-    )
+    values = {
+        "source": source,
+        "run": dict(_flat(asdict(run))),
+        "run_metadata": run,
+        "risks": dict(_risk_charts(numbers)),
+        "ious": dict(_iou_charts(numbers)),
+        "shares": _SHARES,
+        "numbers": numbers,
+        "metrics": ALL_METRICS,
+        "few_absent": FEW_ABSENT,
+        "charts": dict(_charts(numbers)),
+        "sizes": size_words(),
+        "strips": strips,
+        "with_takes": takes is not None,
+        "words": dict(_run_in_words(run, results, takes)),
+        "few": charts.FEW,
+        "definitions": _DEFINITIONS,
+        "failures": read_failures(Output.of(source)),
+    }
+    return fill("report.html", filters, values)
 
 
 _DEFINITIONS = {

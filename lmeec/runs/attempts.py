@@ -41,8 +41,8 @@ class Attempts:
         self._predictions: dict[str, int] = {}
 
     def now(self) -> float:
-        """Seconds since 1970."""
-        return self._zero + time.monotonic()
+        """Seconds since 1970, to the microsecond."""
+        return round(self._zero + time.monotonic(), 6)
 
     def start(self, worker: str, job: Job, host: str, device: str) -> None:
         """A worker begins a job."""

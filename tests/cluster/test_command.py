@@ -12,7 +12,8 @@ import time
 import psutil
 import pytest
 
-from lmeec.tables import list_parts, parts_directory, read_results
+from lmeec.tables import Output, list_parts, parts_directory, read_results
+from lmeec.tables.trace import read_trace
 from tests.support.command import lmeec, start_lmeec
 from tests.support.tables import assert_same, names_left
 from tests.support.traces import listeners
@@ -52,6 +53,10 @@ def test_killed_workers_and_a_killed_driver_do_not_change_the_table(arguments, t
     assert 8 <= len(list_parts(parts_directory(out))) < 24
     assert not out.exists()
 
+    status = lmeec("status", out, "--trace")
+    assert "trace: 1 driver" in status.out
+    assert "lost with their driver" in status.out
+
     again = start_lmeec(*arguments, "--workers", 2)
     _, err = again.communicate(timeout=200)
     assert again.returncode == 0, err
@@ -61,6 +66,13 @@ def test_killed_workers_and_a_killed_driver_do_not_change_the_table(arguments, t
     undisturbed = tmp_path / "undisturbed.parquet"
     assert lmeec(*arguments[:3], undisturbed, *arguments[4:], "--workers", 0).status == 0
     assert_same(read_results(out), read_results(undisturbed))
+    trace = read_trace(Output.of(out))
+    assert [one.ended is None for one in trace.sessions] == [True, False]
+    done = {(one.take_uid, one.direction): one.predictions for one in trace.attempts if one.outcome == "done"}
+    lost = {(one.take_uid, one.direction) for one in trace.attempts if one.outcome == "lost"} - done.keys()
+    rows = read_results(out).to_pylist()
+    unheard = sum((row["take_uid"], row["direction"]) in lost for row in rows)
+    assert sum(one.predictions for one in trace.attempts if one.outcome == "done") == len(rows) - unheard
     assert names_left(tmp_path) == ["results.parquet", "takes", "undisturbed.parquet"]
 
 

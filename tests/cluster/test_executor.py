@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import time
 from functools import partial
 
@@ -11,6 +12,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
+from lmeec.analysis.night import label_of
 from lmeec.cluster.executor import RayExecutor
 from lmeec.cluster.resources import Sizes, Wanted
 from lmeec.cluster.session import ray_session
@@ -22,7 +24,8 @@ from lmeec.runs.executor import InProcess
 from lmeec.runs.predict import run_predictions
 from lmeec.runs.stop import Stop
 from lmeec.runs.worker import Worker
-from lmeec.tables import list_parts, parts_directory, read_results
+from lmeec.tables import Output, list_parts, parts_directory, read_results
+from lmeec.tables.trace import read_trace
 from tests.support.ray_workers import NODE, Workers
 from tests.support.stub_workers import FullDisk, StubWorker
 from tests.support.tables import assert_same
@@ -79,6 +82,16 @@ def test_killed_workers_are_replaced_and_their_takes_tried_again(many_takes, rea
     assert all("its worker died" in event.error for event in retried)
     assert_same(read_results(out), undisturbed)
     assert not parts_directory(out).exists()
+    attempts = read_trace(Output.of(out)).attempts
+    first = [one for one in attempts if one.outcome == "retried"]
+    assert sorted((one.worker, label_of(one), one.reason) for one in first) == sorted(
+        (event.worker, event.job, event.error) for event in retried
+    )
+    again = {(label_of(one), one.attempt): one.outcome for one in attempts}
+    assert all((label_of(one), one.attempt + 1) in again for one in first)
+    assert sum(one.predictions for one in attempts if one.outcome == "done") == undisturbed.num_rows
+    assert {one.host for one in attempts} == {socket.gethostname()}
+    assert {one.worker for one in attempts} == {"0", "1"}
 
 
 def test_stalled_take_is_tried_again_on_another_worker(many_takes, real_worker, run_on, undisturbed, out):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from lmeec.data.takes import find_takes
 from lmeec.report import write_report
@@ -17,7 +15,7 @@ from lmeec.tables import PartWriter, list_parts, merge_parts, parts_directory, r
 from lmeec.tables.coverage import Coverage, Source
 from lmeec.tables.track_names import TrackNames
 from tests.support import naive_fusion as naive
-from tests.support.browser import run_browser
+from tests.support.browser import Elements, brightness, run_browser, scroll_width
 from tests.support.command import lmeec
 from tests.support.drawn_runs import drawn_run
 from tests.support.places import ASSETS
@@ -25,25 +23,6 @@ from tests.support.predictions import predict_fairly
 from tests.support.rows import RUN, missing_row, row, square, write_results
 
 EVIL = "<script>document.title='owned'</script><img src=x onerror=document.title='owned'>$x^2$&amp;"
-
-
-class Elements(HTMLParser):
-    """Names and attributes of the elements of a page, and its text."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.found = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.text += data
-
-    def count(self, tag):
-        return sum(name == tag for name, _ in self.found)
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +51,6 @@ def test_browser_shows_everything_and_runs_nothing_of_the_names(page, tmp_path):
             assert attributes.get(name, "#").startswith(("#", "data:")), (tag, attributes)
     ids = re.findall(r'\bid="([^"]+)"', page.read_text())
     assert {"metrics", "dependence", "calibration", "trust", "tracks", "failures", "run"} <= set(ids)
-
-
-def brightness(page, folder, name, *switches):
-    file = folder / f"{name}.png"
-    run_browser(page, folder / name, "--window-size=900,2400", f"--screenshot={file}", *switches)
-    with Image.open(file) as image:
-        return np.asarray(image.convert("L"))
 
 
 def test_it_is_legible_in_light_and_dark(page, tmp_path):
@@ -253,18 +225,7 @@ def test_iou_by_sign_is_that_of_visible_frames_in_its_bins(tmp_path):
 
 @pytest.mark.parametrize("width", [400, 1400])
 def test_nothing_is_wider_than_the_window(page, tmp_path, width):
-    """A page about the page: its frame is of the width, and says how far it would scroll."""
-    outer = tmp_path / "outer.html"
-    inner = page.read_text().replace('<meta http-equiv="Content-Security-Policy"', "<meta ")
-    (tmp_path / "inner.html").write_text(
-        inner.replace("</body>", "<script>document.title = document.documentElement.scrollWidth</script></body>")
-    )
-    outer.write_text(
-        f'<iframe src="inner.html" width="{width}" height="900" style="border:0"></iframe>'
-        "<script>onload = () => document.title = frames[0].document.title</script>"
-    )
-    shown = run_browser(outer, tmp_path / "profile", "--dump-dom", "--allow-file-access-from-files")
-    assert f"<title>{width}</title>" in shown
+    assert scroll_width(page, tmp_path, width) == width
 
 
 def test_worst_median_and_best_are_of_different_objects(rendered_takes, tmp_path):

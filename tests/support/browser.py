@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from PIL import Image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,3 +47,48 @@ def _browser() -> str:
         "chromium), or name one with CHROMIUM=",
         pytrace=False,
     )
+
+
+class Elements(HTMLParser):
+    """Names and attributes of the elements of a page, and its text."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def count(self, tag):
+        return sum(name == tag for name, _ in self.found)
+
+
+def brightness(page, folder, name, *switches):
+    file = folder / f"{name}.png"
+    run_browser(page, folder / name, "--window-size=900,2400", f"--screenshot={file}", *switches)
+    with Image.open(file) as image:
+        return np.asarray(image.convert("L"))
+
+
+def scroll_width(page: Path, folder: Path, width: int) -> int:
+    """How wide a page is in a window of a width.
+
+    A page about the page: its frame is of the width, and says how far it would scroll.
+    """
+    inner = page.read_text().replace('<meta http-equiv="Content-Security-Policy"', "<meta ")
+    (folder / "inner.html").write_text(
+        inner.replace("</body>", "<script>document.title = document.documentElement.scrollWidth</script></body>")
+    )
+    (folder / "outer.html").write_text(
+        f'<iframe src="inner.html" width="{width}" height="900" style="border:0"></iframe>'
+        "<script>onload = () => document.title = frames[0].document.title</script>"
+    )
+    switches = ("--dump-dom", "--allow-file-access-from-files")
+    found = re.search(r"<title>(\d+)</title>", run_browser(folder / "outer.html", folder / "profile", *switches))
+    assert found is not None
+    return int(found[1])
