@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lmeec.analysis.groups import Certainty, Estimate, GroupScore
     from lmeec.data.takes import TakeSet
     from lmeec.files.locations import Location
+    from lmeec.tables.history import Step
     from lmeec.tables.metadata import RunMetadata
 
 _SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
@@ -130,7 +131,7 @@ def _page(
         "sizes": size_words(),
         "strips": strips,
         "with_takes": takes is not None,
-        "words": dict(_run_in_words(run, results, takes)),
+        "words": dict(_run_in_words(run, read_history(results), results, takes)),
         "few": charts.FEW,
         "definitions": _DEFINITIONS,
         "failures": read_failures(Output.of(source)),
@@ -151,19 +152,23 @@ _DEFINITIONS = {
 }
 
 
-def _run_in_words(run: RunMetadata, results: Location | str, takes: TakeSet | None) -> Iterator[tuple[str, str]]:
+def _run_in_words(
+    run: RunMetadata, history: Sequence[Step], results: Location | str, takes: TakeSet | None
+) -> Iterator[tuple[str, str]]:
     yield "results", str(results)
-    history = read_history(results)
     when = _in_utc(history[-1].when) if history else _last_changed(results)
     if when is not None:
         yield "written", f"{when}, by lmeec {run.lmeec_version}"
-    commands = [step for step in history if step.command]
-    for number, step in enumerate(commands, 1):
-        yield "command" if len(commands) == 1 else f"command {number}", step.command
+    commands = [step.command for step in history if step.command]
+    for number, command in enumerate(commands, 1):
+        yield "command" if len(commands) == 1 else f"command {number}", command
+    data = list(dict.fromkeys(step.data for step in history if step.data))
     if takes is not None:
         kind = "drawn by lmeec synth" if takes.synthetic else f"{takes.layout} layout"
-        yield "data set", f"{takes.root} ({len(takes):,} take{'' if len(takes) == 1 else 's'} on disk, {kind})"
-    elif data := dict.fromkeys(step.data for step in history if step.data):
+        there = str(takes.root.absolute())
+        shown = [f"{there} ({len(takes):,} take{'' if len(takes) == 1 else 's'} on disk, {kind})"]
+        yield "data set", ", ".join([*shown, *(one for one in data if one != there)])
+    elif data:
         yield "data set", ", ".join(data)
     for direction, digest in run.checkpoints.items():
         yield f"checkpoint, {direction}", f"{run.model} ({digest[:12]})"

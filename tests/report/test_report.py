@@ -223,6 +223,11 @@ def test_iou_by_sign_is_that_of_visible_frames_in_its_bins(tmp_path):
     assert list(collect(without).iou_told) == ["predicted_iou"]
 
 
+def test_a_chart_by_itself_is_no_wider_than_one_of_two(page):
+    """It took all of the page, and its letters were twice as large as the others'."""
+    assert "grid-template-columns: repeat(auto-fill, minmax(min(24rem, 100%), 1fr))" in page.read_text()
+
+
 @pytest.mark.parametrize("width", [400, 1400])
 def test_nothing_is_wider_than_the_window(page, tmp_path, width):
     assert scroll_width(page, tmp_path, width) == width
