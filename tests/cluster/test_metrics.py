@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -91,7 +92,7 @@ def test_a_run_is_scraped_from_the_endpoint_of_ray(takes, tmp_path, traces, monk
         traces.look()
         assert listeners(traces.processes) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
     finally:
-        driver.terminate()
+        driver.send_signal(signal.SIGINT)  # an end at which Ray's agents do not try for a minute to tell of it
         driver.communicate()
     traces.wait_until_nothing_is_left(within=90)
 
