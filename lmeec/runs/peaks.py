@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 Made = TypeVar("Made")
 Result = TypeVar("Result")
 
+_LOOK_EVERY_S = 0.25
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class Peaks:
     """The most memory that this process takes from now on.
 
-    A high that the process never had before is known exactly; of a lower one, what is seen at each step counts, as the
+    A high that the process never had before is known exactly; of a lower one, what is seen now and then counts, as the
     system's own mark can be set back only for all who look at it.
 
     Args:
@@ -33,11 +35,12 @@ class Peaks:
         self._device = device
         self._before = _highest_ever()
         self._seen = 0
+        self._looked = 0.0
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
 
     def watching(self, steps: Generator[Made, None, Result]) -> Generator[Made, None, Result]:
-        """The same steps, with a look at the memory at each."""
+        """The same steps, with a look at the memory between them, now and then, and at the end."""
         while True:
             try:
                 made = next(steps)
@@ -45,7 +48,8 @@ class Peaks:
                 self._look()
                 result: Result = end.value
                 return result
-            self._look()
+            if time.monotonic() - self._looked > _LOOK_EVERY_S:
+                self._look()
             yield made
 
     @property
@@ -60,6 +64,7 @@ class Peaks:
         return torch.cuda.max_memory_allocated(self._device) if self._device.type == "cuda" else None
 
     def _look(self) -> None:
+        self._looked = time.monotonic()
         self._seen = max(self._seen, _resident())
 
 
