@@ -102,11 +102,12 @@ def test_a_trace_that_cannot_be_written_is_told_once_and_costs_nothing_else(run,
 
 
 def test_a_killed_driver_leaves_its_trace_and_status_and_report_tell_of_it(takes, tiny, out, tmp_path):
+    takes.add_copies(2)
     call = ("predict", takes.root, "--out", out.path, "--checkpoint", tiny, "--workers", 0)
     process = start_lmeec(*call, "--log-format", "json")
     events = (json.loads(line) for line in process.stderr if line.startswith("{"))
     started = [event for event, _ in zip((e for e in events if e["event"] == "job_started"), range(2), strict=False)]
-    assert len(started) == 2
+    assert len(started) == 2, process.communicate()
     process.send_signal(signal.SIGSTOP)
     running = lmeec("status", out.path, "--trace")
     process.send_signal(signal.SIGKILL)
@@ -117,15 +118,19 @@ def test_a_killed_driver_leaves_its_trace_and_status_and_report_tell_of_it(takes
         assert words in status.out
         assert all(len(line) <= 80 for line in status.out.splitlines()[1:] if "frames:" not in line)
     values = json.loads(lmeec("status", out.path, "--trace", "--json").out)["trace"]
-    assert values["outcomes"] == {"done": 1, "lost": 1}
+    done = values["outcomes"]["done"]
+    assert 1 <= done < 8
+    assert values["outcomes"] == {"done": done, "lost": 1}
     assert lmeec("report", "--run", out.path, "--out", tmp_path / "night.html").status == 0
     assert "lost with its driver" in (tmp_path / "night.html").read_text()
     assert lmeec(*call).status == 0
     outcomes = [one.outcome for one in read_trace(out).attempts]
-    assert sorted(outcomes) == ["done"] * 4 + ["lost"]
+    assert set(outcomes) == {"done", "lost"}
+    assert outcomes.count("lost") == 1
+    assert outcomes.count("done") in (7, 8)  # what is lost may have had its part
     text = lmeec("status", out.path, "--trace").out
     assert "trace: 2 drivers" in text
-    assert "4 done, 1 lost with their driver" in text
+    assert f"{outcomes.count('done')} done, 1 lost with their driver" in text
 
 
 def test_without_a_trace_that_is_said(takes, tiny, out, tmp_path):
