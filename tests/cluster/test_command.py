@@ -55,7 +55,6 @@ def test_killed_workers_and_a_killed_driver_do_not_change_the_table(arguments, t
 
     status = lmeec("status", out, "--trace")
     assert "trace: 1 driver" in status.out
-    assert "lost with their driver" in status.out
 
     again = start_lmeec(*arguments, "--workers", 2)
     _, err = again.communicate(timeout=200)
@@ -68,11 +67,12 @@ def test_killed_workers_and_a_killed_driver_do_not_change_the_table(arguments, t
     assert_same(read_results(out), read_results(undisturbed))
     trace = read_trace(Output.of(out))
     assert [one.ended is None for one in trace.sessions] == [True, False]
-    done = {(one.take_uid, one.direction): one.predictions for one in trace.attempts if one.outcome == "done"}
-    lost = {(one.take_uid, one.direction) for one in trace.attempts if one.outcome == "lost"} - done.keys()
-    rows = read_results(out).to_pylist()
-    unheard = sum((row["take_uid"], row["direction"]) in lost for row in rows)
-    assert sum(one.predictions for one in trace.attempts if one.outcome == "done") == len(rows) - unheard
+    # What the killed driver did not hear of may have had its part all the same.
+    lost = {(one.take_uid, one.direction) for one in trace.attempts if one.outcome == "lost"}
+    done = [one for one in trace.attempts if one.outcome == "done" and (one.take_uid, one.direction) not in lost]
+    rows = [row for row in read_results(out).to_pylist() if (row["take_uid"], row["direction"]) not in lost]
+    assert len({(one.take_uid, one.direction) for one in done}) == 24 - len(lost)
+    assert sum(one.predictions for one in done) == len(rows)
     assert names_left(tmp_path) == ["results.parquet", "takes", "undisturbed.parquet"]
 
 
