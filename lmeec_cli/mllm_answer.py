@@ -94,9 +94,9 @@ def answer(
     One answer is printed; those to a file of questions go to a table, which `lmeec mllm evaluate` judges. A run that
     was stopped goes on where it was.
 
-    The built-in nano has seen nothing but drawn kitchens: it knows which object is handled, which action it is, with
-    which hand, whose hand it is, and what comes next, and nothing of real video. Other questions and words are no
-    error; it gives one of the answers that it has learned.
+    The built-in nano has seen nothing but drawn kitchens, and nothing of real video. Of these it tells which object is
+    handled far more often than chance, which action it is and what comes next a little more often, and not which or
+    whose hand it is. Other questions and words are no error; it gives one of the answers that it has learned.
 
     **Examples**
 

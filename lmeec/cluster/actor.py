@@ -86,12 +86,14 @@ class WorkerActor:
 
 
 def _seldom(steps: Generator[int, None, PartResult]) -> Generator[int, None, PartResult]:
-    """Add numbers up, so that a message is worth sending; what is left at the end is in the result."""
+    """Add numbers up, so that a message is worth sending."""
     made, sent = 0, time.monotonic()
     while True:
         try:
             made += next(steps)
         except StopIteration as end:
+            if made:
+                yield made
             result: PartResult = end.value
             return result
         if time.monotonic() - sent > _MESSAGE_EVERY_S:

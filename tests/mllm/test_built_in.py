@@ -8,11 +8,13 @@ import pytest
 
 from benchmarks.exo2ego_card import by_task, by_variant, verdicts
 from benchmarks.exo2ego_weights import compared, write_small
+from lmeec.mllm.built_in import BUILT_IN
 from lmeec.mllm.checkpoint import load_mllm, save_mllm
 from lmeec.mllm.data.reading import VideoClips
 from lmeec.mllm.data.sample import CAPTION, Sample
 from lmeec.mllm.evaluation.scores import TaskScore
 from lmeec.mllm.model import ALL_PARTS, parts_of_inference
+from lmeec.mllm.synthetic.marks import COLOURS, SHAPES
 from tests.support.command import lmeec
 from tests.support.mllm import TINY, batch, prompter, tiny
 from tests.support.videos import write_video
@@ -85,6 +87,18 @@ def test_a_model_is_named_or_a_folder(small, video, monkeypatch):
     assert (lost.status, "--model" in lost.err) == (1, True)
     odd = lmeec("mllm", "answer", video, "Which?", "--model", "nanno")
     assert (odd.status, "neither a folder of a model of Exo2Ego nor a built-in one (nano)" in odd.err) == (1, True)
+
+
+def test_the_built_in_model_answers_out_of_the_box(video):
+    """Of noise it can say nothing true, but a colour and a thing that it knows."""
+    done = lmeec("mllm", "answer", video, "Which object is handled here?")
+    assert done.status == 0, done.err
+    colour, shape = done.out.strip().split(" ", 1)
+    assert colour in COLOURS
+    assert shape in SHAPES
+    folder = BUILT_IN["nano"]
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 10e6
+    assert folder.with_name("exo2ego-nano.md").is_file()
 
 
 def one(value, interval, measure="exact_match", task="object"):
