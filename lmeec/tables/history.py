@@ -27,7 +27,7 @@ class Step(msgspec.Struct, frozen=True):
         when: when the table was written, in UTC as ISO 8601 has it.
 
     Example:
-        >>> Step("lmeec predict takes --out r.parquet", "/data/takes").data
+        >>> Step("lmeec predict takes -o r.parquet", "/data/takes").data
         '/data/takes'
     """
 

@@ -177,6 +177,7 @@ BY_THEMSELVES = {
     "lmeec/clips/extract.py",  # the lock of a folder, which says whose it is
     "lmeec/clips/shards.py",  # a tar, into a file of the boundary
     "lmeec/cluster/alone.py",  # a lock, and the token that Ray would write
+    "lmeec/files/growing.py",  # grows by whole lines
     "lmeec/files/remote/place.py",  # a copy of what is elsewhere, for as long as it is read
     "lmeec/mllm/checkpoint.py",  # in a folder that appears when whole
     "lmeec/mllm/data/egoexoclip.py",  # a clip out of a shard, for as long as it is read

@@ -162,7 +162,7 @@ def test_it_tells_of_frames_without_a_prediction_and_of_too_few_absent_ones(tmp_
     assert "exo2ego have ground truth but no prediction" not in text
     assert "75.00 %*" in text  # one absent frame
     assert "100.00 %" not in text  # exo2ego has visible frames only
-    assert "* Of fewer than 5 absent frames" in text
+    assert "A star marks one of fewer than 5 absent frames." in text
 
 
 def test_a_name_with_a_nul_character(tmp_path):

@@ -90,11 +90,11 @@ def test_a_run_that_goes_on_keeps_what_drivers_before_it_did(run, takes, out, tm
 
 def test_a_trace_that_cannot_be_written_is_told_once_and_costs_nothing_else(run, out, monkeypatch):
     def full(self, line):
-        raise OutputError("cannot write the trace: no space")
+        raise OutputError("cannot write: no space")
 
     monkeypatch.setattr(GrowingFile, "write", full)
     told = [event.text for event in run().of(Notice)]
-    assert [text for text in told if "the trace of this run is not whole: cannot write the trace" in text] == [
+    assert [text for text in told if "the trace of this run is not whole: cannot write: no space" in text] == [
         text for text in told if "trace" in text
     ]
     assert sum("trace" in text for text in told) == 1

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lmeec.data.take import Camera
 from lmeec.errors import DataError
 from lmeec.video.file import VideoReader
+from lmeec.video.frames import ReadingCounts
 from lmeec.video.instants import VideoAtRate, open_video
 from tests.support.videos import TIME_BASE, picture, write_video
 
@@ -88,6 +89,7 @@ class Constant:
     def __init__(self, num_frames, frame_rate):
         self.path, self.num_frames, self.frame_rate = "a.mp4", num_frames, frame_rate
         self.height = self.width = 64
+        self.counts = ReadingCounts()
 
 
 @settings(deadline=None)
