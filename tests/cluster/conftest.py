@@ -11,6 +11,9 @@ from tests.support.traces import Traces
 
 # Ray lets its workers give way to everything else on the machine, which makes tests wait.
 os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
+# A process that joins one cluster after another, as this one does, has an exporter of Ray's metrics left of each, and
+# died of them once. The test of metrics turns them on in a process of its own.
+os.environ["RAY_enable_metrics_collection"] = "0"  # noqa: SIM112
 
 
 @pytest.fixture(scope="session")

@@ -66,6 +66,7 @@ def test_a_run_is_scraped_from_the_endpoint_of_ray(takes, tmp_path, traces, monk
 
     Stubs write no rows, so that no step is timed.
     """
+    monkeypatch.delenv("RAY_enable_metrics_collection")
     monkeypatch.setenv("RAY_metrics_report_interval_ms", "1000")  # of ten seconds
     takes.add_copies(3)
     with takes.annotations() as annotated:
