@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 from typing import TYPE_CHECKING
 
-from lmeec.errors import OutputError
 from lmeec.files.growing import GrowingFile
+from lmeec.runs.beside import ToldOnce
 from lmeec.tables.index import index_files, info_of, line_of, read_notes, that_hold
 from lmeec.tables.notes import INDEX_END, INDEX_START
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from lmeec.files.locations import Location
     from lmeec.files.stamps import Stamp
@@ -36,10 +35,9 @@ class RunIndex:
         self._parts = parts
         self._run = run
         self._fingerprint = run.fingerprint
-        self._notice = notice
         self._notes: dict[str, Note] = {}
         self._file: GrowingFile | None = None
-        self._told = False
+        self._telling = ToldOnce(notice, "parts are not noted, so that going on will look into each")
 
     def read(self) -> None:
         """Take over what earlier drivers noted."""
@@ -102,12 +100,3 @@ class RunIndex:
         with self._telling():
             for path in index_files(self._parts):
                 path.unlink(missing_ok=True)
-
-    @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
-        try:
-            yield
-        except (OutputError, OSError) as error:
-            if not self._told:
-                self._told = True
-                self._notice(f"parts are not noted, so that going on will look into each: {error}")

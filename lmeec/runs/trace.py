@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import socket
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from lmeec.errors import OutputError
 from lmeec.files.growing import GrowingFile
+from lmeec.runs.beside import ToldOnce
 from lmeec.tables.trace import LINES_END, LINES_START, Session, line_files, read_trace, write_trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from lmeec.tables import Output, RunMetadata
     from lmeec.tables.trace import Line
@@ -36,10 +35,9 @@ class TraceFile:
     def __init__(self, out: Output, notice: Callable[[str], None]) -> None:
         self.session = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
         self._out = out
-        self._notice = notice
         self._file: GrowingFile | None = None
         self._about: Session | None = None
-        self._told = False
+        self._telling = ToldOnce(notice, "the trace of this run is not whole")
 
     def begin(self, began: float, workers: int) -> None:
         """The session begins to hand out jobs, at a time in seconds since 1970."""
@@ -85,15 +83,6 @@ class TraceFile:
             if trace.sessions:
                 write_trace(self._out, trace, run)
             _remove_lines(self._out)
-
-    @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
-        try:
-            yield
-        except (OutputError, OSError) as error:
-            if not self._told:
-                self._told = True
-                self._notice(f"the trace of this run is not whole: {error}")
 
 
 def discard_trace(out: Output) -> None:
