@@ -223,8 +223,8 @@ SUITE = (
     ),
     Benchmark(
         "scheduling",
-        "--in-process",
-        "--in-process --takes 2000",
+        "--in-process --ray-ms 3.2 --mean-seconds 5",
+        "--in-process --ray-ms 3.2 --mean-seconds 5 --takes 2000",
         (
             Figure("over the bound, %", ("over_lower_bound_percent",), ("<=", 5)),
             Figure("overhead a take, ms", ("overhead_ms_a_take",), ("<=", 10), at_any_size=True),
